@@ -1,0 +1,1 @@
+//! Fused channel-major CPU kernels for Burn.

@@ -1,0 +1,4 @@
+//! One file per command: arguments in, results on standard output.
+
+pub mod data;
+pub mod predict;

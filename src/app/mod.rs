@@ -1,0 +1,40 @@
+//! The *application*: command line, settings, devices. The one floor that prints, reads the
+//! environment and decides exit codes.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Recognise facial expressions; train and evaluate the networks that do.
+#[derive(Debug, Parser)]
+#[command(name = "duchenne", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import, inspect, check and export data sets
+    Data(commands::data::DataArgs),
+    /// Recognise the expression of every face in pictures
+    Predict(commands::predict::PredictArgs),
+}
+
+/// Runs the program on the process's arguments: 0 done, 1 failed, 2 usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Data(args) => commands::data::run(args),
+        Command::Predict(args) => commands::predict::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}

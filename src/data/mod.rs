@@ -1,0 +1,1 @@
+//! *Data*: readers of the data sets in use, the packed data set they become, and pictures.

@@ -7,6 +7,7 @@
 
 pub mod archive;
 pub mod atomic;
+pub mod augmentation;
 pub mod builder;
 pub mod checks;
 pub mod checksum;
@@ -19,6 +20,7 @@ pub mod folder;
 pub mod packed;
 pub mod picture_tree;
 mod pixel_rows;
+pub mod preprocessing;
 pub mod split;
 
 pub use builder::PackedBuilder;

@@ -201,7 +201,10 @@ impl Linear {
     /// Uniform within `1 / sqrt(inputs)`, PyTorch's default.
     pub fn new([inputs, outputs]: [usize; 2], initializer: &mut Initializer) -> Self {
         let bound = 1.0 / (inputs as f32).sqrt();
-        Self { weight: initializer.uniform([outputs, inputs], bound), bias: initializer.uniform([outputs], bound) }
+        Self {
+            weight: initializer.uniform([outputs, inputs], bound),
+            bias: initializer.uniform([outputs], bound),
+        }
     }
 
     /// Normal weights of the given deviation, bias zero, as in torchvision's VGG.

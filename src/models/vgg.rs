@@ -39,7 +39,13 @@ impl VggConfig {
         let mut inputs = self.channels;
         for (depth, outputs) in self.depths.into_iter().zip(WIDTHS) {
             for _ in 0..depth {
-                features.push(Feature::Convolution(Convolution::new([inputs, outputs], 3, 1, true, initializer)));
+                features.push(Feature::Convolution(Convolution::new(
+                    [inputs, outputs],
+                    3,
+                    1,
+                    true,
+                    initializer,
+                )));
                 if self.batch_norm {
                     features.push(Feature::BatchNorm(BatchNorm::new(outputs, initializer)));
                 }
@@ -64,7 +70,7 @@ impl VggConfig {
 }
 
 /// 2x2 max pooling with stride 2.
-#[derive(Module, Debug, Clone)]
+#[derive(Module, Debug)]
 pub struct HalvingPool {
     #[module(skip)]
     kernel: usize,
@@ -137,11 +143,8 @@ impl Vgg {
         }
         let map = map.into_batch();
         // torchvision pools adaptively; at the head's own size that changes nothing.
-        let map = if [height, width] == [self.head; 2] {
-            map
-        } else {
-            adaptive_avg_pool2d(map, [self.head; 2])
-        };
+        let map =
+            if [height, width] == [self.head; 2] { map } else { adaptive_avg_pool2d(map, [self.head; 2]) };
         map.flatten(1, 3)
     }
 

@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod atomic;
 pub mod augmentation;
+pub mod batches;
 pub mod builder;
 pub mod checks;
 pub mod checksum;

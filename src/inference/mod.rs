@@ -1,1 +1,3 @@
-//! Placeholder.
+//! *Inference*: trained models at work, without gradients.
+
+pub mod scoring;

@@ -1,13 +1,11 @@
 //! The *headline*: the figures that stand at the top of a table or page, a row each, a column per way of
 //! presenting the images.
 
-use serde::Serialize;
-
 use super::{ReportPage, percent, protocol, thousands};
 use crate::evaluation::{Calibration, Estimate, EvaluationReport, Figures};
 
 /// One figure for every result of a page.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct HeadlineRow {
     /// The figure's name.
     pub name: String,
@@ -18,7 +16,7 @@ pub(super) struct HeadlineRow {
 }
 
 /// One figure, ready to print.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct HeadlineCell {
     /// The value, with its unit.
     pub value: String,

@@ -1,10 +1,10 @@
 //! The report as one self-contained page: no scripts, no requests, readable in light and dark, from a phone to
 //! a desk.
 
-use minijinja::{Environment, context};
+use minijinja::{Environment, Value, context};
 
 use super::charts::{Curve, confusion_heatmap, line_chart, per_class_bars, reliability_diagram};
-use super::headline::headline;
+use super::headline::{HeadlineRow, headline};
 use super::{EpochRecord, ModelFigures, ReportPage, percent, protocol, thousands};
 use crate::evaluation::EvaluationError;
 
@@ -17,18 +17,20 @@ const TEMPLATE: &str = include_str!("page.html");
 /// [`EvaluationError::Page`] if the template fails, which would be a bug in it.
 pub fn render_html(page: &ReportPage) -> Result<String, EvaluationError> {
     let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
     environment.add_template(TEMPLATE_NAME, TEMPLATE)?;
     let first = page.results.first().map(|result| &result.report);
     let text = environment.get_template(TEMPLATE_NAME)?.render(context! {
-        title => page.title,
-        provenance => page.provenance,
-        split => first.map(|report| &report.split),
+        title => page.title.as_str(),
+        provenance => page
+            .provenance
+            .iter()
+            .map(|line| context! { name => line.name.as_str(), value => line.value.as_str() })
+            .collect::<Vec<_>>(),
+        split => first.map(|report| report.split.as_str()),
         images => first.map(|report| thousands(report.overall.n)),
         removed => first.map(|report| thousands(report.deduplicated.removed)),
         columns => page.results.iter().map(|result| result.views.name()).collect::<Vec<_>>(),
-        headline => headline(page),
+        headline => headline(page).iter().map(headline_row).collect::<Vec<_>>(),
         agreement => first.and_then(|report| report.ferplus.as_ref()).map(|view| context! {
             kept => thousands(view.kept),
             on_kept => percent(view.label_agreement.value),
@@ -42,8 +44,16 @@ pub fn render_html(page: &ReportPage) -> Result<String, EvaluationError> {
     Ok(text)
 }
 
+/// One row of the headline.
+fn headline_row(row: &HeadlineRow) -> Value {
+    let cells = row.cells.iter().map(|cell| {
+        cell.as_ref().map(|cell| context! { value => cell.value.as_str(), detail => cell.detail.as_str() })
+    });
+    context! { name => row.name.as_str(), protocol => row.protocol, cells => cells.collect::<Vec<_>>() }
+}
+
 /// The charts of one result.
-fn result(result: &ModelFigures) -> minijinja::Value {
+fn result(result: &ModelFigures) -> Value {
     let figures = &result.report.overall;
     context! {
         views => result.views.name(),
@@ -59,7 +69,7 @@ fn result(result: &ModelFigures) -> minijinja::Value {
             kept => thousands(view.kept),
             without_model_class => thousands(view.without_model_class),
             classes => view.per_class.iter().map(|class| context! {
-                name => class.class,
+                name => class.class.as_str(),
                 support => thousands(class.support),
                 correct => thousands(class.correct),
                 recall => (class.support > 0).then(|| percent(class.correct as f64 / class.support as f64)),
@@ -69,7 +79,7 @@ fn result(result: &ModelFigures) -> minijinja::Value {
 }
 
 /// The training curves and the epoch that they mark: the best validation accuracy, the earliest of equals.
-fn training(epochs: &[EpochRecord]) -> minijinja::Value {
+fn training(epochs: &[EpochRecord]) -> Value {
     let best = epochs
         .iter()
         .filter(|epoch| epoch.validation_accuracy.is_finite())

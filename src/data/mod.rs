@@ -19,6 +19,7 @@ pub mod fer2013;
 pub mod ferplus;
 pub mod folder;
 pub mod packed;
+pub mod picture;
 pub mod picture_tree;
 mod pixel_rows;
 pub mod preprocessing;

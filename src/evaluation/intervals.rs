@@ -101,9 +101,12 @@ mod tests {
     fn wilson_equals_published_values() {
         // Newcombe 1998, table I, method 3: 81/263 gives 0.2553 to 0.3662; 0/20 gives 0 to 0.1611; 15/148 gives
         // 0.0624 to 0.1605; 1/29 gives 0.0061 to 0.1718.
-        for (successes, trials, low, high) in
-            [(81, 263, 0.2553, 0.3662), (0, 20, 0.0, 0.1611), (15, 148, 0.0624, 0.1605), (1, 29, 0.0061, 0.1718)]
-        {
+        for (successes, trials, low, high) in [
+            (81, 263, 0.2553, 0.3662),
+            (0, 20, 0.0, 0.1611),
+            (15, 148, 0.0624, 0.1605),
+            (1, 29, 0.0061, 0.1718),
+        ] {
             let interval = wilson(successes, trials);
             assert!((interval.low - low).abs() < 5e-5 && (interval.high - high).abs() < 5e-5, "{interval:?}");
         }

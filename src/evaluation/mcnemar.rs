@@ -35,7 +35,8 @@ pub fn mcnemar(a_correct: &[bool], b_correct: &[bool]) -> Result<McNemarTest, Ev
     if a_correct.len() != b_correct.len() || a_correct.is_empty() {
         return Err(EvaluationError::Unpaired { a: a_correct.len(), b: b_correct.len() });
     }
-    let count = |a: bool, b: bool| a_correct.iter().zip(b_correct).filter(|pair| *pair == (&a, &b)).count() as u64;
+    let count =
+        |a: bool, b: bool| a_correct.iter().zip(b_correct).filter(|pair| *pair == (&a, &b)).count() as u64;
     let (only_a_correct, only_b_correct) = (count(true, false), count(false, true));
     let (p_exact, p_mid) = binomial_p_values(only_a_correct, only_b_correct);
     Ok(McNemarTest {

@@ -58,7 +58,12 @@ impl ScoredSplit {
             ("FER+ vote records", images, votes),
         ] {
             if expected != got {
-                return Err(EvaluationError::LengthMismatch { split: self.split.clone(), what, expected, got });
+                return Err(EvaluationError::LengthMismatch {
+                    split: self.split.clone(),
+                    what,
+                    expected,
+                    got,
+                });
             }
         }
         for ((&label, &row), logits) in self.labels.iter().zip(&self.rows).zip(self.logits.chunks(classes)) {

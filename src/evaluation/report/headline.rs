@@ -46,11 +46,12 @@ pub(super) fn headline(page: &ReportPage) -> Vec<HeadlineRow> {
     }
     // All results of a page score the same split, so the first one's counts hold for the row.
     let first = page.results.first().map(|result| &result.report);
-    let unseen =
-        first.and_then(|report| report.deduplicated.figures.as_ref()).map_or(0, |figures| figures.n);
+    let unseen = first.and_then(|report| report.deduplicated.figures.as_ref()).map_or(0, |figures| figures.n);
     for (_, name, _, pick) in shares {
         let name = format!("De-duplicated {name}, n = {}", thousands(unseen));
-        add(name, protocol::DEDUPLICATED, &|report| report.deduplicated.figures.as_ref().map(pick).map(share));
+        add(name, protocol::DEDUPLICATED, &|report| {
+            report.deduplicated.figures.as_ref().map(pick).map(share)
+        });
     }
     let kept = first.and_then(|report| report.ferplus.as_ref()).map_or(0, |view| view.kept);
     add(format!("FER+ 8-class accuracy, n = {}", thousands(kept)), protocol::FERPLUS, &|report| {

@@ -80,11 +80,11 @@ fn result(result: &ModelFigures) -> Value {
 
 /// The training curves and the epoch that they mark: the best validation accuracy, the earliest of equals.
 fn training(epochs: &[EpochRecord]) -> Value {
-    let best = epochs
-        .iter()
-        .filter(|epoch| epoch.validation_accuracy.is_finite())
-        .reduce(|best, epoch| if epoch.validation_accuracy > best.validation_accuracy { epoch } else { best });
-    let curve = |pick: fn(&EpochRecord) -> f64| epochs.iter().map(|epoch| (epoch.epoch, pick(epoch))).collect();
+    let best = epochs.iter().filter(|epoch| epoch.validation_accuracy.is_finite()).reduce(|best, epoch| {
+        if epoch.validation_accuracy > best.validation_accuracy { epoch } else { best }
+    });
+    let curve =
+        |pick: fn(&EpochRecord) -> f64| epochs.iter().map(|epoch| (epoch.epoch, pick(epoch))).collect();
     let pair = |training: fn(&EpochRecord) -> f64, validation: fn(&EpochRecord) -> f64| {
         [
             Curve { name: "Training", class: "b", points: curve(training) },

@@ -26,13 +26,15 @@ pub(super) const MACRO_F1: &str = "Unweighted mean F1 of the classes that occur 
 pub(super) const BALANCED_ACCURACY: &str = "Unweighted mean recall of the classes present in the labels \
     (scikit-learn's balanced_accuracy_score); 95 % percentile bootstrap over images, 2,000 resamples, seed 2013.";
 /// Zero divisions.
-pub(super) const PER_CLASS: &str = "A ratio of nothing (no image of the class, or none predicted as it) counts as 0.";
+pub(super) const PER_CLASS: &str =
+    "A ratio of nothing (no image of the class, or none predicted as it) counts as 0.";
 /// Calibration figures.
 pub(super) const CALIBRATION: &str = "NLL in nats; Brier score summed over classes (0 to 2); ECE over 15 equal-width \
     bins of the largest probability. Calibrated figures divide the logits by one temperature fitted on \
     PublicTest by likelihood.";
 /// The view without duplicates.
-pub(super) const DEDUPLICATED: &str = "The same figures without the images that are pixel-identical to a Training image.";
+pub(super) const DEDUPLICATED: &str =
+    "The same figures without the images that are pixel-identical to a Training image.";
 /// The FER+ view.
 pub(super) const FERPLUS: &str = "8-class accuracy against the majority of FER+'s ten raters after the official filter: \
     single votes removed, winner over half of the remaining votes, unknown and NF dropped. Classes go by name; a \

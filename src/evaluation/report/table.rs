@@ -17,9 +17,11 @@ pub fn render_table(page: &ReportPage) -> String {
 
     lines.push(String::new());
     lines.push(format!("{}, {} images, intervals at 95 %", report.split, thousands(report.overall.n)));
-    let mut rows = vec![std::iter::once(String::new())
-        .chain(page.results.iter().map(|result| result.views.name().to_string()))
-        .collect::<Vec<_>>()];
+    let mut rows = vec![
+        std::iter::once(String::new())
+            .chain(page.results.iter().map(|result| result.views.name().to_string()))
+            .collect::<Vec<_>>(),
+    ];
     for row in headline(page) {
         let cells = row.cells.iter().map(|cell| {
             cell.as_ref().map_or("-".into(), |cell| match cell.detail.as_str() {

@@ -27,11 +27,8 @@ pub(in super::super) fn per_class_bars(classes: &[ClassFigures]) -> String {
         let y = TOP + GROUP * index as f64;
         svg.text("label", (LEFT - 8.0, y + 17.0), Anchor::End, &figures.class);
         svg.text("tick", (LEFT - 8.0, y + 32.0), Anchor::End, &format!("n = {}", figures.support));
-        let bars = [
-            ("a", "precision", figures.precision),
-            ("b", "recall", figures.recall),
-            ("c", "F1", figures.f1),
-        ];
+        let bars =
+            [("a", "precision", figures.precision), ("b", "recall", figures.recall), ("c", "F1", figures.f1)];
         for (place, (class, name, share)) in bars.into_iter().enumerate() {
             let y = y + BAR * place as f64;
             let length = (RIGHT - LEFT) * share;

@@ -28,12 +28,7 @@ pub(in super::super) fn confusion_heatmap(classes: &[String], matrix: &Confusion
             let middle = x + (cell - 2.0) / 2.0;
             let tone = if share > 0.5 { "on" } else { "off" };
             let percent = if support == 0 { "-".into() } else { format!("{:.0} %", 100.0 * share) };
-            svg.text(
-                &format!("share {tone}"),
-                (middle, y + cell / 2.0 - 1.0),
-                Anchor::Middle,
-                &percent,
-            );
+            svg.text(&format!("share {tone}"), (middle, y + cell / 2.0 - 1.0), Anchor::Middle, &percent);
             svg.text(
                 &format!("count {tone}"),
                 (middle, y + cell / 2.0 + 13.0),

@@ -41,7 +41,11 @@ pub(in super::super) fn line_chart(
     let ticks = ticks(low, high, 5);
     let (low, high) = (low.min(ticks[0]), high.max(ticks[ticks.len() - 1]));
     let across = |epoch: f64| {
-        if last > first { LEFT + (epoch - first) / (last - first) * (RIGHT - LEFT) } else { (LEFT + RIGHT) / 2.0 }
+        if last > first {
+            LEFT + (epoch - first) / (last - first) * (RIGHT - LEFT)
+        } else {
+            (LEFT + RIGHT) / 2.0
+        }
     };
     let up = |value: f64| BOTTOM - (value - low) / (high - low) * (BOTTOM - TOP);
 

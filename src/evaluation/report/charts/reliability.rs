@@ -25,12 +25,7 @@ pub(in super::super) fn reliability_diagram(calibration: &Calibration) -> String
         svg.text("tick", (LEFT - 6.0, up(share) + 4.0), Anchor::End, &format!("{} %", 25 * quarter));
         // The last label would run over the edge.
         let anchor = if quarter == 4 { Anchor::End } else { Anchor::Middle };
-        svg.text(
-            "tick",
-            (across(share), HISTOGRAM_BOTTOM + 16.0),
-            anchor,
-            &format!("{} %", 25 * quarter),
-        );
+        svg.text("tick", (across(share), HISTOGRAM_BOTTOM + 16.0), anchor, &format!("{} %", 25 * quarter));
     }
     let fullest = calibration.bins.iter().map(|bin| bin.count).max().unwrap_or(0).max(1) as f64;
     for bin in &calibration.bins {
@@ -52,6 +47,11 @@ pub(in super::super) fn reliability_diagram(calibration: &Calibration) -> String
     svg.line("diagonal", (across(0.0), up(0.0)), (across(1.0), up(1.0)));
     svg.line("grid", (LEFT, HISTOGRAM_BOTTOM), (RIGHT, HISTOGRAM_BOTTOM));
     svg.text("tick", (LEFT - 6.0, HISTOGRAM_TOP + 20.0), Anchor::End, "images");
-    svg.text("label", ((LEFT + RIGHT) / 2.0, HEIGHT - 4.0), Anchor::Middle, "largest probability (confidence)");
+    svg.text(
+        "label",
+        ((LEFT + RIGHT) / 2.0, HEIGHT - 4.0),
+        Anchor::Middle,
+        "largest probability (confidence)",
+    );
     svg.finish()
 }

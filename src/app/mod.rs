@@ -2,6 +2,7 @@
 //! environment and decides exit codes.
 
 mod commands;
+mod devices;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ struct Cli {
 enum Command {
     /// Import, inspect, check and export data sets
     Data(commands::data::DataArgs),
+    /// Train a classifier, or go on with a run
+    Train(commands::train::TrainArgs),
     /// Recognise the expression of every face in pictures
     Predict(commands::predict::PredictArgs),
 }
@@ -28,6 +31,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Data(args) => commands::data::run(args),
+        Command::Train(args) => commands::train::run(args),
         Command::Predict(args) => commands::predict::run(args),
     };
     match result {

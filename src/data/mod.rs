@@ -1,4 +1,37 @@
-//! *Data*: readers of the data sets in use, the packed data set they become, and pictures.
+//! *Data*: readers of the data sets in use, and the *packed data set* that they become: one
+//! memory-mapped file of small gray pictures, each with a label and a split.
+//!
+//! Importers ([`fer2013`], [`ckplus`], [`folder`], joined by [`ferplus`]) fill a
+//! [`builder::PackedBuilder`], which writes the file whole or not at all; [`packed::PackedDataset`]
+//! opens it and hands out the splits as distinct types.
 
+pub mod archive;
 pub mod atomic;
+pub mod augmentation;
+pub mod batches;
+pub mod builder;
+pub mod checks;
+pub mod checksum;
+pub mod ckplus;
+pub mod error;
+pub mod export;
+pub mod fer2013;
+pub mod ferplus;
+pub mod folder;
+pub mod packed;
 pub mod picture;
+pub mod picture_tree;
+mod pixel_rows;
+pub mod preprocessing;
+pub mod split;
+
+pub use builder::PackedBuilder;
+pub use error::DataError;
+pub use packed::PackedDataset;
+pub use split::{Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingSplit};
+
+/// Is told how far a long piece of work has come: `(done, total)`, in bytes or pictures.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// A [`Progress`] for callers who do not want to know.
+pub fn no_progress(_done: u64, _total: u64) {}

@@ -1,1 +1,32 @@
-//! Placeholder.
+//! *Evaluation* turns a model's outputs on one split into figures that a reviewer would accept, after the
+//! project's evaluation protocol.
+//!
+//! It knows counts, labels and probabilities, not tensors, models or pictures. [`evaluate`] takes a
+//! [`ScoredSplit`] and the temperature that [`fit_temperature`] found on the validation split, and returns an
+//! [`EvaluationReport`]; [`report`] writes it as a table, JSON or a page. All figures of a report come from
+//! one [`ConfusionMatrix`] and one set of log-probabilities per view, so they cannot disagree.
+//!
+//! Every figure equals scikit-learn's to 1e-9 (`reference/evaluation_goldens.py` makes the golden numbers).
+
+mod calibration;
+mod confusion;
+mod error;
+mod ferplus_view;
+mod figures;
+mod intervals;
+mod mcnemar;
+pub mod report;
+mod scored;
+mod summary;
+
+pub use calibration::{
+    Calibration, RELIABILITY_BINS, ReliabilityBin, TEMPERATURE_MAX, TEMPERATURE_MIN, fit_temperature,
+};
+pub use confusion::{ClassFigures, ConfusionMatrix};
+pub use error::EvaluationError;
+pub use ferplus_view::{FERPLUS_VOTE_COLUMNS, FerPlusClass, FerPlusView, ferplus_majority};
+pub use figures::{DeduplicatedView, EvaluationReport, Figures, evaluate};
+pub use intervals::{BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED, Estimate, wilson};
+pub use mcnemar::{McNemarTest, mcnemar};
+pub use scored::ScoredSplit;
+pub use summary::{SeedSummary, summarise_seeds};

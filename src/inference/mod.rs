@@ -4,3 +4,4 @@ pub mod annotation;
 pub mod face_detection;
 pub mod predictor;
 pub mod recognition;
+pub mod scoring;

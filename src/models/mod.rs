@@ -1,1 +1,9 @@
-//! Placeholder.
+//! *Models*: networks, and the checkpoints that hold them. Models know tensors, not labels or losses.
+
+pub mod checkpoint;
+pub mod compact;
+pub mod layers;
+pub mod network;
+pub mod resnet;
+pub mod vgg;
+pub mod weights;

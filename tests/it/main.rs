@@ -1,3 +1,3 @@
-//! The integration tests: the program and the library as their users meet them.
+//! The integration tests, one binary: the program and the library as their users meet them.
 
 mod predict;

@@ -1,0 +1,133 @@
+//! Work sharing: fixed-size tasks over Rayon, shared output buffers, and per-thread scratch memory.
+//!
+//! Tasks are cut by the shape of the work, never by the number of threads, so results have the same
+//! bits on any number of threads.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+/// Runs `task(0..tasks)`, in parallel when there is more than one.
+pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
+    match tasks {
+        0 => {}
+        1 => task(0),
+        _ => (0..tasks).into_par_iter().with_max_len(1).for_each(task),
+    }
+}
+
+/// The `index`-th of `parts` nearly equal ranges of `0..length`, cut at multiples of `granule`.
+pub(crate) fn part(length: usize, parts: usize, index: usize, granule: usize) -> Range<usize> {
+    let granules = length.div_ceil(granule);
+    let edge = |at: usize| (granules * at / parts * granule).min(length);
+    edge(index)..edge(index + 1)
+}
+
+/// A buffer that several tasks write at once, each to elements of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedBuffer<'a> {
+    pointer: *mut f32,
+    length: usize,
+    lifetime: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the buffer is plain memory; `SharedBuffer::slice` demands that tasks do not overlap.
+unsafe impl Send for SharedBuffer<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for SharedBuffer<'_> {}
+
+impl<'a> SharedBuffer<'a> {
+    /// Shares `buffer` for as long as it is borrowed.
+    pub(crate) fn new(buffer: &'a mut [f32]) -> Self {
+        Self { pointer: buffer.as_mut_ptr(), length: buffer.len(), lifetime: PhantomData }
+    }
+
+    /// The elements `range`, for writing.
+    ///
+    /// # Safety
+    /// No other task may access an element of `range` while the slice lives.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &'a mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.length, "shared slice out of bounds");
+        // SAFETY: in bounds by the assertion; exclusive by this function's contract.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.add(range.start), range.len()) }
+    }
+
+    /// The address of element `offset`, for a matrix product that writes a strided block.
+    pub(crate) fn address(&self, offset: usize) -> *mut f32 {
+        assert!(offset <= self.length, "shared address out of bounds");
+        self.pointer.wrapping_add(offset)
+    }
+
+    /// Elements after `offset`.
+    pub(crate) fn remaining(&self, offset: usize) -> usize {
+        self.length - offset
+    }
+}
+
+/// A vector of `length` values that the caller writes in full before reading any.
+///
+/// Zeroing would cost one more pass over memory for every operation.
+pub(crate) fn for_overwrite(length: usize) -> Vec<f32> {
+    let mut values: Vec<f32> = Vec::with_capacity(length);
+    // SAFETY: capacity is `length`, every bit pattern is a valid f32, and the kernels write every
+    // element before anything reads it.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        values.set_len(length);
+    }
+    values
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `work` with `length` floats of reused memory (contents arbitrary).
+pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    // Taken out of the pool while in use: a nested call, or a task that Rayon runs on this thread
+    // while it waits, takes another buffer.
+    let mut buffer = SCRATCH.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+    if buffer.len() < length {
+        buffer = vec![0.0; length + length / 8];
+    }
+    let result = work(&mut buffer[..length]);
+    SCRATCH.with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < 8 {
+            pool.push(buffer);
+        }
+    });
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_the_length_once() {
+        for length in [0, 1, 15, 16, 17, 1000] {
+            for parts in [1, 2, 3, 8] {
+                let mut next = 0;
+                for index in 0..parts {
+                    let range = part(length, parts, index, 16);
+                    assert_eq!(range.start, next);
+                    next = range.end;
+                }
+                assert_eq!(next, length);
+            }
+        }
+    }
+
+    #[test]
+    fn nested_scratch_buffers_are_distinct() {
+        with_scratch(4, |outer| {
+            outer.fill(1.0);
+            with_scratch(4, |inner| inner.fill(2.0));
+            assert_eq!(outer, [1.0; 4]);
+        });
+    }
+}

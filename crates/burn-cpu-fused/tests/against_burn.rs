@@ -1,0 +1,168 @@
+//! Every fused operation and gradient, in f32, against Burn's own operations in f64, over random shapes.
+
+use burn::tensor::{DType, Device, Distribution, Tensor};
+use burn_cpu_fused::{Activation, FeatureMap, SgdStep, sgd_step};
+use proptest::prelude::*;
+
+fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// The largest difference, relative to the largest magnitude.
+fn difference<const D: usize>(ours: Tensor<D>, reference: Tensor<D>) -> f64 {
+    assert_eq!(ours.dims(), reference.dims());
+    let ours: Vec<f64> = ours.into_data().iter::<f64>().collect();
+    let reference: Vec<f64> = reference.into_data().iter::<f64>().collect();
+    let magnitude = reference.iter().fold(1e-6_f64, |largest, value| largest.max(value.abs()));
+    let furthest = ours.iter().zip(&reference).fold(0.0_f64, |furthest, (a, b)| {
+        // A NaN must not pass as small.
+        if a.is_nan() || b.is_nan() { f64::INFINITY } else { furthest.max((a - b).abs()) }
+    });
+    furthest / magnitude
+}
+
+/// Runs `work` on f32 (fused) and f64 (plain) copies of the inputs and compares the output and the
+/// gradient of a random weighting of it with respect to every input.
+fn compare(inputs: &[Tensor<4>], work: impl Fn(&[Tensor<4>]) -> Tensor<4>) -> f64 {
+    let run = |dtype: DType| {
+        let inputs: Vec<_> =
+            inputs.iter().map(|input| input.clone().cast(dtype).detach().require_grad()).collect();
+        let output = work(&inputs);
+        (inputs, output)
+    };
+    let (fused, ours) = run(DType::F32);
+    let (plain, reference) = run(DType::F64);
+    let weighting = random(ours.dims(), &ours.device());
+    let our_gradients = (ours.clone() * weighting.clone()).sum().backward();
+    let reference_gradients = (reference.clone() * weighting.cast(DType::F64)).sum().backward();
+    let mut worst = difference(ours.inner(), reference.inner());
+    for (a, b) in fused.iter().zip(&plain) {
+        let (a, b) = (a.grad(&our_gradients).unwrap(), b.grad(&reference_gradients).unwrap());
+        worst = worst.max(difference(a, b));
+    }
+    worst
+}
+
+fn vector(tensor: &Tensor<4>) -> Tensor<1> {
+    let length: usize = tensor.dims().iter().product();
+    tensor.clone().reshape([length])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution_and_gradients(
+        batch in 1usize..7, inputs in 1usize..40, outputs in 1usize..70,
+        height in 1usize..15, width in 1usize..15,
+        kernel in 1usize..6, stride in 1usize..4, padding in 0usize..4, with_bias: bool,
+    ) {
+        prop_assume!(height + 2 * padding >= kernel && width + 2 * padding >= kernel);
+        let device = Device::flex().autodiff();
+        let x = random([batch, inputs, height, width], &device);
+        let w = random([outputs, inputs, kernel, kernel], &device);
+        let b = random([1, 1, 1, outputs], &device);
+        let tensors = if with_bias { vec![x, w, b] } else { vec![x, w] };
+        let worst = compare(&tensors, |t| {
+            let bias = t.get(2).map(vector);
+            FeatureMap::from_batch(t[0].clone())
+                .conv2d(t[1].clone(), bias, stride, padding, Activation::LeakyRelu(0.2))
+                .into_batch()
+        });
+        // A leaky ReLU's kink may flip for values within rounding of zero: none of these is.
+        prop_assert!(worst < 2e-5, "relative difference {worst:e}");
+    }
+
+    #[test]
+    fn batch_norm_and_gradients(
+        batch in 2usize..9, channels in 1usize..20, height in 1usize..9, width in 2usize..9,
+        with_residual: bool, offset in -50.0f64..50.0,
+    ) {
+        let device = Device::flex().autodiff();
+        let shape = [batch, channels, height, width];
+        let x = random(shape, &device) + offset;
+        let gamma = random([1, 1, 1, channels], &device);
+        let beta = random([1, 1, 1, channels], &device);
+        let mut tensors = vec![x, gamma, beta];
+        if with_residual {
+            tensors.push(random(shape, &device));
+        }
+        let worst = compare(&tensors, |t| {
+            let residual = t.get(3).cloned().map(FeatureMap::from_batch);
+            FeatureMap::from_batch(t[0].clone())
+                .batch_norm(vector(&t[1]), vector(&t[2]), residual, 1e-5, Activation::LeakyRelu(0.3))
+                .0
+                .into_batch()
+        });
+        // The f32 input itself, at an offset of up to 50 deviations, limits what can be had.
+        prop_assert!(worst < 2e-4, "relative difference {worst:e}");
+    }
+
+    #[test]
+    fn max_pool_and_gradient(
+        batch in 1usize..5, channels in 1usize..9, height in 3usize..13, width in 3usize..13,
+        kernel in 1usize..4, stride in 1usize..4, pad: bool,
+    ) {
+        let device = Device::flex().autodiff();
+        let padding = if pad { kernel / 2 } else { 0 };
+        let x = random([batch, channels, height, width], &device);
+        let worst = compare(&[x], |t| {
+            FeatureMap::from_batch(t[0].clone()).max_pool2d(kernel, stride, padding).into_batch()
+        });
+        prop_assert!(worst < 1e-6, "relative difference {worst:e}");
+    }
+}
+
+/// Shapes of the networks in use take the tiled, the partial-sum and the by-channel paths.
+#[test]
+fn network_shapes() {
+    let device = Device::flex().autodiff();
+    for (batch, inputs, size, outputs, kernel, stride, padding) in [
+        (8, 64, 12, 64, 3, 1, 1),
+        (4, 256, 6, 512, 3, 1, 1),
+        (32, 512, 2, 512, 3, 1, 1),
+        (8, 256, 12, 512, 1, 2, 0),
+        (8, 64, 12, 256, 1, 1, 0),
+        (16, 128, 12, 128, 3, 2, 1),
+        (8, 1, 48, 64, 7, 2, 3),
+        (4, 1, 64, 128, 4, 2, 1),
+        (3, 64, 4, 1, 4, 1, 0),
+    ] {
+        let x = random([batch, inputs, size, size], &device);
+        let w = random([outputs, inputs, kernel, kernel], &device);
+        let worst = compare(&[x, w], |t| {
+            FeatureMap::from_batch(t[0].clone())
+                .conv2d(t[1].clone(), None, stride, padding, Activation::Identity)
+                .into_batch()
+        });
+        assert!(worst < 1e-5, "{inputs}x{size} -> {outputs} k{kernel} s{stride}: {worst:e}");
+    }
+}
+
+#[test]
+fn descent_equals_its_definition() {
+    let device = Device::flex();
+    let step = SgdStep { rate: 0.1, momentum: 0.9, decay: 5e-4, nesterov: true };
+    let (w, v, g) = (random([70_001], &device), random([70_001], &device), random([70_001], &device));
+    let wide = |tensor: &Tensor<1>| tensor.clone().cast(DType::F64);
+    let (rw, rv) = sgd_step(wide(&w), Some(wide(&v)), wide(&g), step);
+    let (w, v) = sgd_step(w, Some(v), g, step);
+    assert!(difference(w, rw) < 1e-6 && difference(v, rv) < 1e-6);
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let device = Device::flex().autodiff();
+    let x = random([16, 24, 13, 13], &device);
+    let w = random([48, 24, 3, 3], &device);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (x, w) = (x.clone().detach().require_grad(), w.clone().detach().require_grad());
+        pool.install(|| {
+            let y = FeatureMap::from_batch(x.clone()).conv2d(w.clone(), None, 1, 1, Activation::Relu);
+            let gradients = y.into_batch().powi_scalar(2).sum().backward();
+            (x.grad(&gradients).unwrap().into_data(), w.grad(&gradients).unwrap().into_data())
+        })
+    };
+    assert_eq!(run(1), run(4));
+}

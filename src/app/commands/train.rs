@@ -1,0 +1,156 @@
+//! `duchenne train`: trains a classifier, or goes on with one.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::app::devices::device;
+use crate::data::PackedDataset;
+use crate::training::classifier::{Event, Job, Outcome, train};
+use crate::training::recipe::Recipe;
+use crate::training::run_directory::RunDirectory;
+
+/// Arguments of `duchenne train`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  duchenne train --recipe compact --data fer2013.safetensors --run runs/compact\n\n\
+    A run that was stopped or killed goes on when the same command is given again."
+)]
+pub struct TrainArgs {
+    /// Built-in recipe (compact, vgg16, vgg16-strong, resnet50, resnet50-strong) or a TOML file
+    #[arg(long)]
+    recipe: String,
+    /// Packed data set with Training and PublicTest splits
+    #[arg(long)]
+    data: PathBuf,
+    /// Directory of this run: log, models, state
+    #[arg(long)]
+    run: PathBuf,
+    /// Epochs, in place of the recipe's
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Seed, in place of the recipe's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Use only the first N training images (for trying things out)
+    #[arg(long)]
+    limit: Option<usize>,
+    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Lay a value over the recipe, such as training.learning_rate=0.05; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
+    let recipe = recipe(&args)?;
+    let dataset = PackedDataset::open(&args.data)?;
+    let training = dataset.training()?;
+    let training = match args.limit {
+        Some(count) => training.limit(count),
+        None => training,
+    };
+    let validation = dataset.public_test()?;
+    let device = device(&args.device)?;
+    let directory = RunDirectory::open(&args.run)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        // A second Ctrl-C does not wait.
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this batch and saving; press Ctrl-C again to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+
+    let epochs = recipe.training.epochs;
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} images, {per_sec}, {eta} left in epoch")?
+            .progress_chars("=> "),
+    );
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let images = training.len() as u64;
+    let job = Job {
+        recipe: &recipe,
+        recipe_name: &args.recipe,
+        training: &training,
+        validation: &validation,
+        run: &directory,
+        device: &device,
+        stop: &stop,
+    };
+    let mut seconds = Vec::new();
+    let outcome = train(&job, &mut |event| match event {
+        Event::Started { done: (epoch, batch), batches } => {
+            bar.set_length(images);
+            if (epoch, batch) != (0, 0) {
+                bar.suspend(|| {
+                    eprintln!("going on after epoch {epoch} of {epochs} and {batch} of {batches} batches");
+                });
+            }
+        }
+        Event::Batch { epoch, done, images, loss } => {
+            if done == 1 {
+                bar.reset();
+                bar.set_length(job.training.len() as u64);
+            }
+            bar.inc(images as u64);
+            bar.set_message(format!("epoch {}/{epochs} loss {loss:.4}", epoch + 1));
+        }
+        Event::Epoch { record, best } => {
+            seconds.push(record.seconds);
+            let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
+            let left = Duration::from_secs_f64(mean * (epochs - record.epoch) as f64);
+            bar.suspend(|| {
+                eprintln!(
+                    "epoch {:>3}/{epochs}  loss {:.4}  training {:5.2} %  PublicTest {:5.2} %{}  {:.0} s, {} left",
+                    record.epoch,
+                    record.training_loss,
+                    record.training_accuracy * 100.0,
+                    record.validation_accuracy * 100.0,
+                    if best { " (best)" } else { "" },
+                    record.seconds,
+                    indicatif::HumanDuration(left),
+                );
+            });
+        }
+    });
+    bar.finish_and_clear();
+    match outcome? {
+        Outcome::Finished | Outcome::AlreadyFinished => {
+            println!("{}", directory.file("best.safetensors").display());
+            eprintln!(
+                "finished; evaluate with: duchenne eval {} --data {}",
+                directory.file("best.safetensors").display(),
+                args.data.display()
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Outcome::Interrupted => {
+            eprintln!("saved; give the same command again to go on");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {
+    let text = match Recipe::built_in(&args.recipe) {
+        Some(text) => text.to_owned(),
+        None => std::fs::read_to_string(&args.recipe).with_context(|| {
+            let names = Recipe::built_in_names().join(", ");
+            format!("recipe `{}` is neither built in ({names}) nor a file that can be read", args.recipe)
+        })?,
+    };
+    let mut settings = args.settings.clone();
+    settings.extend(args.epochs.map(|epochs| format!("training.epochs={epochs}")));
+    settings.extend(args.seed.map(|seed| format!("training.seed={seed}")));
+    Ok(Recipe::parse(&args.recipe, &text, &settings)?)
+}

@@ -1,0 +1,42 @@
+//! The report as JSON.
+
+use serde::Serialize;
+
+use super::{EpochRecord, ModelFigures, Provenance, ReportPage, protocol};
+use crate::evaluation::EvaluationError;
+
+/// The version of the JSON document; it grows when a key changes its meaning or goes away.
+pub const JSON_SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    title: &'a str,
+    provenance: serde_json::Map<String, serde_json::Value>,
+    protocol: serde_json::Map<String, serde_json::Value>,
+    results: &'a [ModelFigures],
+    training: &'a [EpochRecord],
+}
+
+/// Renders the report as one indented JSON document with a newline at its end. Numbers carry every digit;
+/// shares are `0..=1`. A figure that does not exist (FER+ without votes) is `null`.
+///
+/// # Errors
+/// [`EvaluationError::Json`] if serialisation fails, which no page made of plain values does.
+pub fn render_json(page: &ReportPage) -> Result<String, EvaluationError> {
+    let document = Document {
+        schema_version: JSON_SCHEMA_VERSION,
+        title: &page.title,
+        provenance: page
+            .provenance
+            .iter()
+            .map(|Provenance { name, value }| (name.clone(), value.as_str().into()))
+            .collect(),
+        protocol: protocol::STATEMENTS.iter().map(|&(name, text)| (name.to_string(), text.into())).collect(),
+        results: &page.results,
+        training: &page.training,
+    };
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}

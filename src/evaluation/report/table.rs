@@ -1,0 +1,103 @@
+//! The report as text for a terminal.
+
+use super::headline::headline;
+use super::{ReportPage, percent, thousands};
+use crate::evaluation::{EvaluationReport, FerPlusView};
+
+/// Renders the headline of every result, then per-class figures and the confusion matrix of the first. Lines
+/// end in `\n` and carry no colours.
+pub fn render_table(page: &ReportPage) -> String {
+    let mut lines = vec![page.title.clone()];
+    let name_width = page.provenance.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
+    lines.extend(page.provenance.iter().map(|line| format!("{:name_width$}  {}", line.name, line.value)));
+    let Some(first) = page.results.first() else {
+        return lines.join("\n") + "\n";
+    };
+    let report = &first.report;
+
+    lines.push(String::new());
+    lines.push(format!("{}, {} images, intervals at 95 %", report.split, thousands(report.overall.n)));
+    let mut rows = vec![
+        std::iter::once(String::new())
+            .chain(page.results.iter().map(|result| result.views.name().to_string()))
+            .collect::<Vec<_>>(),
+    ];
+    for row in headline(page) {
+        let cells = row.cells.iter().map(|cell| {
+            cell.as_ref().map_or("-".into(), |cell| match cell.detail.as_str() {
+                "" => cell.value.clone(),
+                detail => format!("{}  ({detail})", cell.value),
+            })
+        });
+        rows.push(std::iter::once(row.name).chain(cells).collect());
+    }
+    lines.extend(aligned(&rows, Align::Left));
+    lines.extend(report.ferplus.as_ref().map(|view| label_agreement(view, &report.split)));
+
+    lines.push(String::new());
+    lines.push(format!("Per class, {}", first.views.name()));
+    let header = ["", "precision", "recall", "F1", "images", "predicted"].map(String::from).to_vec();
+    let classes = report.overall.per_class.iter().map(|class| {
+        vec![
+            class.class.clone(),
+            percent(class.precision),
+            percent(class.recall),
+            percent(class.f1),
+            thousands(class.support),
+            thousands(class.predicted),
+        ]
+    });
+    lines.extend(aligned(&std::iter::once(header).chain(classes).collect::<Vec<_>>(), Align::Right));
+
+    lines.push(String::new());
+    lines.push(format!("Confusion, {}: true class in rows, predicted in columns", first.views.name()));
+    lines.extend(aligned(&confusion_rows(report), Align::Right));
+    lines.join("\n") + "\n"
+}
+
+/// How well the data set's own labels agree with FER+: a bound for models trained on them.
+fn label_agreement(view: &FerPlusView, split: &str) -> String {
+    format!(
+        "The data set's own labels agree with the FER+ majority on {} % of the {} images kept, and with the \
+         class of most raw votes on {} % of all {} of {split}.",
+        percent(view.label_agreement.value),
+        thousands(view.kept),
+        percent(view.label_agreement_unfiltered.value),
+        thousands(view.images),
+    )
+}
+
+fn confusion_rows(report: &EvaluationReport) -> Vec<Vec<String>> {
+    let header = std::iter::once(String::new()).chain(report.classes.iter().cloned()).collect();
+    let rows = report.classes.iter().zip(report.overall.confusion.rows()).map(|(class, counts)| {
+        std::iter::once(class.clone()).chain(counts.iter().map(|&count| thousands(count))).collect()
+    });
+    std::iter::once(header).chain(rows).collect()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Align {
+    Left,
+    Right,
+}
+
+/// Pads cells to their column's width; the first column is always on the left.
+fn aligned(rows: &[Vec<String>], align: Align) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+                if column == 0 || align == Align::Left {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
+            format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_string()
+        })
+        .collect()
+}

@@ -1,0 +1,243 @@
+//! A *checkpoint* is a network's weights together with all that is needed to use and to trust them:
+//! architecture, label set, preprocessing, temperature, provenance, figures. One safetensors file; it
+//! loads completely or not at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use half::f16;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::network::{Network, NetworkConfig};
+use super::weights::{NamedTensor, WeightsError, assign, collect};
+use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::preprocessing::Preprocessing;
+use crate::expression::LabelSet;
+
+/// Key of the manifest in the safetensors metadata.
+const MANIFEST_KEY: &str = "duchenne.manifest";
+/// Version of the manifest that this program writes and reads.
+const FORMAT: u32 = 1;
+
+/// All about a model that is not a weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this format.
+    pub format: u32,
+    /// Architecture and options.
+    pub network: NetworkConfig,
+    /// What the outputs mean.
+    pub label_set: LabelSet,
+    /// How a face becomes the input.
+    pub preprocessing: Preprocessing,
+    /// Divides the logits before softmax, fitted on PublicTest (Guo et al. 2017); 1 if never fitted.
+    pub temperature: f64,
+    /// Where the weights come from: recipe, data set, seed, epochs, program version.
+    pub provenance: BTreeMap<String, String>,
+    /// Figures by name, such as `public-test.accuracy`.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl Manifest {
+    /// Of a network that nothing is known about yet.
+    pub fn new(network: NetworkConfig, label_set: LabelSet, preprocessing: Preprocessing) -> Self {
+        Self {
+            format: FORMAT,
+            network,
+            label_set,
+            preprocessing,
+            temperature: 1.0,
+            provenance: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+        }
+    }
+
+    /// What does not fit together, if anything.
+    pub fn problem(&self) -> Option<String> {
+        if self.format != FORMAT {
+            return Some(format!("manifest has format {}, expected {FORMAT}", self.format));
+        }
+        if let Some(problem) = self.preprocessing.problem() {
+            return Some(problem);
+        }
+        let (inputs, channels) = (self.network.channels, self.preprocessing.channels());
+        if inputs != channels {
+            return Some(format!("the network has {inputs} input channels, the preprocessing {channels}"));
+        }
+        let (outputs, classes) = (self.network.classes, self.label_set.len());
+        if outputs != classes {
+            return Some(format!("the network has {outputs} outputs, `{}` has {classes}", self.label_set));
+        }
+        let smallest = self.network.architecture.smallest_input();
+        if self.preprocessing.crop < smallest {
+            let (name, got) = (self.network.architecture.name(), self.preprocessing.crop);
+            return Some(format!("{name} needs inputs of at least {smallest} pixels, got {got}"));
+        }
+        if !(1..=7).contains(&self.network.head) || !(0.0..1.0).contains(&self.network.dropout) {
+            return Some("head must be 1 to 7 and dropout from 0 to below 1".to_owned());
+        }
+        (!(self.temperature.is_finite() && self.temperature > 0.0))
+            .then(|| format!("temperature is {}, expected a positive number", self.temperature))
+    }
+}
+
+/// Why a checkpoint cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file cannot be read.
+    #[error("cannot read model `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not a model of this program.
+    #[error("`{}` is not a duchenne model: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The weights do not fit the architecture.
+    #[error("model `{}`: {source}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        source: WeightsError,
+    },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] AtomicError),
+    /// The manifest contradicts itself.
+    #[error("model cannot be saved: {0}")]
+    Manifest(String),
+}
+
+/// Precision of stored weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    Full,
+    /// 16 bits (IEEE half), for shipping.
+    Half,
+}
+
+/// A model as it is on disk: manifest and weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// All but the weights.
+    pub manifest: Manifest,
+    /// The weights.
+    pub weights: Vec<NamedTensor>,
+}
+
+impl Checkpoint {
+    /// Of a network in memory.
+    pub fn of(manifest: Manifest, network: &Network) -> Self {
+        Self { manifest, weights: collect(network) }
+    }
+
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads a file's bytes; `path` names it in errors.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
+        let format = |reason: String| CheckpointError::Format { path: path.to_owned(), reason };
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| format(error.to_string()))?;
+        let text =
+            metadata.metadata().as_ref().and_then(|entries| entries.get(MANIFEST_KEY)).ok_or_else(|| {
+                format("no manifest; `duchenne model import` reads plain weights".to_owned())
+            })?;
+        let manifest: Manifest = serde_json::from_str(text).map_err(|error| format(error.to_string()))?;
+        if let Some(problem) = manifest.problem() {
+            return Err(format(problem));
+        }
+        let tensors = SafeTensors::deserialize(bytes).map_err(|error| format(error.to_string()))?;
+        let weights = tensors
+            .tensors()
+            .into_iter()
+            .map(|(name, view)| {
+                let values = floats(&view).ok_or_else(|| {
+                    format(format!("weight `{name}` is {:?}, expected f32 or f16", view.dtype()))
+                })?;
+                Ok(NamedTensor { name, shape: view.shape().to_vec(), values })
+            })
+            .collect::<Result<_, CheckpointError>>()?;
+        Ok(Self { manifest, weights })
+    }
+
+    /// The network with these weights on `device`; `path` names the model in errors.
+    pub fn into_network(self, device: &Device, path: &Path) -> Result<(Manifest, Network), CheckpointError> {
+        let fresh = self.manifest.network.init(0, device);
+        let network = assign(fresh, self.weights)
+            .map_err(|source| CheckpointError::Weights { path: path.to_owned(), source })?;
+        Ok((self.manifest, network))
+    }
+
+    /// Writes a file, whole or not at all.
+    pub fn write(&self, path: &Path, precision: Precision) -> Result<(), CheckpointError> {
+        if let Some(problem) = self.manifest.problem() {
+            return Err(CheckpointError::Manifest(problem));
+        }
+        let text = serde_json::to_string(&self.manifest)
+            .map_err(|error| CheckpointError::Manifest(error.to_string()))?;
+        let metadata = HashMap::from([(MANIFEST_KEY.to_owned(), text)]);
+        write_tensors(&self.weights, metadata, precision, path).map_err(CheckpointError::Write)
+    }
+}
+
+/// Writes named tensors as safetensors, whole or not at all.
+pub fn write_tensors(
+    tensors: &[NamedTensor],
+    metadata: HashMap<String, String>,
+    precision: Precision,
+    path: &Path,
+) -> Result<(), AtomicError> {
+    let encoded: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|tensor| match precision {
+            Precision::Full => tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Precision::Half => {
+                tensor.values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect()
+            }
+        })
+        .collect();
+    let dtype = match precision {
+        Precision::Full => Dtype::F32,
+        Precision::Half => Dtype::F16,
+    };
+    let views = tensors.iter().zip(&encoded).map(|(tensor, bytes)| {
+        let view = TensorView::new(dtype, tensor.shape.clone(), bytes)
+            .expect("a named tensor has as many values as its shape says");
+        (tensor.name.as_str(), view)
+    });
+    let file = safetensors::serialize(views, Some(metadata)).expect("tensor names are unique");
+    write_atomically(path, |out| out.write_all(&file).map_err(|error| AtomicError::system(path, error)))
+}
+
+/// The values of a float tensor, or `None` for other types.
+pub fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let bytes = view.data();
+    Some(match view.dtype() {
+        Dtype::F32 => bytes
+            .chunks_exact(4)
+            .map(|chunk| f32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]))
+            .collect(),
+        Dtype::F16 => bytes.chunks_exact(2).map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32()).collect(),
+        Dtype::BF16 => {
+            bytes.chunks_exact(2).map(|c| half::bf16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,87 @@
+//! *Compact*: our own small residual network for shipping, about 0.6 M parameters and below 50 M
+//! multiply-adds at 48x48: a two-convolution stem to half the size, then basic residual blocks
+//! (He et al. 2016) of widths 32, 64, 64, 120, 120, dropout, global average pooling, a linear layer.
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::Tensor;
+use burn_cpu_fused::{Activation, FeatureMap};
+
+use super::layers::{BatchNorm, Convolution, Initializer, Linear};
+use super::resnet::Block;
+
+/// Settings of the compact network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CompactConfig {
+    /// Input channels, 1 or 3.
+    pub channels: usize,
+    /// Output classes.
+    pub classes: usize,
+    /// Dropout before the linear layer.
+    pub dropout: f64,
+}
+
+/// Channels of the first convolution.
+const STEM: usize = 16;
+/// (channels, stride) of each residual block.
+const BLOCKS: [(usize, usize); 5] = [(32, 1), (64, 2), (64, 1), (120, 2), (120, 1)];
+
+impl CompactConfig {
+    /// With fresh weights.
+    pub fn init(&self, initializer: &mut Initializer) -> Compact {
+        let mut inputs = BLOCKS[0].0;
+        let conv1 = Convolution::new([self.channels, STEM], 3, 1, false, initializer);
+        let bn1 = BatchNorm::new(STEM, initializer);
+        let conv2 = Convolution::new([STEM, inputs], 3, 2, false, initializer);
+        let bn2 = BatchNorm::new(inputs, initializer);
+        let blocks = BLOCKS.map(|(width, stride)| {
+            let block = Block::basic(inputs, width, stride, initializer);
+            inputs = width;
+            block
+        });
+        let fc = Linear::new([inputs, self.classes], initializer);
+        let dropout = DropoutConfig::new(self.dropout).init();
+        Compact { conv1, bn1, conv2, bn2, blocks: blocks.into(), dropout, fc }
+    }
+}
+
+/// The network.
+#[derive(Module, Debug)]
+pub struct Compact {
+    conv1: Convolution,
+    bn1: BatchNorm,
+    conv2: Convolution,
+    bn2: BatchNorm,
+    blocks: Vec<Block>,
+    dropout: Dropout,
+    fc: Linear,
+}
+
+impl Compact {
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - logits: `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.fc.forward(self.dropout.forward(self.deep_features(images)))
+    }
+
+    /// Activations before the last layer: `[batch, 120]`.
+    pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
+        let map = FeatureMap::from_batch(images);
+        let map = self.bn1.after(&self.conv1, map, None, Activation::Relu);
+        let map = self.bn2.after(&self.conv2, map, None, Activation::Relu);
+        self.blocks.iter().fold(map, |map, block| block.forward(map)).global_average_pool()
+    }
+
+    /// Multiply-adds for one image.
+    pub fn multiply_adds(&self, height: usize, width: usize) -> u64 {
+        let mut total = self.conv1.multiply_adds(height, width) + self.conv2.multiply_adds(height, width);
+        let mut size = [height, width].map(|length| self.conv2.output_size(length));
+        for block in &self.blocks {
+            let (count, output) = block.multiply_adds(size);
+            total += count;
+            size = output;
+        }
+        total + self.fc.multiply_adds()
+    }
+}

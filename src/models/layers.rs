@@ -1,0 +1,228 @@
+//! *Layers*: the parameters of convolution, batch normalisation and linear maps, under torchvision's
+//! names and in torchvision's shapes, with the fused operation each block calls.
+
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_cpu_fused::{Activation, FeatureMap};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, Normal, Uniform};
+
+/// Draws initial weights: the same seed gives the same network on every device.
+#[derive(Debug)]
+pub struct Initializer {
+    random: ChaCha8Rng,
+    device: Device,
+}
+
+impl Initializer {
+    /// For parameters on `device`.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { random: ChaCha8Rng::seed_from_u64(seed), device: device.clone() }
+    }
+
+    fn draw<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        distribution: impl Distribution<f32>,
+    ) -> Param<Tensor<D>> {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|_| distribution.sample(&mut self.random)).collect();
+        Param::from_data(TensorData::new(values, shape), &self.device)
+    }
+
+    /// Independent normal values of mean zero.
+    pub fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f32) -> Param<Tensor<D>> {
+        let distribution = Normal::new(0.0, deviation).expect("deviations are finite and not negative");
+        self.draw(shape, distribution)
+    }
+
+    /// Independent uniform values in `-bound..bound`.
+    pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f32) -> Param<Tensor<D>> {
+        let distribution = Uniform::new(-bound, bound).expect("bounds are finite and positive");
+        self.draw(shape, distribution)
+    }
+
+    /// One value throughout.
+    pub fn constant<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        let values = vec![value; shape.iter().product()];
+        Param::from_data(TensorData::new(values, shape), &self.device)
+    }
+}
+
+/// A convolution with a square kernel.
+#[derive(Module, Debug)]
+pub struct Convolution {
+    /// `[output_channels, input_channels, kernel, kernel]`
+    pub weight: Param<Tensor<4>>,
+    /// `[output_channels]`
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    stride: usize,
+    #[module(skip)]
+    padding: usize,
+}
+
+impl Convolution {
+    /// He et al.'s (2015) normal initialisation over the fan out, as torchvision does; bias zero.
+    /// Padding keeps the size at stride one.
+    pub fn new(
+        [inputs, outputs]: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        with_bias: bool,
+        initializer: &mut Initializer,
+    ) -> Self {
+        let deviation = (2.0 / (outputs * kernel * kernel) as f32).sqrt();
+        Self {
+            weight: initializer.normal([outputs, inputs, kernel, kernel], deviation),
+            bias: with_bias.then(|| initializer.constant([outputs], 0.0)),
+            stride,
+            padding: kernel / 2,
+        }
+    }
+
+    /// Convolution, then an activation. Shapes: `[batch, inputs, h, w]` to
+    /// `[batch, outputs, ceil(h / stride), ceil(w / stride)]`.
+    pub fn forward(&self, input: FeatureMap, activation: Activation) -> FeatureMap {
+        let bias = self.bias.as_ref().map(Param::val);
+        input.conv2d(self.weight.val(), bias, self.stride, self.padding, activation)
+    }
+
+    /// Height or width of the output for that of the input.
+    pub fn output_size(&self, input: usize) -> usize {
+        let kernel = self.weight.lazy_shape()[2];
+        (input + 2 * self.padding - kernel) / self.stride + 1
+    }
+
+    /// Multiply-adds for one image of the given input size.
+    pub fn multiply_adds(&self, height: usize, width: usize) -> u64 {
+        let weights: usize = self.weight.lazy_shape().iter().product();
+        (weights * self.output_size(height) * self.output_size(width)) as u64
+    }
+}
+
+/// Batch normalisation (Ioffe & Szegedy 2015): batch statistics while training, running ones after.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// Scale, `[channels]`
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[channels]`
+    pub bias: Param<Tensor<1>>,
+    /// `[channels]`
+    pub running_mean: RunningState<Tensor<1>>,
+    /// Unbiased, `[channels]`
+    pub running_var: RunningState<Tensor<1>>,
+}
+
+/// PyTorch's defaults.
+const EPSILON: f32 = 1e-5;
+const MOMENTUM: f32 = 0.1;
+
+impl BatchNorm {
+    /// The identity until trained.
+    pub fn new(channels: usize, initializer: &mut Initializer) -> Self {
+        let device = &initializer.device.clone();
+        Self {
+            weight: initializer.constant([channels], 1.0),
+            bias: initializer.constant([channels], 0.0),
+            running_mean: RunningState::new(Tensor::zeros([channels], device)),
+            running_var: RunningState::new(Tensor::ones([channels], device)),
+        }
+    }
+
+    /// The convolution's output normalised, plus a residual, then an activation. While training
+    /// (parameters with autodiff) the running statistics move towards this batch's; otherwise the
+    /// normalisation is folded into the convolution.
+    pub fn after(
+        &self,
+        convolution: &Convolution,
+        input: FeatureMap,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+    ) -> FeatureMap {
+        if !self.weight.val().is_autodiff() {
+            return self.folded(convolution, input, residual, activation);
+        }
+        let map = convolution.forward(input, Activation::Identity);
+        let [batch, _, height, width] = map.dims();
+        let count = (batch * height * width) as f64;
+        let (map, mean, variance) =
+            map.batch_norm(self.weight.val(), self.bias.val(), residual, EPSILON, activation);
+        // PyTorch normalises with the biased variance and remembers the unbiased one.
+        let unbiased = variance * (count / (count - 1.0).max(1.0));
+        track(&self.running_mean, mean);
+        track(&self.running_var, unbiased);
+        map
+    }
+
+    fn folded(
+        &self,
+        convolution: &Convolution,
+        input: FeatureMap,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+    ) -> FeatureMap {
+        let scale = self.weight.val() / (self.running_var.value() + f64::from(EPSILON)).sqrt();
+        let mean = match &convolution.bias {
+            Some(bias) => self.running_mean.value() - bias.val(),
+            None => self.running_mean.value(),
+        };
+        let shift = self.bias.val() - mean * scale.clone();
+        let [channels] = scale.dims();
+        let weight = convolution.weight.val() * scale.reshape([channels, 1, 1, 1]);
+        let (stride, padding) = (convolution.stride, convolution.padding);
+        match residual {
+            None => input.conv2d(weight, Some(shift), stride, padding, activation),
+            Some(residual) => input
+                .conv2d(weight, Some(shift), stride, padding, Activation::Identity)
+                .add(residual, activation),
+        }
+    }
+}
+
+/// Moves a running statistic towards the batch's.
+fn track(running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
+    let dtype = batch.dtype();
+    let old = running.value_sync().cast(dtype);
+    running.update((old * (1.0 - MOMENTUM) + batch.detach() * MOMENTUM).detach());
+}
+
+/// A linear map with bias; the weight is `[outputs, inputs]` as in PyTorch.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[outputs, inputs]`
+    pub weight: Param<Tensor<2>>,
+    /// `[outputs]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// Uniform within `1 / sqrt(inputs)`, PyTorch's default.
+    pub fn new([inputs, outputs]: [usize; 2], initializer: &mut Initializer) -> Self {
+        let bound = 1.0 / (inputs as f32).sqrt();
+        Self {
+            weight: initializer.uniform([outputs, inputs], bound),
+            bias: initializer.uniform([outputs], bound),
+        }
+    }
+
+    /// Normal weights of the given deviation, bias zero, as in torchvision's VGG.
+    pub fn normal([inputs, outputs]: [usize; 2], deviation: f32, initializer: &mut Initializer) -> Self {
+        Self {
+            weight: initializer.normal([outputs, inputs], deviation),
+            bias: initializer.constant([outputs], 0.0),
+        }
+    }
+
+    /// `[batch, inputs]` to `[batch, outputs]`.
+    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let [outputs] = self.bias.val().dims();
+        input.matmul(self.weight.val().transpose()) + self.bias.val().reshape([1, outputs])
+    }
+
+    /// Multiply-adds for one input.
+    pub fn multiply_adds(&self) -> u64 {
+        self.weight.lazy_shape().iter().product::<usize>() as u64
+    }
+}

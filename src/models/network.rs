@@ -1,0 +1,265 @@
+//! The table of *architectures*: every network that can be trained, loaded and used, by name.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::compact::{Compact, CompactConfig};
+use super::layers::Initializer;
+use super::resnet::{ResNet, ResNetConfig, Stem};
+use super::vgg::{Vgg, VggConfig};
+
+/// A network by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Our own small network.
+    Compact,
+    #[allow(missing_docs)]
+    ResNet18,
+    #[allow(missing_docs)]
+    ResNet34,
+    #[allow(missing_docs)]
+    ResNet50,
+    #[allow(missing_docs)]
+    Vgg11,
+    #[serde(rename = "vgg11_bn")]
+    #[allow(missing_docs)]
+    Vgg11Bn,
+    #[allow(missing_docs)]
+    Vgg13,
+    #[serde(rename = "vgg13_bn")]
+    #[allow(missing_docs)]
+    Vgg13Bn,
+    #[allow(missing_docs)]
+    Vgg16,
+    #[serde(rename = "vgg16_bn")]
+    #[allow(missing_docs)]
+    Vgg16Bn,
+    #[allow(missing_docs)]
+    Vgg19,
+    #[serde(rename = "vgg19_bn")]
+    #[allow(missing_docs)]
+    Vgg19Bn,
+}
+
+/// What tells one family member from another.
+enum Family {
+    Compact,
+    ResNet { depths: [usize; 4], bottleneck: bool },
+    Vgg { depths: [usize; 5], batch_norm: bool },
+}
+
+impl Architecture {
+    /// Every architecture with its name, torchvision's where torchvision has it.
+    pub const TABLE: [(&'static str, Architecture); 12] = [
+        ("compact", Architecture::Compact),
+        ("resnet18", Architecture::ResNet18),
+        ("resnet34", Architecture::ResNet34),
+        ("resnet50", Architecture::ResNet50),
+        ("vgg11", Architecture::Vgg11),
+        ("vgg11_bn", Architecture::Vgg11Bn),
+        ("vgg13", Architecture::Vgg13),
+        ("vgg13_bn", Architecture::Vgg13Bn),
+        ("vgg16", Architecture::Vgg16),
+        ("vgg16_bn", Architecture::Vgg16Bn),
+        ("vgg19", Architecture::Vgg19),
+        ("vgg19_bn", Architecture::Vgg19Bn),
+    ];
+
+    /// The architecture of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::TABLE
+            .into_iter()
+            .find(|(candidate, _)| *candidate == name)
+            .map(|(_, architecture)| architecture)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::TABLE
+            .into_iter()
+            .find(|(_, candidate)| *candidate == self)
+            .map(|(name, _)| name)
+            .expect("the table holds every architecture")
+    }
+
+    fn family(self) -> Family {
+        let resnet = |depths, bottleneck| Family::ResNet { depths, bottleneck };
+        let vgg = |depths, batch_norm| Family::Vgg { depths, batch_norm };
+        match self {
+            Architecture::Compact => Family::Compact,
+            Architecture::ResNet18 => resnet([2, 2, 2, 2], false),
+            Architecture::ResNet34 => resnet([3, 4, 6, 3], false),
+            Architecture::ResNet50 => resnet([3, 4, 6, 3], true),
+            Architecture::Vgg11 => vgg([1, 1, 2, 2, 2], false),
+            Architecture::Vgg11Bn => vgg([1, 1, 2, 2, 2], true),
+            Architecture::Vgg13 => vgg([2, 2, 2, 2, 2], false),
+            Architecture::Vgg13Bn => vgg([2, 2, 2, 2, 2], true),
+            Architecture::Vgg16 => vgg([2, 2, 3, 3, 3], false),
+            Architecture::Vgg16Bn => vgg([2, 2, 3, 3, 3], true),
+            Architecture::Vgg19 => vgg([2, 2, 4, 4, 4], false),
+            Architecture::Vgg19Bn => vgg([2, 2, 4, 4, 4], true),
+        }
+    }
+
+    /// Whether this is a VGG, which halves its input five times and so needs 32 pixels.
+    pub fn smallest_input(self) -> usize {
+        match self.family() {
+            Family::Vgg { .. } => 32,
+            Family::Compact | Family::ResNet { .. } => 8,
+        }
+    }
+}
+
+/// A network's architecture with its options.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Which network.
+    pub architecture: Architecture,
+    /// Input channels, 1 or 3.
+    pub channels: usize,
+    /// Output classes.
+    pub classes: usize,
+    /// How a ResNet begins; the others ignore it.
+    #[serde(default = "NetworkConfig::default_stem")]
+    pub stem: Stem,
+    /// Side of the map that a VGG's head sees; the others ignore it.
+    #[serde(default = "NetworkConfig::default_head")]
+    pub head: usize,
+    /// Dropout of VGG's and compact's heads; ResNets have none.
+    #[serde(default = "NetworkConfig::default_dropout")]
+    pub dropout: f64,
+}
+
+impl NetworkConfig {
+    /// The architecture with its usual options for 48-pixel faces.
+    pub fn new(architecture: Architecture, channels: usize, classes: usize) -> Self {
+        Self {
+            architecture,
+            channels,
+            classes,
+            stem: Self::default_stem(),
+            head: Self::default_head(),
+            dropout: match architecture.family() {
+                Family::Compact => 0.2,
+                _ => Self::default_dropout(),
+            },
+        }
+    }
+
+    fn default_stem() -> Stem {
+        Stem::Paper
+    }
+
+    fn default_head() -> usize {
+        1
+    }
+
+    fn default_dropout() -> f64 {
+        0.5
+    }
+
+    /// The network with fresh weights drawn by `seed`, on `device` (with autodiff for training).
+    pub fn init(&self, seed: u64, device: &Device) -> Network {
+        let initializer = &mut Initializer::new(seed, device);
+        let (channels, classes) = (self.channels, self.classes);
+        match self.architecture.family() {
+            Family::Compact => {
+                Network::Compact(CompactConfig { channels, classes, dropout: self.dropout }.init(initializer))
+            }
+            Family::ResNet { depths, bottleneck } => {
+                let stem = self.stem;
+                Network::ResNet(
+                    ResNetConfig { depths, bottleneck, stem, channels, classes }.init(initializer),
+                )
+            }
+            Family::Vgg { depths, batch_norm } => {
+                let (head, dropout) = (self.head, self.dropout);
+                let config = VggConfig { depths, batch_norm, channels, classes, head, dropout };
+                Network::Vgg(config.init(initializer))
+            }
+        }
+    }
+}
+
+/// Any network of the table.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Network {
+    /// Our own.
+    Compact(Compact),
+    /// He et al.
+    ResNet(ResNet),
+    /// Simonyan & Zisserman.
+    Vgg(Vgg),
+}
+
+impl Network {
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - logits: `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            Network::Compact(network) => network.forward(images),
+            Network::ResNet(network) => network.forward(images),
+            Network::Vgg(network) => network.forward(images),
+        }
+    }
+
+    /// Activations of the last layer but one: `[batch, features]`.
+    pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            Network::Compact(network) => network.deep_features(images),
+            Network::ResNet(network) => network.deep_features(images),
+            Network::Vgg(network) => network.deep_features(images),
+        }
+    }
+
+    /// Multiply-adds for one image; additions of bias, normalisation and pooling are not counted.
+    pub fn multiply_adds(&self, height: usize, width: usize) -> u64 {
+        match self {
+            Network::Compact(network) => network.multiply_adds(height, width),
+            Network::ResNet(network) => network.multiply_adds(height, width),
+            Network::Vgg(network) => network.multiply_adds(height, width),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_architecture_runs_on_one_face_and_on_three() {
+        let device = Device::flex();
+        for (name, architecture) in Architecture::TABLE {
+            let network = NetworkConfig::new(architecture, 1, 7).init(0, &device);
+            for batch in [1, 3] {
+                let images = Tensor::ones([batch, 1, 48, 48], &device);
+                assert_eq!(network.forward(images).dims(), [batch, 7], "{name}");
+            }
+            assert_eq!(Architecture::from_name(name), Some(architecture));
+            assert_eq!(serde_json::to_value(architecture).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn parameters_are_as_many_as_torchvision_has() {
+        // torchvision's published counts; ours differ by the running statistics, counted too.
+        for (architecture, expected, statistics) in
+            [(Architecture::ResNet18, 11_689_512, 9_600), (Architecture::ResNet50, 25_557_032, 53_120)]
+        {
+            let network = NetworkConfig::new(architecture, 3, 1000).init(0, &Device::flex());
+            assert_eq!(network.num_params(), expected + statistics, "{}", architecture.name());
+        }
+    }
+
+    #[test]
+    fn the_compact_network_stays_small() {
+        let network = NetworkConfig::new(Architecture::Compact, 1, 7).init(0, &Device::flex());
+        assert!(network.multiply_adds(48, 48) <= 50_000_000, "{}", network.multiply_adds(48, 48));
+        assert!(network.num_params() * 2 <= 4 << 20, "{}", network.num_params());
+    }
+}

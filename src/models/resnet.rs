@@ -1,0 +1,202 @@
+//! ResNet-18/34/50 (He et al. 2016) in torchvision's layout: the stride of a bottleneck sits in its
+//! 3x3 convolution. We differ where asked to: one input channel, and a stem for 48-pixel faces
+//! (3x3, stride 1, no pooling) that keeps 16 times as many positions as the paper's.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn_cpu_fused::{Activation, FeatureMap};
+use serde::{Deserialize, Serialize};
+
+use super::layers::{BatchNorm, Convolution, Initializer, Linear};
+
+/// How a residual network begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stem {
+    /// 7x7, stride 2, then 3x3 max pooling, stride 2.
+    Paper,
+    /// 3x3, stride 1, no pooling.
+    Small,
+}
+
+/// A ResNet variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResNetConfig {
+    /// Blocks in each of the four stages.
+    pub depths: [usize; 4],
+    /// Bottleneck blocks (ResNet-50) or basic ones (18, 34).
+    pub bottleneck: bool,
+    /// How the network begins.
+    pub stem: Stem,
+    /// Input channels, 1 or 3.
+    pub channels: usize,
+    /// Output classes.
+    pub classes: usize,
+}
+
+impl ResNetConfig {
+    /// With fresh weights, as torchvision draws them.
+    pub fn init(&self, initializer: &mut Initializer) -> ResNet {
+        let (kernel, stride) = match self.stem {
+            Stem::Paper => (7, 2),
+            Stem::Small => (3, 1),
+        };
+        let conv1 = Convolution::new([self.channels, 64], kernel, stride, false, initializer);
+        let bn1 = BatchNorm::new(64, initializer);
+        let mut inputs = 64;
+        let mut stage = |index: usize| -> Vec<Block> {
+            let width = 64 << index;
+            (0..self.depths[index])
+                .map(|block| {
+                    let stride = if block == 0 && index > 0 { 2 } else { 1 };
+                    let block = if self.bottleneck {
+                        Block::bottleneck(inputs, width, stride, initializer)
+                    } else {
+                        Block::basic(inputs, width, stride, initializer)
+                    };
+                    inputs = if self.bottleneck { width * EXPANSION } else { width };
+                    block
+                })
+                .collect()
+        };
+        let (layer1, layer2, layer3, layer4) = (stage(0), stage(1), stage(2), stage(3));
+        let fc = Linear::new([inputs, self.classes], initializer);
+        ResNet { conv1, bn1, layer1, layer2, layer3, layer4, fc, stem: self.stem }
+    }
+}
+
+/// A bottleneck's output channels over its width.
+const EXPANSION: usize = 4;
+
+/// A residual block: two 3x3 convolutions, or 1x1, 3x3, 1x1 around a bottleneck; the input, projected
+/// where its shape changes, is added before the last activation.
+#[derive(Module, Debug)]
+pub struct Block {
+    conv1: Convolution,
+    bn1: BatchNorm,
+    conv2: Convolution,
+    bn2: BatchNorm,
+    conv3: Option<Convolution>,
+    bn3: Option<BatchNorm>,
+    downsample: Option<(Convolution, BatchNorm)>,
+}
+
+impl Block {
+    /// 3x3 with the stride, 3x3.
+    pub fn basic(inputs: usize, width: usize, stride: usize, initializer: &mut Initializer) -> Self {
+        Self {
+            conv1: Convolution::new([inputs, width], 3, stride, false, initializer),
+            bn1: BatchNorm::new(width, initializer),
+            conv2: Convolution::new([width, width], 3, 1, false, initializer),
+            bn2: BatchNorm::new(width, initializer),
+            conv3: None,
+            bn3: None,
+            downsample: projection(inputs, width, stride, initializer),
+        }
+    }
+
+    fn bottleneck(inputs: usize, width: usize, stride: usize, initializer: &mut Initializer) -> Self {
+        let outputs = width * EXPANSION;
+        Self {
+            conv1: Convolution::new([inputs, width], 1, 1, false, initializer),
+            bn1: BatchNorm::new(width, initializer),
+            conv2: Convolution::new([width, width], 3, stride, false, initializer),
+            bn2: BatchNorm::new(width, initializer),
+            conv3: Some(Convolution::new([width, outputs], 1, 1, false, initializer)),
+            bn3: Some(BatchNorm::new(outputs, initializer)),
+            downsample: projection(inputs, outputs, stride, initializer),
+        }
+    }
+
+    /// `[batch, inputs, h, w]` to `[batch, outputs, ceil(h / stride), ceil(w / stride)]`.
+    pub fn forward(&self, input: FeatureMap) -> FeatureMap {
+        let residual = match &self.downsample {
+            Some((convolution, norm)) => norm.after(convolution, input.clone(), None, Activation::Identity),
+            None => input.clone(),
+        };
+        let map = self.bn1.after(&self.conv1, input, None, Activation::Relu);
+        match (&self.conv3, &self.bn3) {
+            (Some(conv3), Some(bn3)) => {
+                let map = self.bn2.after(&self.conv2, map, None, Activation::Relu);
+                bn3.after(conv3, map, Some(residual), Activation::Relu)
+            }
+            _ => self.bn2.after(&self.conv2, map, Some(residual), Activation::Relu),
+        }
+    }
+
+    /// Multiply-adds for one image, and the output's height and width.
+    pub fn multiply_adds(&self, [height, width]: [usize; 2]) -> (u64, [usize; 2]) {
+        let mut total = self.downsample.as_ref().map_or(0, |(conv, _)| conv.multiply_adds(height, width));
+        let mut size = [height, width];
+        for conv in [Some(&self.conv1), Some(&self.conv2), self.conv3.as_ref()].into_iter().flatten() {
+            total += conv.multiply_adds(size[0], size[1]);
+            size = size.map(|length| conv.output_size(length));
+        }
+        (total, size)
+    }
+}
+
+fn projection(
+    inputs: usize,
+    outputs: usize,
+    stride: usize,
+    initializer: &mut Initializer,
+) -> Option<(Convolution, BatchNorm)> {
+    (stride != 1 || inputs != outputs).then(|| {
+        let convolution = Convolution::new([inputs, outputs], 1, stride, false, initializer);
+        (convolution, BatchNorm::new(outputs, initializer))
+    })
+}
+
+/// The network.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    conv1: Convolution,
+    bn1: BatchNorm,
+    layer1: Vec<Block>,
+    layer2: Vec<Block>,
+    layer3: Vec<Block>,
+    layer4: Vec<Block>,
+    fc: Linear,
+    #[module(skip)]
+    stem: Stem,
+}
+
+impl ResNet {
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - logits: `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.fc.forward(self.deep_features(images))
+    }
+
+    /// Activations before the last layer: `[batch, 512]`, `[batch, 2048]` for ResNet-50.
+    pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
+        let map = FeatureMap::from_batch(images);
+        let map = self.bn1.after(&self.conv1, map, None, Activation::Relu);
+        let map = match self.stem {
+            Stem::Paper => map.max_pool2d(3, 2, 1),
+            Stem::Small => map,
+        };
+        self.blocks().fold(map, |map, block| block.forward(map)).global_average_pool()
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].into_iter().flatten()
+    }
+
+    /// Multiply-adds for one image.
+    pub fn multiply_adds(&self, height: usize, width: usize) -> u64 {
+        let mut total = self.conv1.multiply_adds(height, width);
+        let mut size = [height, width].map(|length| self.conv1.output_size(length));
+        if self.stem == Stem::Paper {
+            size = size.map(|length| length.div_ceil(2));
+        }
+        for block in self.blocks() {
+            let (count, output) = block.multiply_adds(size);
+            total += count;
+            size = output;
+        }
+        total + self.fc.multiply_adds()
+    }
+}

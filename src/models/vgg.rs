@@ -1,0 +1,175 @@
+//! VGG-11/13/16/19 (Simonyan & Zisserman 2015), with or without batch normalisation, in torchvision's
+//! layout. We differ where asked to: one input channel, and a head that pools to 1x1 in place of
+//! 7x7, since a 48-pixel face leaves the last block as 1x1.
+
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Relu};
+use burn::tensor::Tensor;
+use burn::tensor::module::adaptive_avg_pool2d;
+use burn_cpu_fused::{Activation, FeatureMap};
+
+use super::layers::{BatchNorm, Convolution, Initializer, Linear};
+
+/// A VGG variant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VggConfig {
+    /// Convolutions in each of the five blocks.
+    pub depths: [usize; 5],
+    /// Batch normalisation after every convolution.
+    pub batch_norm: bool,
+    /// Input channels, 1 or 3.
+    pub channels: usize,
+    /// Output classes.
+    pub classes: usize,
+    /// Side of the map that the head sees: 7 in torchvision, 1 for 48-pixel faces.
+    pub head: usize,
+    /// Dropout in the head, 0.5 in the paper.
+    pub dropout: f64,
+}
+
+/// Output channels of the five blocks.
+const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
+/// Width of the hidden layers of the head; also the length of the deep features.
+const HIDDEN: usize = 4096;
+
+impl VggConfig {
+    /// With fresh weights, as torchvision draws them.
+    pub fn init(&self, initializer: &mut Initializer) -> Vgg {
+        let mut features = Vec::new();
+        let mut inputs = self.channels;
+        for (depth, outputs) in self.depths.into_iter().zip(WIDTHS) {
+            for _ in 0..depth {
+                features.push(Feature::Convolution(Convolution::new(
+                    [inputs, outputs],
+                    3,
+                    1,
+                    true,
+                    initializer,
+                )));
+                if self.batch_norm {
+                    features.push(Feature::BatchNorm(BatchNorm::new(outputs, initializer)));
+                }
+                features.push(Feature::Relu(Relu));
+                inputs = outputs;
+            }
+            features.push(Feature::MaxPool(HalvingPool { kernel: 2 }));
+        }
+        let dropout = || Stage::Dropout(DropoutConfig::new(self.dropout).init());
+        let mut linear = |sizes| Stage::Linear(Linear::normal(sizes, 0.01, initializer));
+        let classifier = vec![
+            linear([inputs * self.head * self.head, HIDDEN]),
+            Stage::Relu(Relu),
+            dropout(),
+            linear([HIDDEN, HIDDEN]),
+            Stage::Relu(Relu),
+            dropout(),
+            linear([HIDDEN, self.classes]),
+        ];
+        Vgg { features, classifier, head: self.head }
+    }
+}
+
+/// 2x2 max pooling with stride 2.
+#[derive(Module, Debug)]
+pub struct HalvingPool {
+    #[module(skip)]
+    kernel: usize,
+}
+
+/// One entry of `features`; its index is part of the weights' names.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Feature {
+    /// 3x3, padding 1.
+    Convolution(Convolution),
+    /// After a convolution.
+    BatchNorm(BatchNorm),
+    /// After either.
+    Relu(Relu),
+    /// At the end of a block.
+    MaxPool(HalvingPool),
+}
+
+/// One entry of `classifier`; its index is part of the weights' names.
+#[derive(Module, Debug)]
+pub enum Stage {
+    /// Fully connected.
+    Linear(Linear),
+    /// After the hidden layers.
+    Relu(Relu),
+    /// While training only.
+    Dropout(Dropout),
+}
+
+/// The network.
+#[derive(Module, Debug)]
+pub struct Vgg {
+    features: Vec<Feature>,
+    classifier: Vec<Stage>,
+    #[module(skip)]
+    head: usize,
+}
+
+impl Vgg {
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, at least 32 pixels a side
+    /// - logits: `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.classify(self.flat_map(images), self.classifier.len())
+    }
+
+    /// Activations of the last hidden layer, after ReLU: `[batch, 4096]`.
+    pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
+        self.classify(self.flat_map(images), self.classifier.len() - 2)
+    }
+
+    fn flat_map(&self, images: Tensor<4>) -> Tensor<2> {
+        let mut map = FeatureMap::from_batch(images);
+        let mut layers = self.features.iter().peekable();
+        while let Some(layer) = layers.next() {
+            map = match layer {
+                Feature::Convolution(convolution) => match layers.next() {
+                    Some(Feature::BatchNorm(norm)) => norm.after(convolution, map, None, Activation::Relu),
+                    _ => convolution.forward(map, Activation::Relu),
+                },
+                Feature::MaxPool(pool) => map.max_pool2d(pool.kernel, pool.kernel, 0),
+                // Fused into the convolution above.
+                Feature::BatchNorm(_) | Feature::Relu(_) => map,
+            };
+        }
+        let [_, _, height, width] = map.dims();
+        if self.head == 1 {
+            return map.global_average_pool();
+        }
+        let map = map.into_batch();
+        // torchvision pools adaptively; at the head's own size that changes nothing.
+        let map =
+            if [height, width] == [self.head; 2] { map } else { adaptive_avg_pool2d(map, [self.head; 2]) };
+        map.flatten(1, 3)
+    }
+
+    fn classify(&self, flat: Tensor<2>, stages: usize) -> Tensor<2> {
+        self.classifier[..stages].iter().fold(flat, |values, stage| match stage {
+            Stage::Linear(linear) => linear.forward(values),
+            Stage::Relu(relu) => relu.forward(values),
+            Stage::Dropout(dropout) => dropout.forward(values),
+        })
+    }
+
+    /// Multiply-adds for one image.
+    pub fn multiply_adds(&self, mut height: usize, mut width: usize) -> u64 {
+        let mut total = 0;
+        for layer in &self.features {
+            match layer {
+                Feature::Convolution(convolution) => total += convolution.multiply_adds(height, width),
+                Feature::MaxPool(pool) => (height, width) = (height / pool.kernel, width / pool.kernel),
+                Feature::BatchNorm(_) | Feature::Relu(_) => {}
+            }
+        }
+        let linear = self.classifier.iter().map(|stage| match stage {
+            Stage::Linear(linear) => linear.multiply_adds(),
+            Stage::Relu(_) | Stage::Dropout(_) => 0,
+        });
+        total + linear.sum::<u64>()
+    }
+}

@@ -1,0 +1,408 @@
+//! The training loop of classifiers. A run can be killed at any moment: everything random is drawn
+//! from the seed, the epoch and the batch, and the state is saved as a whole, so a resumed run ends
+//! with the same weights, bit for bit, as one never interrupted (same device kind).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_cpu_fused::SgdStep;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Beta, Distribution};
+
+use super::error::TrainingError;
+use super::loss::{class_weights, loss, mix, smooth_targets};
+use super::optimizer::{Sgd, WeightAverage};
+use super::recipe::Recipe;
+use super::run_directory::{EpochRecord, Identity, Progress, RunDirectory, RunState};
+use super::schedule::learning_rate;
+use crate::data::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
+use crate::data::{PublicTestSplit, TrainingSplit};
+use crate::inference::scoring::logits;
+use crate::models::checkpoint::{Checkpoint, Manifest, Precision};
+use crate::models::network::Network;
+use crate::models::weights::{assign, collect};
+
+/// Within an epoch the state is saved this often.
+const SAVE_EVERY: Duration = Duration::from_secs(120);
+
+/// What to train, on what, where to.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The settings.
+    pub recipe: &'a Recipe,
+    /// The recipe's name, for provenance.
+    pub recipe_name: &'a str,
+    /// Learned from.
+    pub training: &'a TrainingSplit<'a>,
+    /// Selects the best epoch.
+    pub validation: &'a PublicTestSplit<'a>,
+    /// Where results go.
+    pub run: &'a RunDirectory,
+    /// Without autodiff.
+    pub device: &'a Device,
+    /// Set from outside to save and stop at the next batch.
+    pub stop: &'a AtomicBool,
+}
+
+/// What happens during a run, for those who watch.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The run begins, or goes on from (finished epochs, finished batches of the next).
+    Started {
+        /// Finished epochs and batches.
+        done: (usize, usize),
+        /// Batches in an epoch.
+        batches: usize,
+    },
+    /// A batch is finished.
+    Batch {
+        /// From zero.
+        epoch: usize,
+        /// Finished batches of this epoch.
+        done: usize,
+        /// Images in this batch.
+        images: usize,
+        /// Mean loss of the epoch so far.
+        loss: f64,
+    },
+    /// An epoch is finished.
+    Epoch {
+        /// Its figures.
+        record: &'a EpochRecord,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All epochs are done, or patience ran out.
+    Finished,
+    /// There was nothing left to do.
+    AlreadyFinished,
+    /// Stopped from outside; the state is saved.
+    Interrupted,
+}
+
+/// Trains until the recipe's end or until stopped; goes on from where an earlier sitting ended.
+///
+/// # Errors
+/// Before any work: an unwritable or foreign run directory, a data set without images. Later:
+/// divergence, or a file that cannot be written.
+pub fn train(job: &Job<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainingError> {
+    let mut trainer = Trainer::start(job)?;
+    if trainer.progress.finished {
+        return Ok(Outcome::AlreadyFinished);
+    }
+    watch(Event::Started {
+        done: (trainer.progress.epochs, trainer.progress.batches),
+        batches: trainer.batches(0).len(),
+    });
+    while !trainer.progress.finished {
+        if !trainer.epoch(watch)? {
+            trainer.save()?;
+            return Ok(Outcome::Interrupted);
+        }
+    }
+    Ok(Outcome::Finished)
+}
+
+struct Trainer<'a> {
+    job: &'a Job<'a>,
+    identity: Identity,
+    manifest: Manifest,
+    faces: ResizedFaces,
+    validation_faces: ResizedFaces,
+    class_weights: Vec<f32>,
+    /// With autodiff; taken out while a step is under way.
+    network: Option<Network>,
+    sgd: Sgd,
+    average: WeightAverage,
+    progress: Progress,
+}
+
+impl<'a> Trainer<'a> {
+    fn start(job: &'a Job<'a>) -> Result<Self, TrainingError> {
+        let dataset = job.training.dataset();
+        let label_set = dataset.label_set();
+        let mut manifest = job.recipe.manifest(label_set);
+        manifest.provenance = provenance(job);
+        let size = [dataset.height(), dataset.width()];
+        let preprocessing = &manifest.preprocessing;
+        let faces = ResizedFaces::new(job.training, preprocessing, size);
+        let validation_faces = ResizedFaces::new(job.validation, preprocessing, size);
+        let mut counts = vec![0; label_set.len()];
+        for index in 0..job.training.len() {
+            counts[usize::from(job.training.label(index))] += 1;
+        }
+        if job.training.len() < 2 {
+            let count = job.training.len();
+            return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
+        }
+        let identity = Identity {
+            recipe: job.recipe.to_toml(),
+            data: format!("{} ({} training images)", dataset.fingerprint(), job.training.len()),
+        };
+        let autodiff = job.device.clone().autodiff();
+        let seed = job.recipe.training.seed;
+        let fresh = manifest.network.init(seed, &autodiff);
+        let (network, sgd, average, progress) = match job.run.load(&identity)? {
+            None => (fresh, Sgd::default(), WeightAverage::default(), Progress::default()),
+            Some(state) => (
+                assign(fresh, state.weights)?,
+                Sgd::restore(state.velocities, job.device),
+                WeightAverage::restore(state.averages, state.progress.average_steps, job.device),
+                state.progress,
+            ),
+        };
+        let class_weights = class_weights(job.recipe.training.class_weights, &counts);
+        Ok(Self {
+            job,
+            identity,
+            manifest,
+            faces,
+            validation_faces,
+            class_weights,
+            network: Some(network),
+            sgd,
+            average,
+            progress,
+        })
+    }
+
+    fn batches(&self, epoch: usize) -> EpochBatches<'_> {
+        let training = &self.job.recipe.training;
+        EpochBatches::new(
+            self.job.training,
+            &self.faces,
+            &self.manifest.preprocessing,
+            self.job.recipe.augmentation,
+            training.batch_size,
+            [training.seed, epoch as u64],
+        )
+    }
+
+    /// Trains to the end of the epoch, then evaluates and saves; false if stopped before.
+    fn epoch(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<bool, TrainingError> {
+        let epoch = self.progress.epochs;
+        let count = self.batches(epoch).len();
+        let order = self.batches(epoch);
+        // The order borrows only what never changes during the run.
+        let batches: Vec<usize> = (self.progress.batches..count).collect();
+        drop(order);
+        let mut saved = Instant::now();
+        let mut rate = learning_rate(&self.job.recipe.training, (epoch + 1) * count - 1, self.steps(count));
+        for index in batches {
+            if self.job.stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let begun = Instant::now();
+            let batch = self.batches(epoch).batch(index);
+            let images = batch.labels.len();
+            rate = learning_rate(&self.job.recipe.training, epoch * count + index, self.steps(count));
+            let (loss, correct) = self.step(batch, epoch, index, rate)?;
+            let progress = &mut self.progress;
+            let sum = f64::from_bits(progress.loss_sum_bits) + loss * images as f64;
+            progress.loss_sum_bits = sum.to_bits();
+            progress.seen += images;
+            progress.correct += correct;
+            progress.batches = index + 1;
+            progress.seconds += begun.elapsed().as_secs_f64();
+            let mean = sum / progress.seen as f64;
+            watch(Event::Batch { epoch, done: index + 1, images, loss: mean });
+            if saved.elapsed() > SAVE_EVERY {
+                self.save()?;
+                saved = Instant::now();
+            }
+        }
+        self.finish_epoch(rate, watch)?;
+        Ok(true)
+    }
+
+    fn steps(&self, batches: usize) -> usize {
+        batches * self.job.recipe.training.epochs
+    }
+
+    /// One step of descent: the batch's loss, and how many of its images were recognised.
+    fn step(
+        &mut self,
+        mut batch: Batch,
+        epoch: usize,
+        index: usize,
+        rate: f64,
+    ) -> Result<(f64, usize), TrainingError> {
+        let training = &self.job.recipe.training;
+        let (samples, classes) = (batch.labels.len(), self.manifest.network.classes);
+        let seed = mix_seed(&[training.seed, epoch as u64, index as u64, u64::from(b's')]);
+        let mut targets = smooth_targets(&batch.labels, classes, training);
+        if training.mixup > 0.0 {
+            let beta = Beta::new(training.mixup, training.mixup).expect("the recipe was checked");
+            let share = beta.sample(&mut ChaCha8Rng::seed_from_u64(seed));
+            // The larger share stays with the image itself, so its label is still the likelier one.
+            let share = share.max(1.0 - share);
+            mix(&mut batch.images, samples, share);
+            mix(&mut targets, samples, share);
+        }
+        // Dropout draws from the device's generator.
+        self.job.device.seed(seed);
+        let device = self.job.device.clone().autodiff();
+        let preprocessing = &self.manifest.preprocessing;
+        let shape = [samples, preprocessing.channels(), preprocessing.crop, preprocessing.crop];
+        let images = Tensor::<4>::from_data(TensorData::new(batch.images, shape), &device);
+        let targets = Tensor::<2>::from_data(TensorData::new(targets, [samples, classes]), &device);
+        let weights: Vec<f32> =
+            batch.labels.iter().map(|label| self.class_weights[usize::from(*label)]).collect();
+        let weights = Tensor::<1>::from_data(TensorData::new(weights, [samples]), &device);
+
+        let network = self.network.take().expect("the network is back after every step");
+        let outputs = network.forward(images);
+        let scores: Vec<f32> = outputs.clone().into_data().iter::<f32>().collect();
+        let value = loss(training.loss, outputs, targets, weights);
+        let number = f64::from(value.clone().into_scalar::<f32>());
+        if !number.is_finite() {
+            return Err(TrainingError::Diverged {
+                loss: number,
+                epoch: epoch + 1,
+                batch: index + 1,
+                rate: training.learning_rate,
+            });
+        }
+        let gradients = GradientsParams::from_grads(value.backward(), &network);
+        let step = SgdStep {
+            rate: rate as f32,
+            momentum: training.momentum,
+            decay: training.weight_decay,
+            nesterov: training.nesterov,
+        };
+        let network = self.sgd.step(network, gradients, step);
+        if training.weight_average > 0.0 {
+            self.average.update(&network, training.weight_average);
+        }
+        self.network = Some(network);
+        let correct = scores
+            .chunks_exact(classes)
+            .zip(&batch.labels)
+            .filter(|(row, label)| argmax(row) == usize::from(**label))
+            .count();
+        Ok((number, correct))
+    }
+
+    /// The network to evaluate and keep: the averaged weights where there is an average.
+    fn result(&self) -> Result<Network, TrainingError> {
+        let network = self.network.as_ref().expect("the network is back after every step");
+        let weights = collect(network);
+        let weights =
+            if self.job.recipe.training.weight_average > 0.0 { self.average.apply(weights) } else { weights };
+        Ok(assign(self.manifest.network.init(0, self.job.device), weights)?)
+    }
+
+    fn finish_epoch(&mut self, rate: f64, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainingError> {
+        let begun = Instant::now();
+        let result = self.result()?;
+        let (validation_loss, validation_accuracy) = self.validate(&result);
+        let progress = &mut self.progress;
+        let record = EpochRecord {
+            epoch: progress.epochs + 1,
+            learning_rate: rate,
+            training_loss: f64::from_bits(progress.loss_sum_bits) / progress.seen.max(1) as f64,
+            training_accuracy: progress.correct as f64 / progress.seen.max(1) as f64,
+            validation_loss,
+            validation_accuracy,
+            seconds: progress.seconds + begun.elapsed().as_secs_f64(),
+        };
+        let best_before = best_epoch(&progress.records);
+        let best = best_before.is_none_or(|before| validation_accuracy > before.validation_accuracy);
+        let best_at = if best { record.epoch } else { best_before.map_or(0, |before| before.epoch) };
+        *progress = Progress {
+            epochs: record.epoch,
+            records: std::mem::take(&mut progress.records),
+            ..Progress::default()
+        };
+        progress.records.push(record.clone());
+        let training = &self.job.recipe.training;
+        let waited = training.patience > 0 && record.epoch - best_at >= training.patience;
+        progress.finished = record.epoch == training.epochs || waited;
+
+        let mut manifest = self.manifest.clone();
+        manifest.provenance.insert("epoch".to_owned(), record.epoch.to_string());
+        manifest.metrics = BTreeMap::from([
+            ("public-test.accuracy".to_owned(), validation_accuracy),
+            ("public-test.cross-entropy".to_owned(), validation_loss),
+            ("training.accuracy".to_owned(), record.training_accuracy),
+        ]);
+        let checkpoint = Checkpoint::of(manifest, &result);
+        if best {
+            checkpoint.write(&self.job.run.file("best.safetensors"), Precision::Full)?;
+        }
+        checkpoint.write(&self.job.run.file("last.safetensors"), Precision::Full)?;
+        self.save()?;
+        watch(Event::Epoch { record: &record, best });
+        Ok(())
+    }
+
+    /// Cross-entropy and accuracy on PublicTest, centre crop.
+    fn validate(&self, network: &Network) -> (f64, f64) {
+        let split = self.job.validation;
+        let faces: Vec<&[u8]> =
+            (0..split.len()).map(|index| self.validation_faces.face(split, index)).collect();
+        let classes = self.manifest.network.classes;
+        let scores = logits(network, &self.manifest.preprocessing, &faces, false);
+        let (mut loss, mut correct) = (0.0, 0);
+        for (index, row) in scores.chunks_exact(classes).enumerate() {
+            let label = usize::from(split.label(index));
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|value| f64::from(value - largest).exp()).sum();
+            loss += sum.ln() - f64::from(row[label] - largest);
+            correct += usize::from(argmax(row) == label);
+        }
+        (loss / split.len() as f64, correct as f64 / split.len() as f64)
+    }
+
+    fn save(&mut self) -> Result<(), TrainingError> {
+        let network = self.network.as_ref().expect("the network is back after every step");
+        let (averages, average_steps) = self.average.state();
+        self.progress.average_steps = average_steps;
+        self.job.run.save(&RunState {
+            identity: self.identity.clone(),
+            progress: self.progress.clone(),
+            weights: collect(network),
+            velocities: self.sgd.state(),
+            averages,
+        })
+    }
+}
+
+/// The finished epoch of the best PublicTest accuracy, the first of equals.
+pub fn best_epoch(records: &[EpochRecord]) -> Option<&EpochRecord> {
+    records.iter().reduce(
+        |best, record| {
+            if record.validation_accuracy > best.validation_accuracy { record } else { best }
+        },
+    )
+}
+
+fn argmax(row: &[f32]) -> usize {
+    (0..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
+}
+
+fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
+    let dataset = job.training.dataset();
+    let recipe = &job.recipe.training;
+    [
+        ("recipe", job.recipe_name.to_owned()),
+        ("data", dataset.name().to_owned()),
+        ("data-fingerprint", dataset.fingerprint()),
+        ("training-images", job.training.len().to_string()),
+        ("epochs-planned", recipe.epochs.to_string()),
+        ("seed", recipe.seed.to_string()),
+        ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
+}

@@ -107,10 +107,10 @@ pub fn detect_options(weights: &[NamedTensor], architecture: Architecture, confi
     if let Some([_, _, 3, 3]) = shape("conv1.weight").map(Vec::as_slice) {
         config.stem = Stem::Small;
     }
-    if architecture.name().starts_with("vgg") {
-        if let Some([_, inputs]) = shape("classifier.0.weight").map(Vec::as_slice) {
-            config.head = ((inputs / 512) as f64).sqrt().round() as usize;
-        }
+    if architecture.name().starts_with("vgg")
+        && let Some([_, inputs]) = shape("classifier.0.weight").map(Vec::as_slice)
+    {
+        config.head = ((inputs / 512) as f64).sqrt().round() as usize;
     }
 }
 

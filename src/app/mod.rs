@@ -3,6 +3,7 @@
 
 mod commands;
 mod devices;
+mod scoring;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,10 @@ enum Command {
     Data(commands::data::DataArgs),
     /// Train a classifier, or go on with a run
     Train(commands::train::TrainArgs),
+    /// Score a model on a data set
+    Eval(commands::eval::EvalArgs),
+    /// Import and export weights, show what a model file says
+    Model(commands::model::ModelArgs),
     /// Recognise the expression of every face in pictures
     Predict(commands::predict::PredictArgs),
 }
@@ -32,6 +37,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Data(args) => commands::data::run(args),
         Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Model(args) => commands::model::run(args),
         Command::Predict(args) => commands::predict::run(args),
     };
     match result {

@@ -455,7 +455,7 @@ mod tests {
             (b"", "is empty"),
             (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture"),
             (b"\0\0\0\x18ftypisom\0\0\0\0", "a video"),
-            (b"P5 1 1 255 x", "not read; export it"),
+            (b"P5 1 1 255 x", "of a picture format that is not read"),
             (b"BMX", "is damaged or incomplete"),
         ] {
             let message = decode(bytes).unwrap_err().to_string();

@@ -11,6 +11,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::import::BATCH_COUNTER;
 use super::network::{Network, NetworkConfig};
 use super::weights::{NamedTensor, WeightsError, assign, collect};
 use crate::data::atomic::{AtomicError, write_atomically};
@@ -167,6 +168,7 @@ impl Checkpoint {
         let weights = tensors
             .tensors()
             .into_iter()
+            .filter(|(name, _)| !name.ends_with(BATCH_COUNTER))
             .map(|(name, view)| {
                 let values = floats(&view).ok_or_else(|| {
                     format(format!("weight `{name}` is {:?}, expected f32 or f16", view.dtype()))
@@ -193,13 +195,21 @@ impl Checkpoint {
         let text = serde_json::to_string(&self.manifest)
             .map_err(|error| CheckpointError::Manifest(error.to_string()))?;
         let metadata = HashMap::from([(MANIFEST_KEY.to_owned(), text)]);
-        write_tensors(&self.weights, metadata, precision, path).map_err(CheckpointError::Write)
+        // `load_state_dict(strict=True)` asks for a counter beside every running mean.
+        let counters = self.weights.iter().filter_map(|tensor| {
+            let layer = tensor.name.strip_suffix("running_mean")?;
+            Some(format!("{layer}{BATCH_COUNTER}"))
+        });
+        write_tensors(&self.weights, counters.collect(), metadata, precision, path)
+            .map_err(CheckpointError::Write)
     }
 }
 
-/// Writes named tensors as safetensors, whole or not at all.
+/// Writes named tensors as safetensors, whole or not at all; `counters` are written as the 64-bit
+/// integer 0.
 pub fn write_tensors(
     tensors: &[NamedTensor],
+    counters: Vec<String>,
     metadata: HashMap<String, String>,
     precision: Precision,
     path: &Path,
@@ -222,7 +232,11 @@ pub fn write_tensors(
             .expect("a named tensor has as many values as its shape says");
         (tensor.name.as_str(), view)
     });
-    let file = safetensors::serialize(views, Some(metadata)).expect("tensor names are unique");
+    let zeros = counters.iter().map(|name| {
+        let view = TensorView::new(Dtype::I64, Vec::new(), &[0; 8]).expect("a scalar of 64 bits has 8 bytes");
+        (name.as_str(), view)
+    });
+    let file = safetensors::serialize(views.chain(zeros), Some(metadata)).expect("tensor names are unique");
     write_atomically(path, |out| out.write_all(&file).map_err(|error| AtomicError::system(path, error)))
 }
 

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod compact;
+pub mod import;
 pub mod layers;
 pub mod network;
 pub mod resnet;

@@ -161,7 +161,7 @@ impl RunDirectory {
                 })
             })
             .collect();
-        write_tensors(&tensors, metadata, Precision::Full, &self.file("state.safetensors"))?;
+        write_tensors(&tensors, Vec::new(), metadata, Precision::Full, &self.file("state.safetensors"))?;
         Ok(())
     }
 

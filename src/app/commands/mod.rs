@@ -1,5 +1,7 @@
 //! One file per command: arguments in, results on standard output.
 
 pub mod data;
+pub mod eval;
+pub mod model;
 pub mod predict;
 pub mod train;

@@ -10,6 +10,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::devices::device;
+use crate::app::scoring::calibrate;
 use crate::data::PackedDataset;
 use crate::training::classifier::{Event, Job, Outcome, train};
 use crate::training::recipe::Recipe;
@@ -126,10 +127,13 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     match outcome? {
         Outcome::Finished | Outcome::AlreadyFinished => {
-            println!("{}", directory.file("best.safetensors").display());
+            let best = directory.file("best.safetensors");
+            let temperature = calibrate(&best, &dataset, &validation, &device)?;
+            eprintln!("temperature {temperature:.4}, fitted on PublicTest");
+            println!("{}", best.display());
             eprintln!(
                 "finished; evaluate with: duchenne eval {} --data {}",
-                directory.file("best.safetensors").display(),
+                best.display(),
                 args.data.display()
             );
             Ok(ExitCode::SUCCESS)

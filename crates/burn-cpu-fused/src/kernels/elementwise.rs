@@ -19,6 +19,8 @@ pub(crate) fn activate(row: &mut [f32], bias: f32, slope: f32) {
 
 /// Sums `term(i)` for i in `0..length` with 16 accumulators, so that it vectorises; blocks of 4096
 /// are carried over to f64, so that the error does not grow with the length.
+// Indices, not iterators: `term` reads several slices at the same place.
+#[allow(clippy::needless_range_loop)]
 #[inline(always)]
 pub(crate) fn blocked_sum<const K: usize>(length: usize, term: impl Fn(usize) -> [f32; K]) -> [f64; K] {
     let mut totals = [0.0_f64; K];

@@ -1,0 +1,106 @@
+//! `duchenne eval`: the figures of a model on a split, after the evaluation protocol.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::app::devices::device;
+use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor};
+use crate::data::PackedDataset;
+use crate::evaluation::report::{
+    EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage, render_json, render_table, write_report,
+};
+use crate::inference::predictor::Predictor;
+
+/// Arguments of `duchenne eval`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --tta\n  \
+    duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --report report\n\n\
+    Choose models and settings by public-test; score private-test once per finished model."
+)]
+pub struct EvalArgs {
+    /// Model file, or `built-in`
+    model: PathBuf,
+    /// Packed data set
+    #[arg(long)]
+    data: PathBuf,
+    /// The split to score; the temperature is fitted on public-test in either case
+    #[arg(long, value_enum, default_value = "public-test")]
+    split: EvaluatedSplit,
+    /// Give the figures with the mirror image averaged in, beside those of the single centre crop
+    #[arg(long)]
+    tta: bool,
+    /// JSON on standard output in place of the table
+    #[arg(long)]
+    json: bool,
+    /// Write report.html and report.json into this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// Runs the command.
+pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
+    let dataset = PackedDataset::open(&args.data)?;
+    let predictor = predictor(&args.model, &device(&args.device)?)?;
+    let result = |views: ImageViews| -> anyhow::Result<ModelFigures> {
+        let mirrored = views == ImageViews::TestTimeAugmentation;
+        Ok(ModelFigures { views, report: figures(&predictor, &dataset, args.split, mirrored)? })
+    };
+    let mut results = vec![result(ImageViews::SingleCrop)?];
+    if args.tta {
+        results.push(result(ImageViews::TestTimeAugmentation)?);
+    }
+    let page = ReportPage {
+        title: format!("{} on {}", args.model.display(), dataset.name()),
+        provenance: provenance(&args.model, &predictor, &dataset, &args.device),
+        results,
+        training: training_curve(&args.model)?,
+    };
+    if let Some(folder) = &args.report {
+        let files = write_report(&page, folder)?;
+        eprintln!("wrote {} and {}", files.html.display(), files.json.display());
+    }
+    if args.json {
+        println!("{}", render_json(&page)?);
+    } else {
+        print!("{}", render_table(&page));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn provenance(model: &Path, predictor: &Predictor, dataset: &PackedDataset, device: &str) -> Vec<Provenance> {
+    let manifest = predictor.manifest();
+    let preprocessing = &manifest.preprocessing;
+    let mut lines = vec![
+        Provenance::new("model", model.display().to_string()),
+        Provenance::new("architecture", manifest.network.architecture.name()),
+        Provenance::new(
+            "input",
+            format!("{0}x{0} centre of {1}x{1}", preprocessing.crop, preprocessing.resize),
+        ),
+        Provenance::new("test-time augmentation", "mean of the logits of the face and of its mirror image"),
+        Provenance::new("evaluated data", dataset.name()),
+        Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
+        Provenance::new("device", device),
+    ];
+    let trained = manifest.provenance.iter();
+    lines.extend(trained.map(|(name, value)| Provenance::new(format!("model {name}"), value)));
+    lines
+}
+
+/// The curve of the run directory that the model lies in, if it lies in one.
+fn training_curve(model: &Path) -> anyhow::Result<Vec<EpochRecord>> {
+    let Some(log) = log_beside(model) else {
+        return Ok(Vec::new());
+    };
+    let text = std::fs::read_to_string(&log).with_context(|| format!("cannot read `{}`", log.display()))?;
+    let parse = |line: &str| {
+        serde_json::from_str(line).with_context(|| format!("`{}` is not a training log", log.display()))
+    };
+    text.lines().map(parse).collect()
+}

@@ -1,0 +1,119 @@
+//! Scores a model on a split of a data set: the join of data, inference and evaluation that the
+//! commands share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+
+use crate::data::batches::ResizedFaces;
+use crate::data::checks::training_duplicates;
+use crate::data::{PackedDataset, PublicTestSplit, Samples};
+use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
+use crate::inference::predictor::Predictor;
+use crate::models::checkpoint::{Checkpoint, Precision};
+
+/// A model's name on the command line that means the one inside the program.
+pub const BUILT_IN: &str = "built-in";
+
+/// The model that an argument names, on a device.
+pub fn predictor(model: &Path, device: &Device) -> anyhow::Result<Predictor> {
+    if model == Path::new(BUILT_IN) {
+        return Ok(Predictor::built_in_on(device)?);
+    }
+    Ok(Predictor::on_device(model, device)?)
+}
+
+/// The logits of `predictor` for all samples of a split.
+pub fn score(
+    predictor: &Predictor,
+    dataset: &PackedDataset,
+    samples: &(impl Samples + Sync),
+    split: &str,
+    seen: &[bool],
+    mirrored: bool,
+) -> anyhow::Result<ScoredSplit> {
+    let manifest = predictor.manifest();
+    if manifest.label_set != dataset.label_set() {
+        bail!(
+            "the model's label set is `{}`, the data set's is `{}`: their labels do not compare",
+            manifest.label_set,
+            dataset.label_set()
+        );
+    }
+    let faces = ResizedFaces::new(samples, &manifest.preprocessing, [dataset.height(), dataset.width()]);
+    let images: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
+    let rows: Vec<usize> = (0..samples.len()).map(|index| samples.row(index)).collect();
+    let votes = rows.iter().map(|row| dataset.votes(*row)?.try_into().ok()).collect();
+    Ok(ScoredSplit {
+        split: split.to_owned(),
+        class_names: manifest.label_set.names().iter().map(|name| (*name).to_owned()).collect(),
+        labels: (0..samples.len()).map(|index| samples.label(index)).collect(),
+        logits: predictor.logits(&images, mirrored),
+        rows: rows.iter().map(|row| *row as u32).collect(),
+        seen_in_training: rows.iter().map(|row| seen[*row]).collect(),
+        ferplus_votes: votes,
+    })
+}
+
+/// The figures on `split` with the temperature fitted on PublicTest, presented the same way.
+pub fn figures(
+    predictor: &Predictor,
+    dataset: &PackedDataset,
+    split: EvaluatedSplit,
+    mirrored: bool,
+) -> anyhow::Result<EvaluationReport> {
+    let seen = training_duplicates(dataset);
+    let public = dataset.public_test()?;
+    let validation = score(predictor, dataset, &public, "public-test", &seen, mirrored)?;
+    let temperature = fit_temperature(&validation)?;
+    let scored = match split {
+        EvaluatedSplit::PublicTest => validation,
+        EvaluatedSplit::PrivateTest => {
+            let private = dataset.private_test()?;
+            score(predictor, dataset, &private, "private-test", &seen, mirrored)?
+        }
+    };
+    Ok(evaluate(&scored, temperature)?)
+}
+
+/// Which split is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum EvaluatedSplit {
+    /// FER-2013's PublicTest: selects models and settings
+    PublicTest,
+    /// FER-2013's PrivateTest: score it once per finished model
+    PrivateTest,
+}
+
+/// Fits the temperature of a finished model on PublicTest, mirror image averaged in as `predict` does,
+/// and stores it in the file, unless it has one.
+pub fn calibrate(
+    model: &Path,
+    dataset: &PackedDataset,
+    public: &PublicTestSplit<'_>,
+    device: &Device,
+) -> anyhow::Result<f64> {
+    let mut checkpoint = Checkpoint::read(model)?;
+    if checkpoint.manifest.temperature != 1.0 {
+        return Ok(checkpoint.manifest.temperature);
+    }
+    let predictor = Predictor::on_device(model, device)?;
+    let seen = vec![false; dataset.len()];
+    let scored = score(&predictor, dataset, public, "public-test", &seen, true)?;
+    let temperature = fit_temperature(&scored)?;
+    checkpoint.manifest.temperature = temperature;
+    checkpoint.manifest.provenance.extend(BTreeMap::from([(
+        "temperature".to_owned(),
+        "fitted on public-test, mirror image averaged in".to_owned(),
+    )]));
+    checkpoint.write(model, Precision::Full).context("cannot store the temperature")?;
+    Ok(temperature)
+}
+
+/// The training log beside a model in its run directory, if there is one.
+pub fn log_beside(model: &Path) -> Option<PathBuf> {
+    let log = model.parent()?.join("log.jsonl");
+    log.is_file().then_some(log)
+}

@@ -1,0 +1,166 @@
+//! Weights of other programs: PyTorch's `.pth` and plain `.safetensors`, under torchvision's names.
+
+use std::path::{Path, PathBuf};
+
+use pytorch_reader::{DType, PytorchReader};
+use safetensors::tensor::SafeTensors;
+
+use super::checkpoint::floats;
+use super::network::{Architecture, NetworkConfig};
+use super::resnet::Stem;
+use super::weights::NamedTensor;
+
+/// Why weights cannot be imported.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot import `{}`: {reason}", path.display())]
+pub struct ImportError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// PyTorch's count of the batches a batch normalisation has seen; this program needs none.
+pub const BATCH_COUNTER: &str = "num_batches_tracked";
+
+/// Reads all float weights of a file; which of the two formats it has is told by its content.
+///
+/// # Errors
+/// If the file cannot be read, is neither format, or holds a weight that is not a float tensor.
+pub fn read_weights(path: &Path) -> Result<Vec<NamedTensor>, ImportError> {
+    let error = |reason: String| ImportError { path: path.to_owned(), reason };
+    let mut start = [0; 4];
+    let mut file = std::fs::File::open(path).map_err(|source| error(source.to_string()))?;
+    std::io::Read::read_exact(&mut file, &mut start)
+        .map_err(|_| error("the file is empty or cut off".to_owned()))?;
+    // A zip archive, or the pickle of PyTorch before 1.6.
+    if start.starts_with(b"PK") || start[0] == 0x80 {
+        read_pytorch(path).map_err(error)
+    } else {
+        let bytes = std::fs::read(path).map_err(|source| error(source.to_string()))?;
+        read_safetensors(&bytes).map_err(error)
+    }
+}
+
+fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, String> {
+    // A checkpoint of a training program often holds the weights under a key of its own.
+    let reader = ["", "state_dict", "model_state_dict", "model"]
+        .into_iter()
+        .map(|key| match key {
+            "" => PytorchReader::new(path),
+            key => PytorchReader::with_top_level_key(path, key),
+        })
+        .filter_map(Result::ok)
+        .find(|reader| reader.keys().iter().any(|key| key.ends_with(".weight")))
+        .ok_or("not a PyTorch file, or no weights in it")?;
+    let mut names = reader.keys();
+    names.sort();
+    let mut weights = Vec::new();
+    for name in names {
+        if name.ends_with(BATCH_COUNTER) {
+            continue;
+        }
+        let tensor = reader.get(&name).ok_or_else(|| format!("weight `{name}` vanished"))?;
+        let bytes = tensor.read().map_err(|error| format!("weight `{name}`: {error}"))?;
+        let values = match tensor.dtype() {
+            DType::F32 => four_bytes(&bytes),
+            DType::F16 => {
+                bytes.chunks_exact(2).map(|c| half::f16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
+            }
+            DType::BF16 => {
+                bytes.chunks_exact(2).map(|c| half::bf16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
+            }
+            other => return Err(format!("weight `{name}` is {other:?}, expected a 16- or 32-bit float")),
+        };
+        let shape = tensor.shape().to_vec();
+        if shape.iter().product::<usize>() != values.len() {
+            return Err(format!("weight `{name}` has {} values, expected shape {shape:?}", values.len()));
+        }
+        weights.push(NamedTensor { name, shape, values });
+    }
+    Ok(weights)
+}
+
+fn four_bytes(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
+}
+
+fn read_safetensors(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
+    let tensors =
+        SafeTensors::deserialize(bytes).map_err(|error| format!("not safetensors or PyTorch: {error}"))?;
+    let mut weights = Vec::new();
+    for (name, view) in tensors.tensors() {
+        if name.ends_with(BATCH_COUNTER) {
+            continue;
+        }
+        let values = floats(&view).ok_or_else(|| {
+            format!("weight `{name}` is {:?}, expected a 16- or 32-bit float", view.dtype())
+        })?;
+        weights.push(NamedTensor { name, shape: view.shape().to_vec(), values });
+    }
+    Ok(weights)
+}
+
+/// The options that the weights' shapes tell: a ResNet's stem, a VGG's head.
+pub fn detect_options(weights: &[NamedTensor], architecture: Architecture, config: &mut NetworkConfig) {
+    let shape = |name: &str| weights.iter().find(|tensor| tensor.name == name).map(|tensor| &tensor.shape);
+    if let Some([_, _, 3, 3]) = shape("conv1.weight").map(Vec::as_slice) {
+        config.stem = Stem::Small;
+    }
+    if architecture.name().starts_with("vgg")
+        && let Some([_, inputs]) = shape("classifier.0.weight").map(Vec::as_slice)
+    {
+        config.head = ((inputs / 512) as f64).sqrt().round() as usize;
+    }
+}
+
+/// Sums a first layer over its three input channels, in place: on three equal channels the network
+/// then computes the same from one.
+///
+/// # Errors
+/// If the first layer has other than three input channels.
+pub fn fold_channels(weights: &mut [NamedTensor]) -> Result<(), String> {
+    let first = weights
+        .iter_mut()
+        .find(|tensor| tensor.name == "conv1.weight" || tensor.name == "features.0.weight")
+        .ok_or("no first layer `conv1.weight` or `features.0.weight`")?;
+    let [outputs, 3, height, width] = first.shape[..] else {
+        return Err(format!("first layer has shape {:?}, expected three input channels", first.shape));
+    };
+    let area = height * width;
+    first.values = first
+        .values
+        .chunks_exact(3 * area)
+        .flat_map(|filter| (0..area).map(move |at| filter[at] + filter[area + at] + filter[2 * area + at]))
+        .collect();
+    first.shape = vec![outputs, 1, height, width];
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_sums_the_channels() {
+        let values = (0..2 * 3 * 4).map(|value| value as f32).collect();
+        let mut weights = [NamedTensor { name: "conv1.weight".into(), shape: vec![2, 3, 2, 2], values }];
+        fold_channels(&mut weights).unwrap();
+        assert_eq!(weights[0].shape, [2, 1, 2, 2]);
+        assert_eq!(weights[0].values[0], 0.0 + 4.0 + 8.0);
+        assert_eq!(weights[0].values[7], 15.0 + 19.0 + 23.0);
+        assert!(fold_channels(&mut weights).is_err());
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in
+            [("empty.pth", &b""[..]), ("text.pth", b"hello there"), ("zip.pth", b"PK\x03\x04zzzz")]
+        {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            assert!(read_weights(&path).is_err(), "{name}");
+        }
+    }
+}

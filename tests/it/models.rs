@@ -1,0 +1,189 @@
+//! Networks against torchvision, in double precision: logits, loss, every parameter's gradient, running
+//! statistics (`reference/torchvision_goldens.py` made the numbers); the fused single-precision path
+//! against the same logits.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use duchenne::models::network::{Architecture, Network, NetworkConfig};
+use duchenne::models::resnet::Stem;
+use duchenne::models::weights::{ModulePath, NamedTensor, assign, collect};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Goldens {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    architecture: Architecture,
+    stem: Stem,
+    batch: usize,
+    side: usize,
+    evaluated: Vec<f64>,
+    logits: Vec<f64>,
+    loss: f64,
+    gradients: Vec<Fingerprint>,
+    statistics: Vec<Fingerprint>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fingerprint {
+    name: String,
+    norm: f64,
+    projection: f64,
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str::<Goldens>(include_str!("../goldens/torchvision.json")).unwrap().cases
+}
+
+/// As in the program that made the numbers.
+fn hashed(name: &str, count: usize) -> Vec<f64> {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);
+    let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325, fnv);
+    let value = |index: u64| {
+        let state = seed.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((state ^ (state >> 31)) >> 40) as f64 / 2_f64.powi(24) - 0.5
+    };
+    (1..=count as u64).map(value).collect()
+}
+
+fn value(tensor: &NamedTensor) -> NamedTensor {
+    let count = tensor.values.len();
+    let scale = |u: f64| {
+        if tensor.shape.len() > 1 {
+            u * (24.0 / (count / tensor.shape[0]) as f64).sqrt()
+        } else if tensor.name.ends_with("running_var") || tensor.name.ends_with(".weight") {
+            1.0 + 0.4 * u
+        } else {
+            0.2 * u
+        }
+    };
+    let values = hashed(&tensor.name, count).into_iter().map(|u| scale(u) as f32).collect();
+    NamedTensor { values, ..tensor.clone() }
+}
+
+fn network(case: &Case, device: &Device) -> Network {
+    let mut config = NetworkConfig::new(case.architecture, 1, 7);
+    config.stem = case.stem;
+    config.dropout = 0.0;
+    let fresh = config.init(0, device);
+    let weights = collect(&fresh).iter().map(value).collect();
+    assign(fresh, weights).unwrap()
+}
+
+fn images(case: &Case, dtype: DType, device: &Device) -> Tensor<4> {
+    let shape = [case.batch, 1, case.side, case.side];
+    let values = hashed("images", shape.iter().product());
+    let values: Vec<f32> = values.into_iter().map(|u| (u * 2.0) as f32).collect();
+    Tensor::<4>::from_data(TensorData::new(values, shape), device).cast(dtype)
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+fn assert_close(ours: &[f64], reference: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(ours.len(), reference.len(), "{what}");
+    let magnitude = reference.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    for (a, b) in ours.iter().zip(reference) {
+        assert!((a - b).abs() <= tolerance * magnitude, "{what}: {a} against {b}");
+    }
+}
+
+/// Makes every parameter a double-precision leaf.
+struct Widen;
+
+impl ModuleMapper for Widen {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| {
+            if !tensor.is_autodiff() {
+                return tensor.cast(DType::F64);
+            }
+            Tensor::from_inner(tensor.inner().cast(DType::F64)).require_grad()
+        })
+    }
+}
+
+/// Gradients, where there are any, and values otherwise, by name.
+struct Reader<'a> {
+    path: ModulePath,
+    gradients: &'a Gradients,
+    found: Vec<(String, Vec<f64>, bool)>,
+}
+
+impl ModuleVisitor for Reader<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let (values, trained) = match tensor.grad(self.gradients) {
+            Some(gradient) => (numbers(gradient), true),
+            None => (numbers(tensor), false),
+        };
+        self.found.push((self.path.name(), values, trained));
+    }
+}
+
+fn check(expected: &[Fingerprint], found: &[(String, Vec<f64>, bool)], trained: bool, network: &str) {
+    let found: Vec<_> = found.iter().filter(|entry| entry.2 == trained).collect();
+    assert_eq!(found.len(), expected.len(), "{network}");
+    for golden in expected {
+        let name = &golden.name;
+        let (_, values, _) =
+            found.iter().find(|entry| entry.0 == *name).unwrap_or_else(|| panic!("no {name}"));
+        let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let direction = hashed(&format!("{name}@projection"), values.len());
+        let projection: f64 = values.iter().zip(direction).map(|(a, b)| a * b).sum();
+        let tolerance = 1e-4 * golden.norm.max(1e-9);
+        assert!((norm - golden.norm).abs() <= tolerance, "{network} {name}: norm {norm}, {golden:?}");
+        let difference = (projection - golden.projection).abs();
+        assert!(difference <= tolerance, "{network} {name}: projection {projection}, {golden:?}");
+    }
+}
+
+#[test]
+fn networks_equal_torchvisions_in_double_precision() {
+    let device = Device::flex().autodiff();
+    for case in cases() {
+        let name = case.architecture.name();
+        let network = network(&case, &device).map(&mut Widen);
+        let logits = network.forward(images(&case, DType::F64, &device));
+        assert_close(&numbers(logits.clone()), &case.logits, 1e-6, name);
+        let mut targets = vec![0.0_f64; case.batch * 7];
+        (0..case.batch).for_each(|row| targets[row * 7 + row % 7] = 1.0);
+        let targets = TensorData::new(targets, [case.batch, 7]);
+        let targets = Tensor::<2>::from_data(targets, (&device, DType::F64));
+        let loss = -(log_softmax(logits, 1) * targets).sum() / case.batch as f64;
+        assert_close(&numbers(loss.clone()), &[case.loss], 1e-6, name);
+        let gradients = loss.backward();
+        // Running statistics settle when they are read on the training thread.
+        let network = network.train();
+        let mut reader = Reader { path: ModulePath::default(), gradients: &gradients, found: Vec::new() };
+        network.visit(&mut reader);
+        check(&case.gradients, &reader.found, true, name);
+        check(&case.statistics, &reader.found, false, name);
+    }
+}
+
+#[test]
+fn fused_single_precision_gives_torchvisions_logits() {
+    let device = Device::flex();
+    for case in cases() {
+        let logits = network(&case, &device).forward(images(&case, DType::F32, &device));
+        assert_close(&numbers(logits), &case.evaluated, 1e-4, case.architecture.name());
+        let device = device.clone().autodiff();
+        let logits = network(&case, &device).forward(images(&case, DType::F32, &device));
+        assert_close(&numbers(logits), &case.logits, 1e-4, case.architecture.name());
+    }
+}

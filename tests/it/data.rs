@@ -1,79 +1,87 @@
-//! The `data` commands as their users meet them: every form of the data sets, every kind of bad input.
+//! `duchenne data`, from source files to packed files, tables and pictures.
+
+mod bad_input;
+mod real;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-use duchenne::data::{PackedDataset, Split};
+use assert_cmd::Command;
+use duchenne::data::{Origin, PackedDataset, Samples as _, Split};
+use serde_json::Value;
+use tempfile::TempDir;
 
-fn duchenne(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_duchenne")).args(arguments).output().unwrap()
+/// Classes of `fer2013`, in label order.
+const CLASSES: [&str; 7] = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"];
+
+/// Runs `duchenne data` with these arguments: exit code, standard output, standard error.
+fn data<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duchenne"));
+    let output = command.arg("data").args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
+/// Runs `duchenne data import` into a new file and opens that; also gives the messages.
+fn import(folder: &Path, arguments: &[&str]) -> (PackedDataset, String) {
+    let out = folder.join("packed.safetensors");
+    let mut all = vec!["import"];
+    all.extend(arguments);
+    all.extend(["--out", out.to_str().unwrap()]);
+    let (code, output, messages) = data(all);
+    assert_eq!((code, output.as_str()), (0, ""), "{messages}");
+    (PackedDataset::open(&out).unwrap(), messages)
 }
 
-/// A folder of its own for one test.
-struct Scene {
-    folder: tempfile::TempDir,
+fn json(arguments: &[&str]) -> Value {
+    let (code, output, messages) = data(arguments);
+    assert_eq!(code, 0, "{messages}");
+    serde_json::from_str(&output).unwrap()
 }
 
-impl Scene {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+/// Writes `bytes` to a file in `folder` and gives its path as text.
+fn put(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> String {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn path_in(folder: &TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+/// Pixels of a picture that differ from `seed` to `seed`.
+fn pixels(seed: u8) -> Vec<u8> {
+    (0..48 * 48_u32).map(|pixel| (pixel * 7 + u32::from(seed) * 31) as u8).collect()
+}
+
+fn pixel_text(pixels: &[u8]) -> String {
+    pixels.iter().map(u8::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Row `row` of the small FER-2013: its label, split and what its pixels are made from.
+fn row(row: u8) -> (u8, &'static str, u8) {
+    let usage = ["Training", "Training", "PublicTest", "PrivateTest"][usize::from(row % 4)];
+    (row % 7, usage, row)
+}
+
+/// FER-2013 with 14 rows.
+fn small_csv() -> String {
+    let mut text = "emotion,pixels,Usage\n".to_owned();
+    for (label, usage, seed) in (0..14).map(row) {
+        text += &format!("{label},{},{usage}\n", pixel_text(&pixels(seed)));
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn import(&self, kind: &str, source: &Path) -> Output {
-        duchenne(&["data", "import", kind, text(source), "--out", text(&self.path("out.safetensors"))])
-    }
-
-    /// The import fails with exit code 1 and these words, and leaves nothing behind.
-    fn refuses(&self, kind: &str, source: &Path, words: &[&str]) {
-        let before = names(self.folder.path());
-        let output = self.import(kind, source);
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{message}");
-        for word in words.iter().chain([&"error: "]) {
-            assert!(message.contains(word), "`{word}` not in: {message}");
-        }
-        assert_eq!(message.matches("error: ").count(), 1, "one clear error, not: {message}");
-        assert_eq!(names(self.folder.path()), before, "something was left behind");
-    }
+    text
 }
 
-fn names(folder: &Path) -> Vec<PathBuf> {
-    let mut names: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    names.sort();
-    names
+fn png(side: u32, pixels: Vec<u8>) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let picture = image::GrayImage::from_raw(side, side, pixels).unwrap();
+    picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
 }
-
-/// 48 x 48 pixels whose first tells one image from another.
-fn pixels(first: u8) -> String {
-    let mut values = vec![first.to_string()];
-    values.extend((1..48 * 48).map(|index| (index % 256).to_string()));
-    values.join(" ")
-}
-
-fn csv(rows: &[(u8, u8, &str)]) -> String {
-    let row = |(label, first, usage): &(u8, u8, &str)| format!("{label},{},{usage}\n", pixels(*first));
-    format!("emotion,pixels,Usage\n{}", rows.iter().map(row).collect::<String>())
-}
-
-const ROWS: [(u8, u8, &str); 4] =
-    [(0, 10, "Training"), (3, 20, "Training"), (6, 20, "PublicTest"), (6, 30, "PrivateTest")];
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -81,244 +89,326 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default();
-    for (name, content) in entries {
-        writer.start_file(*name, options).unwrap();
-        writer.write_all(content).unwrap();
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(bytes).unwrap();
     }
     writer.finish().unwrap().into_inner()
 }
 
-fn tar_gz(name: &str, content: &[u8]) -> Vec<u8> {
+fn tar(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(content.len() as u64);
-    header.set_mode(0o644);
-    builder.append_data(&mut header, name, content).unwrap();
-    gzip(&builder.into_inner().unwrap())
+    for (name, bytes) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
 }
 
-fn png(value: u8) -> Vec<u8> {
-    let image = image::GrayImage::from_fn(48, 48, |x, y| image::Luma([value ^ (x * y % 256) as u8]));
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    bytes.into_inner()
+/// FER+ votes for the small FER-2013: row `r` has `r % 11` votes for happiness, the rest unknown.
+fn small_ferplus() -> String {
+    let mut text =
+        "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+            .to_owned();
+    for (row, (_, usage, _)) in (0..14).map(row).enumerate() {
+        // Rows that the raters' tool dropped have no name.
+        let name = if row == 5 { String::new() } else { format!("fer{:07}.png", row * 3) };
+        let happy = row % 11;
+        text += &format!("{usage},{name},0,{happy},0,0,0,0,0,0,{},0\n", 10 - happy);
+    }
+    text
 }
 
 #[test]
-fn fer2013_is_the_same_in_every_form() {
-    let plain = csv(&ROWS);
-    let mut xz = Vec::new();
-    liblzma::read::XzEncoder::new(plain.as_bytes(), 1).read_to_end_into(&mut xz);
-    let swapped = plain.lines().enumerate().map(|(index, line)| {
-        let fields: Vec<&str> = line.split(',').collect();
-        // icml_face_data.csv: another order, names with spaces.
-        let space = if index == 0 { " " } else { "" };
-        format!("{},{space}{},{space}{}\n", fields[0], fields[2], fields[1])
-    });
-    let forms: [(&str, Vec<u8>); 6] = [
-        ("fer2013.csv", plain.clone().into_bytes()),
-        ("fer2013.csv.gz", gzip(plain.as_bytes())),
-        ("fer2013.csv.xz", xz),
-        ("fer2013.zip", zip(&[("fer2013/fer2013.csv", plain.as_bytes())])),
-        ("fer2013.tar.gz", tar_gz("fer2013/fer2013.csv", plain.as_bytes())),
-        ("icml_face_data.csv", swapped.collect::<String>().into_bytes()),
+fn every_packing_of_the_csv_gives_the_same_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = small_csv();
+    let plain = csv.as_bytes();
+    let mut kaggle = "emotion, Usage, pixels\r\n".to_owned();
+    for (label, usage, seed) in (0..14).map(row) {
+        kaggle += &format!("{label},{usage},{}\r\n", pixel_text(&pixels(seed)));
+    }
+    let entries = [("fer2013/README", &b"hello"[..]), ("fer2013/fer2013.csv", plain)];
+    // The names say nothing: the form is told by the content.
+    let sources = [
+        ("plain", plain.to_vec()),
+        ("kaggle", kaggle.into_bytes()),
+        ("without a last newline", plain[..plain.len() - 1].to_vec()),
+        ("gz", gzip(plain)),
+        ("xz", xz(plain)),
+        ("zip", zip(&entries)),
+        ("tar", tar(&entries)),
+        ("tar.gz", gzip(&tar(&entries))),
+        ("tar.xz", xz(&tar(&entries))),
     ];
-    for (name, content) in forms {
-        let scene = Scene::new();
-        let output = scene.import("fer2013", &scene.file(name, content));
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-        let dataset = PackedDataset::open(&scene.path("out.safetensors")).unwrap();
-        assert_eq!(dataset.len(), 4, "{name}");
-        for (row, (label, first, usage)) in ROWS.iter().enumerate() {
-            assert_eq!((dataset.label(row), dataset.image(row)[0]), (*label, *first), "{name}");
-            assert_eq!(dataset.image(row)[1..4], [1, 2, 3], "{name}");
-            assert_eq!(Some(dataset.split(row)), Split::from_usage(usage.as_bytes()), "{name}");
+    for (name, bytes) in sources {
+        let source = put(folder.path(), "source", bytes);
+        let (dataset, messages) = import(folder.path(), &["fer2013", &source]);
+        assert_eq!(dataset.len(), 14, "{name}");
+        assert!(messages.contains("note: 14 rows; the official file has 35887"), "{name}: {messages}");
+        for (index, (label, usage, seed)) in (0..14).map(row).enumerate() {
+            assert_eq!(dataset.label(index), label, "{name}");
+            assert_eq!(Some(dataset.split(index)), Split::from_usage(usage.as_bytes()), "{name}");
+            assert_eq!(dataset.image(index), pixels(seed), "{name}");
+            assert_eq!(dataset.origin(index), Origin::Photograph, "{name}");
         }
-    }
-}
-
-/// `read_to_end` whose result is looked at.
-trait ReadAll {
-    fn read_to_end_into(self, out: &mut Vec<u8>);
-}
-
-impl<R: std::io::Read> ReadAll for R {
-    fn read_to_end_into(mut self, out: &mut Vec<u8>) {
-        self.read_to_end(out).unwrap();
+        let expected = duchenne::data::checksum::sha256_of_file(Path::new(&source)).unwrap();
+        assert_eq!(dataset.source_checksum(), expected, "{name}");
     }
 }
 
 #[test]
-fn bad_rows_are_named_and_leave_nothing() {
-    let good = format!("0,{},Training\n", pixels(1));
-    let short: String = pixels(1).rsplit_once(' ').unwrap().0.to_owned();
-    let cases = [
-        (format!("0,{},Training\n", short), "2303 pixels"),
-        (format!("0,{} 1,Training\n", pixels(1)), "expected 2304"),
-        (format!("0,{}256,Training\n", &pixels(1)[1..]), "expected"),
-        (format!("7,{},Training\n", pixels(1)), "label `7`, expected a number from 0 to 6"),
-        (format!("x,{},Training\n", pixels(1)), "label `x`"),
-        (format!("0,{},Test\n", pixels(1)), "usage `Test`"),
-        ("0,1 2 3".to_owned(), "fields, expected 3"),
-    ];
-    for (row, problem) in cases {
-        let scene = Scene::new();
-        let content = format!("emotion,pixels,Usage\n{good}{row}");
-        scene.refuses("fer2013", &scene.file("bad.csv", content), &["bad.csv", "row 2", problem]);
+fn the_splits_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = put(folder.path(), "fer2013.csv", small_csv());
+    let (dataset, _) = import(folder.path(), &["fer2013", &source]);
+    assert_eq!(dataset.training().unwrap().rows(), [0, 1, 4, 5, 8, 9, 12, 13]);
+    assert_eq!(dataset.public_test().unwrap().rows(), [2, 6, 10]);
+    let private = dataset.private_test().unwrap();
+    assert_eq!(private.rows(), [3, 7, 11]);
+    assert_eq!((private.row(1), private.label(1), private.image(1)), (7, 0, &pixels(7)[..]));
+}
+
+#[test]
+fn ferplus_is_joined_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = put(folder.path(), "fer2013.csv", small_csv());
+    let votes = put(folder.path(), "fer2013new.csv", small_ferplus());
+    let (without, _) = import(folder.path(), &["fer2013", &source]);
+    assert_eq!(without.votes(0), None);
+    let (with, _) = import(folder.path(), &["fer2013", &source, "--ferplus", &votes]);
+    assert_eq!(with.votes(5).unwrap(), [0, 5, 0, 0, 0, 0, 0, 0, 5, 0]);
+    assert_eq!(with.votes(13).unwrap(), [0, 2, 0, 0, 0, 0, 0, 0, 8, 0]);
+    assert_ne!(without.fingerprint(), with.fingerprint());
+}
+
+#[test]
+fn fer2013_folders_know_public_and_private_only_by_file_names() {
+    let named = tempfile::tempdir().unwrap();
+    let unnamed = tempfile::tempdir().unwrap();
+    for (label, usage, seed) in (0..14).map(row) {
+        let split = if usage == "Training" { "train" } else { "test" };
+        let class = CLASSES[usize::from(label)];
+        let picture = png(48, pixels(seed));
+        put(named.path(), &format!("{split}/{class}/{usage}_{seed}.png"), &picture);
+        put(unnamed.path(), &format!("{split}/{class}/im{seed}.png"), &picture);
     }
-    let scene = Scene::new();
-    let content = format!("emotion,pixels,Usage\n0,{},Training\n", pixels(1).replacen("1 1 2", "1 256 2", 1));
-    scene.refuses("fer2013", &scene.file("bad.csv", content), &["row 1", "256", "0 to 255"]);
-}
+    let out = tempfile::tempdir().unwrap();
+    let (dataset, messages) = import(out.path(), &["fer2013", named.path().to_str().unwrap()]);
+    assert!(!messages.contains("note"), "{messages}");
+    assert_eq!((dataset.public_test().unwrap().len(), dataset.private_test().unwrap().len()), (3, 3));
 
-#[test]
-fn bad_files_are_named_and_leave_nothing() {
-    let scene = Scene::new();
-    scene.refuses("fer2013", &scene.file("empty.csv", ""), &["empty.csv", "empty"]);
-    scene.refuses("fer2013", &scene.file("columns.csv", "a,b,c\n1,2,3\n"), &["columns.csv", "emotion"]);
-    scene.refuses("fer2013", &scene.path("missing.csv"), &["missing.csv"]);
-    let archive = gzip(csv(&ROWS).as_bytes());
-    scene.refuses("fer2013", &scene.file("cut.csv.gz", &archive[..archive.len() / 2]), &["cut.csv.gz"]);
-    scene.refuses("ckplus", &scene.file("cut.zip", b"PK\x03\x04 broken"), &["cut.zip"]);
-    scene.refuses("ckplus", &scene.file("set.zip", zip(&[("CK+48/fear/x.png", &png(1))])), &["x.png"]);
-    let climbing = zip(&[("../../evil/S010_004_00000017.png", &png(1))]);
-    scene.refuses("ckplus", &scene.file("climbing.zip", climbing), &["climbing.zip", "evil"]);
-    let tree = scene.file("tree/train/happy/text.png", "not a picture");
-    let root = tree.ancestors().nth(3).unwrap().to_owned();
-    scene.refuses("folder", &root, &["text.png"]);
-}
-
-#[test]
-fn archives_that_expand_without_end_are_stopped() {
-    // 2 GiB of zeros in a few megabytes of gzip: never expanded into memory or onto the disk.
-    let scene = Scene::new();
-    let path = scene.path("bomb.csv.gz");
-    let mut encoder =
-        flate2::write::GzEncoder::new(fs::File::create(&path).unwrap(), flate2::Compression::fast());
-    encoder.write_all(b"emotion,pixels,Usage\n").unwrap();
-    let zeros = vec![b'0'; 1 << 20];
-    (0..64).for_each(|_| encoder.write_all(&zeros).unwrap());
-    encoder.finish().unwrap();
-    scene.refuses("fer2013", &path, &["bomb.csv.gz", "row 1", "longer than"]);
-}
-
-#[test]
-fn a_full_disk_and_a_missing_folder_are_reported() {
-    let scene = Scene::new();
-    let source = scene.file("fer2013.csv", csv(&[(0, 1, "Training"); 40]));
-    let nowhere = scene.path("nowhere/out.safetensors");
-    let output = duchenne(&["data", "import", "fer2013", text(&source), "--out", text(&nowhere)]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere"));
-
-    // A limit on file size behaves as a full disk does: the write fails half way.
-    let out = scene.path("out.safetensors");
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 40; '{}' data import fer2013 '{}' --out '{}'",
-        env!("CARGO_BIN_EXE_duchenne"),
-        source.display(),
-        out.display()
-    );
-    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("cannot write"), "{message}");
-    assert_eq!(names(scene.folder.path()), [source]);
-}
-
-#[test]
-fn no_permission_is_reported() {
-    use std::os::unix::fs::PermissionsExt;
-    let scene = Scene::new();
-    let source = scene.file("secret.csv", csv(&ROWS));
-    fs::set_permissions(&source, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::File::open(&source).is_ok() {
-        println!("SKIPPED: this user may read everything, so no file can refuse it");
-        return;
+    let (dataset, messages) = import(out.path(), &["fer2013", unnamed.path().to_str().unwrap()]);
+    assert!(messages.contains("note: 6 test pictures do not say whether"), "{messages}");
+    assert_eq!(dataset.training().unwrap().len(), 8);
+    for error in [dataset.public_test().unwrap_err(), dataset.private_test().unwrap_err()] {
+        assert!(error.to_string().contains("cannot tell PublicTest from PrivateTest"), "{error}");
     }
-    scene.refuses("fer2013", &source, &["secret.csv", "ermission"]);
 }
 
 #[test]
-fn folders_that_hide_the_split_are_taken_with_a_word() {
-    let scene = Scene::new();
-    for name in ["set/train/happy/a.png", "set/test/sad/b.png"] {
-        scene.file(name, png(name.len() as u8));
-    }
-    let output = scene.import("fer2013", &scene.path("set"));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("PublicTest"), "the user is told");
-    let dataset = PackedDataset::open(&scene.path("out.safetensors")).unwrap();
-    assert_eq!(dataset.training().unwrap().len(), 1);
-    assert!(dataset.private_test().is_err() && dataset.public_test().is_err());
+fn a_zip_of_fer2013_folders_is_read_like_the_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = png(48, pixels(1));
+    let entries: [(&str, &[u8]); 2] =
+        [("archive/train/sad/Training_1.png", &picture), ("archive/test/happy/PrivateTest_2.png", &picture)];
+    let source = put(folder.path(), "archive.zip", zip(&entries));
+    let (dataset, _) = import(folder.path(), &["fer2013", &source]);
+    assert_eq!((dataset.len(), dataset.private_test().unwrap().label(0)), (2, 3));
 }
 
 #[test]
 fn ckplus_keeps_subject_and_sequence() {
-    let scene = Scene::new();
-    let archive = zip(&[
-        ("CK+48/anger/S010_004_00000017.png", &png(1)),
-        ("CK+48/contempt/S138_008_00000009.png", &png(2)),
-    ]);
-    assert!(scene.import("ckplus", &scene.file("CK+48.zip", archive)).status.success());
-    let dataset = PackedDataset::open(&scene.path("out.safetensors")).unwrap();
-    let takes: Vec<_> =
-        (0..2).map(|row| (dataset.subject(row), dataset.sequence(row), dataset.frame(row))).collect();
-    assert_eq!(takes, [(Some(10), Some(4), Some(17)), (Some(138), Some(8), Some(9))]);
-}
-
-#[test]
-fn info_check_and_export_say_what_is_there() {
-    let scene = Scene::new();
-    assert!(scene.import("fer2013", &scene.file("fer2013.csv", csv(&ROWS))).status.success());
-    let packed = scene.path("out.safetensors");
-    let check = duchenne(&["data", "check", text(&packed), "--json"]);
-    let json: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
-    assert!(json.to_string().contains('3'), "three distinct images: {json}");
-    let info = duchenne(&["data", "info", text(&packed), "--json"]);
-    assert!(serde_json::from_slice::<serde_json::Value>(&info.stdout).is_ok());
-    let folder = scene.path("exported");
-    assert!(duchenne(&["data", "export", text(&packed), "--to", text(&folder)]).status.success());
-    let again = duchenne(&["data", "export", text(&packed), "--to", text(&folder)]);
-    assert_eq!(again.status.code(), Some(1), "a folder with pictures in it is not written over");
-    // What was exported comes back.
-    let back = scene.path("back.safetensors");
-    assert!(duchenne(&["data", "import", "folder", text(&folder), "--out", text(&back)]).status.success());
-    assert_eq!(PackedDataset::open(&back).unwrap().len(), 4);
-}
-
-#[test]
-fn the_real_data_has_the_known_faults() {
-    let Some(folder) = std::env::var_os("DUCHENNE_DATA").map(PathBuf::from) else {
-        println!("SKIPPED: DUCHENNE_DATA is unset, so FER-2013 and CK+ were not tested");
-        return;
-    };
-    let scene = Scene::new();
-    let out = scene.path("fer2013.safetensors");
-    let (source, votes) = (folder.join("fer2013.csv.xz"), folder.join("fer2013new.csv"));
-    let arguments =
-        ["data", "import", "fer2013", text(&source), "--ferplus", text(&votes), "--out", text(&out)];
-    assert!(duchenne(&arguments).status.success());
-    let dataset = PackedDataset::open(&out).unwrap();
-    let counts = [
-        dataset.training().unwrap().len(),
-        dataset.public_test().unwrap().len(),
-        dataset.private_test().unwrap().len(),
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("CK+48/surprise/S999_001_00000018.png", 6_u8, (999, 1, 18)),
+        ("CK+48/contempt/S138_008_00000007.png", 1, (138, 8, 7)),
+        ("CK+48/contempt/S138_008_00000006.png", 1, (138, 8, 6)),
     ];
-    assert_eq!(counts, [28_709, 3_589, 3_589]);
-    let table = duchenne(&["data", "check", text(&out)]);
-    let table = String::from_utf8(table.stdout).unwrap().replace(',', "");
-    for figure in ["34034", "288", "280", "57", "12"] {
-        assert!(table.split(|c: char| !c.is_ascii_digit()).any(|word| word == figure), "{figure}: {table}");
+    let pictures: Vec<(&str, Vec<u8>)> =
+        files.iter().map(|(name, _, (_, _, frame))| (*name, png(48, pixels(*frame as u8)))).collect();
+    let entries: Vec<(&str, &[u8])> =
+        pictures.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+    let archive = put(folder.path(), "CK+48.zip", zip(&entries));
+    for (name, bytes) in &entries {
+        put(folder.path(), name, bytes);
     }
-    let ckplus = scene.import("ckplus", &folder.join("CK+48.zip"));
-    assert!(ckplus.status.success());
-    let dataset = PackedDataset::open(&scene.path("out.safetensors")).unwrap();
-    let mut subjects: Vec<_> = (0..dataset.len()).map(|row| dataset.subject(row)).collect();
-    subjects.sort();
-    subjects.dedup();
-    assert_eq!((dataset.len(), subjects.len()), (981, 118));
+    let (from_zip, _) = import(folder.path(), &["ckplus", &archive]);
+    for (row, (_, label, take)) in files.iter().rev().enumerate() {
+        let found = (from_zip.subject(row), from_zip.sequence(row), from_zip.frame(row));
+        assert_eq!(found, (Some(take.0), Some(take.1), Some(take.2)));
+        assert_eq!((from_zip.label(row), from_zip.split(row)), (*label, Split::Unassigned));
+    }
+    assert!(from_zip.training().is_err());
+    let (from_folder, _) = import(folder.path(), &["ckplus", &path_in(&folder, "CK+48")]);
+    assert_eq!(from_folder.fingerprint(), from_zip.fingerprint());
+}
+
+#[test]
+fn folders_of_classes_become_training_pictures_of_one_size() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "faces/anger/a.png", png(64, vec![9; 64 * 64]));
+    put(folder.path(), "faces/Contempt/b.png", png(24, vec![200; 24 * 24]));
+    put(folder.path(), "faces/readme.txt", "hello");
+    let faces = path_in(&folder, "faces");
+    let (dataset, messages) =
+        import(folder.path(), &["folder", &faces, "--size", "32", "--labels", "ckplus", "--synthetic"]);
+    assert!(messages.contains("note: 1 files that are no pictures"), "{messages}");
+    assert_eq!((dataset.name(), dataset.height(), dataset.width()), ("faces", 32, 32));
+    // Paths are ordered by their bytes: `Contempt` comes before `anger`.
+    assert_eq!((dataset.label(0), dataset.label(1)), (1, 0));
+    assert!(dataset.image(1).iter().all(|&pixel| pixel == 9));
+    assert_eq!((dataset.split(0), dataset.origin(0)), (Split::Training, Origin::Synthetic));
+}
+
+#[test]
+fn export_writes_what_import_reads_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = put(folder.path(), "fer2013.csv", small_csv());
+    let (dataset, _) = import(folder.path(), &["fer2013", &source]);
+    let (packed, to) = (path_in(&folder, "packed.safetensors"), path_in(&folder, "pictures"));
+    fs::create_dir(&to).unwrap();
+    let (code, _, messages) = data(["export", &packed, "--to", &to]);
+    assert_eq!(code, 0, "{messages}");
+    assert!(Path::new(&to).join("private-test/angry/000007.png").is_file());
+    let again = tempfile::tempdir().unwrap();
+    let (read, _) = import(again.path(), &["folder", &to]);
+    // The order differs: files are read by split and class.
+    let samples = |set: &PackedDataset| {
+        let sample = |row| (set.image(row).to_vec(), set.label(row), set.split(row));
+        let mut samples: Vec<_> = (0..set.len()).map(sample).collect();
+        samples.sort();
+        samples
+    };
+    assert_eq!(samples(&read), samples(&dataset));
+
+    let (code, _, messages) = data(["export", &packed, "--to", &to]);
+    assert_eq!(code, 1);
+    assert!(messages.contains("the folder is not empty"), "{messages}");
+    let inside = path_in(&folder, "missing/pictures");
+    let (code, _, messages) = data(["export", &packed, "--to", &inside]);
+    assert_eq!(code, 1);
+    assert!(messages.contains("does not exist; create it first"), "{messages}");
+}
+
+#[test]
+fn synthetic_pictures_stay_synthetic_through_export_and_import() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "faces/happy/a.png", png(48, pixels(1)));
+    import(folder.path(), &["folder", &path_in(&folder, "faces"), "--synthetic"]);
+    let to = path_in(&folder, "pictures");
+    assert_eq!(data(["export", &path_in(&folder, "packed.safetensors"), "--to", &to]).0, 0);
+    let (again, _) = import(folder.path(), &["folder", &to]);
+    assert_eq!(again.origin(0), Origin::Synthetic);
+}
+
+#[test]
+fn info_counts_classes_and_splits() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = put(folder.path(), "fer2013.csv", small_csv());
+    let votes = put(folder.path(), "fer2013new.csv", small_ferplus());
+    import(folder.path(), &["fer2013", &source, "--ferplus", &votes]);
+    let packed = path_in(&folder, "packed.safetensors");
+    let (_, table, _) = data(["info", &packed]);
+    let counts = table.split("\nsource").next().unwrap();
+    insta::assert_snapshot!(counts, @r"
+    fer2013: 14 pictures of 48x48, labels fer2013
+    with FER+ votes
+
+                    training   public-test  private-test         total
+    angry                  1             0             1             2
+    disgust                2             0             0             2
+    fear                   1             1             0             2
+    happy                  0             1             1             2
+    sad                    1             0             1             2
+    surprise               2             0             0             2
+    neutral                1             1             0             2
+    total                  8             3             3            14
+    ");
+    let info = json(&["info", &packed, "--json"]);
+    assert_eq!(info["splits"]["training"]["classes"]["surprise"], 2);
+    assert_eq!((&info["samples"], &info["votes"]), (&14.into(), &true.into()));
+}
+
+#[test]
+fn check_finds_what_was_planted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = small_csv();
+    // Row 14: row 0 again, as PrivateTest. Row 15: row 1 with another label. Row 16: constant.
+    text += &format!("0,{},PrivateTest\n", pixel_text(&pixels(0)));
+    text += &format!("6,{},Training\n", pixel_text(&pixels(1)));
+    text += &format!("3,{},Training\n", pixel_text(&[17; 48 * 48]));
+    let source = put(folder.path(), "fer2013.csv", text);
+    import(folder.path(), &["fer2013", &source]);
+    let packed = path_in(&folder, "packed.safetensors");
+    let (_, report, _) = data(["check", &packed]);
+    insta::assert_snapshot!(report, @r"
+    15 distinct images among 17 (rows count from 0)
+
+    0 public-test rows are identical to a training image
+
+    1 private-test rows are identical to a training image
+      row 14 (angry)
+
+    2 groups of identical images
+      0 (training, angry) = 14 (private-test, angry)
+      1 (training, disgust) = 15 (training, neutral)
+
+    1 groups of identical images with conflicting labels
+      1 (training, disgust) = 15 (training, neutral)
+
+    1 images are one constant value
+      row 16 (training, happy), value 17
+    ");
+    let findings = json(&["check", &packed, "--json"]);
+    assert_eq!(findings["also_in_training"]["private-test"]["rows"], serde_json::json!([14]));
+    assert_eq!(
+        findings["conflicting_labels"]["groups"][0]["labels"],
+        serde_json::json!(["disgust", "neutral"])
+    );
+}
+
+#[test]
+fn check_notices_a_damaged_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = put(folder.path(), "fer2013.csv", small_csv());
+    import(folder.path(), &["fer2013", &source]);
+    let packed = folder.path().join("packed.safetensors");
+    let mut bytes = fs::read(&packed).unwrap();
+    // Past the header, which has less than 1,000 bytes, the pictures begin.
+    bytes[5000] ^= 1;
+    fs::write(&packed, bytes).unwrap();
+    let (code, output, messages) = data(["check", packed.to_str().unwrap()]);
+    assert_eq!((code, output.as_str()), (1, ""));
+    assert!(messages.contains("no longer matches its fingerprint"), "{messages}");
+}
+
+#[test]
+fn help_shows_examples() {
+    for command in [&["import", "fer2013"][..], &["import", "ckplus"], &["import", "folder"], &["info"]] {
+        let (code, help, _) = data(command.iter().chain(&["--help"]));
+        let example = format!("duchenne data {} ", command.join(" "));
+        assert!(code == 0 && help.contains("Example:") && help.contains(&example), "{help}");
+    }
+}
+
+/// The folder that `DUCHENNE_DATA` names, or `None` with a loud word that a test is skipped.
+fn real_data(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("DUCHENNE_DATA").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!(
+            "SKIPPED: {test} needs DUCHENNE_DATA, a folder with fer2013.csv.xz, fer2013new.csv, CK+48.zip"
+        );
+    }
+    folder
 }

@@ -255,7 +255,7 @@ fn synthetic_pictures_outside_training() {
 /// Whether permissions bind this process; they do not bind root.
 #[cfg(unix)]
 fn permissions_bind(folder: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let probe = folder.join("probe");
     fs::write(&probe, "x").unwrap();
     fs::set_permissions(&probe, PermissionsExt::from_mode(0o000)).unwrap();
@@ -265,7 +265,7 @@ fn permissions_bind(folder: &Path) -> bool {
 #[cfg(unix)]
 #[test]
 fn no_permission() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     if !permissions_bind(folder.path()) {
         eprintln!("SKIPPED: no_permission, because this process is root, whom permissions do not bind");

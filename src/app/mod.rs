@@ -44,8 +44,37 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", message(&error));
             ExitCode::from(1)
         }
+    }
+}
+
+/// The error with its causes, each said once: the library's errors already name their cause.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |message, cause| {
+        let cause = cause.to_string();
+        match message.is_empty() {
+            true => cause,
+            false if message.contains(&cause) => message,
+            false => format!("{message}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write `x`: disk full").context("stopped");
+        assert_eq!(message(&error), "stopped: cannot write `x`: disk full");
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
     }
 }

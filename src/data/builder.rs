@@ -77,6 +77,14 @@ impl PackedBuilder {
         }
     }
 
+    /// Makes room for `samples` more, so that the memory need not grow on the way.
+    pub fn reserve(&mut self, samples: usize) {
+        self.images.reserve(samples * self.height * self.width);
+        self.labels.reserve(samples);
+        self.split.reserve(samples);
+        self.origin.reserve(samples);
+    }
+
     /// The number of samples so far.
     pub fn len(&self) -> usize {
         self.labels.len()

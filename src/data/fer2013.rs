@@ -6,7 +6,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use rayon::prelude::*;
@@ -25,7 +25,7 @@ use crate::expression::LabelSet;
 /// Rows of the official file; another number is not an error but worth a note.
 pub const OFFICIAL_ROWS: usize = 35_887;
 /// Text read before it is handed to the parser.
-const BLOCK: usize = 4 << 20;
+const BLOCK: usize = 2 << 20;
 /// Blocks read ahead of the parser.
 const BLOCKS_AHEAD: usize = 2;
 /// Text parsed as one task.
@@ -123,12 +123,17 @@ enum Reading {
 }
 
 /// Reads the csv text in this thread, for decoders cannot move to another, and parses it in a second.
+/// Blocks go back and forth between the two: fresh memory would cost more than the parsing.
 fn parse(path: &Path, reader: &mut dyn Read) -> Result<PackedBuilder, DataError> {
-    let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
+    let (filled_sender, filled) = sync_channel(BLOCKS_AHEAD);
+    let (emptied_sender, emptied) = channel();
+    for _ in 0..BLOCKS_AHEAD + 2 {
+        emptied_sender.send(Vec::with_capacity(BLOCK)).expect("its receiver is above");
+    }
     thread::scope(|scope| {
-        let parser = scope.spawn(move || parse_blocks(path, &receiver));
-        let reading = read_blocks(path, reader, &sender);
-        drop(sender);
+        let parser = scope.spawn(move || parse_blocks(path, &filled, &emptied_sender));
+        let reading = read_blocks(path, reader, &emptied, &filled_sender);
+        drop(filled_sender);
         // An error of an earlier row comes before whatever stopped the reading after it.
         let builder = parser.join().expect("the parser does not panic")?;
         match reading {
@@ -147,39 +152,51 @@ fn parse(path: &Path, reader: &mut dyn Read) -> Result<PackedBuilder, DataError>
 }
 
 /// Sends blocks of whole lines, until the text ends or the parser has found an error.
-fn read_blocks(path: &Path, reader: &mut dyn Read, sender: &SyncSender<Vec<u8>>) -> Reading {
-    let mut block = Vec::with_capacity(BLOCK);
-    loop {
-        let missing = BLOCK - block.len();
-        match Read::take(&mut *reader, missing as u64).read_to_end(&mut block) {
+fn read_blocks(
+    path: &Path,
+    reader: &mut dyn Read,
+    emptied: &Receiver<Vec<u8>>,
+    filled: &SyncSender<Vec<u8>>,
+) -> Reading {
+    // The beginning of a line whose end is in the next block.
+    let mut begun: Vec<u8> = Vec::new();
+    // The parser hangs up when it has found an error, which it tells itself.
+    while let Ok(mut block) = emptied.recv() {
+        block.clear();
+        block.extend_from_slice(&begun);
+        let missing = (BLOCK - begun.len()) as u64;
+        let at_end = match Read::take(&mut *reader, missing).read_to_end(&mut block) {
             Err(error) => return Reading::Failed(stream_error(path, error)),
-            Ok(length) if length < missing => {
-                if !block.is_empty() {
-                    // A failed send means that the parser stopped; it tells why.
-                    let _ = sender.send(block);
-                }
-                return Reading::Finished;
-            }
-            Ok(_) => {}
+            Ok(length) => (length as u64) < missing,
+        };
+        if !at_end {
+            let Some(end) = memchr::memrchr(b'\n', &block) else { return Reading::LineTooLong };
+            begun.clear();
+            begun.extend_from_slice(&block[end + 1..]);
+            block.truncate(end + 1);
         }
-        let Some(end) = memchr::memrchr(b'\n', &block) else { return Reading::LineTooLong };
-        let mut next = Vec::with_capacity(BLOCK);
-        next.extend_from_slice(&block[end + 1..]);
-        block.truncate(end + 1);
-        if sender.send(block).is_err() {
-            return Reading::Finished;
+        if filled.send(block).is_err() || at_end {
+            break;
         }
-        block = next;
     }
+    Reading::Finished
 }
 
 /// Parses blocks of whole lines in their order; the first line of all is the header.
-fn parse_blocks(path: &Path, receiver: &Receiver<Vec<u8>>) -> Result<PackedBuilder, DataError> {
+fn parse_blocks(
+    path: &Path,
+    filled: &Receiver<Vec<u8>>,
+    emptied: &Sender<Vec<u8>>,
+) -> Result<PackedBuilder, DataError> {
     let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, SIZE, SIZE);
+    builder.reserve(OFFICIAL_ROWS);
     let mut columns = None;
-    for block in receiver {
+    // One per task, kept from block to block.
+    let mut parsed: Vec<Rows> = Vec::new();
+    for block in filled {
         let (columns, text) = match columns {
             Some(columns) => (columns, block.as_slice()),
+            None if block.is_empty() => break,
             None => {
                 let (header, text) = split_line(&block);
                 let found = Columns::of_header(header).map_err(|found| {
@@ -188,15 +205,22 @@ fn parse_blocks(path: &Path, receiver: &Receiver<Vec<u8>>) -> Result<PackedBuild
                 (*columns.insert(found), text)
             }
         };
-        let parsed: Vec<_> = tasks(text).into_par_iter().map(|task| parse_rows(task, columns)).collect();
-        for rows in parsed {
-            let rows = rows.map_err(|(before, problem)| DataError::Row {
+        let tasks = tasks(text);
+        if parsed.len() < tasks.len() {
+            parsed.resize_with(tasks.len(), Rows::default);
+        }
+        let results: Vec<_> =
+            tasks.par_iter().zip(&mut parsed).map(|(task, rows)| parse_rows(task, columns, rows)).collect();
+        for (rows, result) in parsed.iter().zip(results) {
+            result.map_err(|problem| DataError::Row {
                 path: path.to_owned(),
-                row: (builder.len() + before) as u64 + 1,
+                row: (builder.len() + rows.labels.len()) as u64 + 1,
                 problem,
             })?;
-            append(&mut builder, &rows)?;
+            append(&mut builder, rows)?;
         }
+        // The reader may have finished and gone.
+        let _ = emptied.send(block);
     }
     match columns {
         Some(_) => Ok(builder),

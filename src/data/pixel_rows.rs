@@ -50,24 +50,29 @@ pub(super) struct Rows {
     pub splits: Vec<Split>,
 }
 
-/// Parses the whole lines of `text`; empty lines are skipped. On failure returns the number of rows
-/// before the bad one, and what is wrong with it.
-pub(super) fn parse_rows(text: &[u8], columns: Columns) -> Result<Rows, (usize, RowProblem)> {
-    // A row has about 8,000 bytes; a wrong guess costs one growth of the vector.
-    let mut rows = Rows { images: Vec::with_capacity(text.len() / 3), ..Rows::default() };
+impl Rows {
+    /// Forgets the rows but keeps their memory.
+    fn clear(&mut self) {
+        self.images.clear();
+        self.labels.clear();
+        self.splits.clear();
+    }
+}
+
+/// Parses the whole lines of `text` into `rows`, whose former content goes; empty lines are skipped.
+/// On failure `rows` has the labels of the rows before the bad one.
+pub(super) fn parse_rows(text: &[u8], columns: Columns, rows: &mut Rows) -> Result<(), RowProblem> {
+    rows.clear();
     let mut rest = text;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let line = rest[..end].trim_ascii();
         rest = rest.get(end + 1..).unwrap_or_default();
-        if line.is_empty() {
-            continue;
-        }
-        if let Err(problem) = parse_row(line, columns, &mut rows) {
-            return Err((rows.labels.len(), problem));
+        if !line.is_empty() {
+            parse_row(line, columns, rows)?;
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Appends one row; the label comes last, so that their number is that of whole rows.
@@ -199,6 +204,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn parse(text: &[u8]) -> Result<Rows, (usize, RowProblem)> {
+        let mut rows = Rows::default();
+        match parse_rows(text, official(), &mut rows) {
+            Ok(()) => Ok(rows),
+            Err(problem) => Err((rows.labels.len(), problem)),
+        }
+    }
+
     fn official() -> Columns {
         Columns::of_header(b"emotion,pixels,Usage").unwrap()
     }
@@ -220,7 +233,7 @@ mod tests {
     #[test]
     fn every_byte_value_is_read() {
         let pixels: Vec<u16> = (0..PIXELS as u16).map(|pixel| pixel % 256).collect();
-        let rows = parse_rows(&row_of(&pixels), official()).unwrap();
+        let rows = parse(&row_of(&pixels)).unwrap();
         assert!(rows.images.iter().zip(&pixels).all(|(&got, &expected)| u16::from(got) == expected));
         assert_eq!((rows.labels, rows.splits), (vec![3], vec![Split::Training]));
     }
@@ -251,7 +264,7 @@ mod tests {
         ];
         for (bad, problem) in cases {
             let text = [good.as_slice(), b"\n", &bad].concat();
-            assert_eq!(parse_rows(&text, official()).unwrap_err(), (1, problem));
+            assert_eq!(parse(&text).unwrap_err(), (1, problem));
         }
     }
 
@@ -274,7 +287,7 @@ mod tests {
 
         #[test]
         fn any_pixels_survive(pixels in proptest::collection::vec(0..256_u16, PIXELS)) {
-            let rows = parse_rows(&row_of(&pixels), official()).unwrap();
+            let rows = parse(&row_of(&pixels)).unwrap();
             let got: Vec<u16> = rows.images.iter().map(|&pixel| u16::from(pixel)).collect();
             prop_assert_eq!(got, pixels);
         }

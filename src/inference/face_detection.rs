@@ -113,7 +113,7 @@ impl FaceDetector {
         Self { model, min_face: min_face.map(|side| side.max(LEAST_MIN_FACE)) }
     }
 
-    /// The faces in `gray`, from left to right (then from top to bottom).
+    /// The faces in `gray`, in reading order: row by row, from left to right.
     pub fn detect(&self, gray: &GrayImage) -> Vec<DetectedFace> {
         if gray.width() == 0 || gray.height() == 0 {
             return Vec::new();
@@ -128,7 +128,7 @@ impl FaceDetector {
 
         let across = f64::from(gray.width()) / f64::from(width);
         let down = f64::from(gray.height()) / f64::from(height);
-        let mut faces: Vec<DetectedFace> = found
+        let faces = found
             .iter()
             .map(|face| {
                 let area = face.bbox();
@@ -146,8 +146,7 @@ impl FaceDetector {
                 self.min_face.is_none_or(|least| face.bounds.width.max(face.bounds.height) >= least)
             })
             .collect();
-        faces.sort_by_key(|face| (face.bounds.x, face.bounds.y));
-        faces
+        in_reading_order(faces)
     }
 
     /// The size at which a picture is scanned: so that the smallest face fills the detector's window,
@@ -163,6 +162,22 @@ impl FaceDetector {
         let scaled = |side: u32| (f64::from(side) * scale).round().max(1.0) as u32;
         (scaled(width), scaled(height))
     }
+}
+
+/// Sorts faces into rows from top to bottom, each from left to right. A row is made of the faces whose
+/// centres lie above the lower edge of its highest face.
+fn in_reading_order(mut faces: Vec<DetectedFace>) -> Vec<DetectedFace> {
+    faces.sort_by_key(|face| (face.bounds.y, face.bounds.x));
+    let mut rest = faces.as_mut_slice();
+    while let Some(highest) = rest.first() {
+        let bottom = highest.bounds.y + highest.bounds.height as i32;
+        let centre = |face: &DetectedFace| face.bounds.y + face.bounds.height as i32 / 2;
+        let length = rest.iter().take_while(|face| centre(face) < bottom).count();
+        let (row, below) = rest.split_at_mut(length.max(1));
+        row.sort_by_key(|face| face.bounds.x);
+        rest = below;
+    }
+    faces
 }
 
 /// `gray` at another size: averaged where it shrinks, interpolated where it grows.
@@ -226,9 +241,20 @@ mod tests {
         let picture = example();
         let faces = FaceDetector::new(None).detect(&picture);
         assert_eq!(faces.len(), EXAMPLE_FACES, "{faces:?}");
-        for pair in faces.windows(2) {
-            assert!(pair[0].bounds.x <= pair[1].bounds.x);
+        // Two rows of three panels.
+        for (index, face) in faces.iter().enumerate() {
+            let (column, row) = (face.bounds.x / 300, face.bounds.y / 340);
+            assert_eq!((column, row), ((index % 3) as i32, (index / 3) as i32), "{faces:?}");
         }
+    }
+
+    #[test]
+    fn faces_are_read_row_by_row() {
+        let face = |x, y| DetectedFace { bounds: FaceBox { x, y, width: 40, height: 40 }, score: 3.0 };
+        let sorted = in_reading_order(vec![face(50, 110), face(200, 0), face(10, 15), face(0, 100)]);
+        let places: Vec<(i32, i32)> = sorted.iter().map(|face| (face.bounds.x, face.bounds.y)).collect();
+        assert_eq!(places, [(10, 15), (200, 0), (0, 100), (50, 110)]);
+        assert!(in_reading_order(Vec::new()).is_empty());
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub enum FaceFinder {
 }
 
 impl FaceFinder {
-    /// The faces of `picture`, from left to right.
+    /// The faces of `picture`, in reading order.
     pub fn find(&self, picture: &Picture) -> Vec<FoundFace> {
         let gray = picture.to_gray();
         let (width, height) = gray.dimensions();

@@ -1,5 +1,6 @@
 //! The integration tests, one binary: the program and the library as their users meet them.
 
+mod data;
 mod evaluation;
 mod floors;
 mod models;

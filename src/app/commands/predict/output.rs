@@ -33,7 +33,7 @@ pub struct PictureResult {
     pub width: u32,
     /// The height of the upright picture in pixels.
     pub height: u32,
-    /// Its faces, from left to right.
+    /// Its faces, in reading order.
     pub faces: Vec<RecognizedFace>,
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong in evaluation: the predictions handed in, or the writing of a page.
 
+use crate::data::atomic::AtomicError;
+
 /// Why figures could not be computed or written.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
@@ -80,11 +82,6 @@ pub enum EvaluationError {
     #[error("the report could not be written as json: {0}")]
     Json(#[from] serde_json::Error),
     /// A report's file could not be written.
-    #[error("cannot write `{path}`: {source}; check that the folder exists and has room", path = path.display())]
-    Write {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] AtomicError),
 }

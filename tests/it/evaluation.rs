@@ -413,6 +413,15 @@ fn report_files_are_written_whole_and_nothing_else_is() {
     assert_eq!(std::fs::read_to_string(files.json).unwrap(), render_json(&page(40)).unwrap());
     assert_eq!(std::fs::read_to_string(files.html).unwrap(), render_html(&page(40)).unwrap());
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), 2);
+    // Once they could be read by their owner alone, as the temporary file they were renamed from.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&target.join("report.html")), mode(&plain));
+    }
     // A file in the folder's place is reported by name.
     let blocked = folder.path().join("file");
     std::fs::write(&blocked, "x").unwrap();

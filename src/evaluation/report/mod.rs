@@ -1,8 +1,7 @@
 //! A *report* shows figures together with the protocol that made them: as a table for a terminal, as JSON for
 //! programs, as one self-contained page for people.
 //!
-//! The three writers take the same [`ReportPage`]. A report holds no date and no absolute numbers of its own
-//! making, so equal predictions give equal bytes.
+//! The three writers take the same [`ReportPage`]. A report holds no date, so equal predictions give equal bytes.
 
 mod charts;
 mod headline;
@@ -11,11 +10,13 @@ mod json;
 mod protocol;
 mod table;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluationError, EvaluationReport};
+use crate::data::atomic::{AtomicError, write_atomically};
 
 pub use html::render_html;
 pub use json::{JSON_SCHEMA_VERSION, render_json};
@@ -115,23 +116,13 @@ pub fn write_report(page: &ReportPage, folder: &Path) -> Result<ReportFiles, Eva
     let files = ReportFiles { html: folder.join("report.html"), json: folder.join("report.json") };
     // Both are rendered before either is written.
     let (html, json) = (render_html(page)?, render_json(page)?);
-    std::fs::create_dir_all(folder)
-        .map_err(|source| EvaluationError::Write { path: folder.to_path_buf(), source })?;
+    std::fs::create_dir_all(folder).map_err(|error| AtomicError::system(folder, error))?;
     for (path, text) in [(&files.html, html), (&files.json, json)] {
-        write_text(path, folder, &text)
-            .map_err(|source| EvaluationError::Write { path: path.clone(), source })?;
+        write_atomically(path, |file| {
+            file.write_all(text.as_bytes()).map_err(|error| AtomicError::system(path, error))
+        })?;
     }
     Ok(files)
-}
-
-/// Writes a file beside its destination, forces it to disk and renames it.
-fn write_text(path: &Path, folder: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 /// A share as percent, without the sign: `0.69657` is `69.66`.

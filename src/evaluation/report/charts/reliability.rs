@@ -4,7 +4,7 @@ use super::WIDTH;
 use super::svg::{Anchor, Svg};
 use crate::evaluation::Calibration;
 
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = WIDTH - 12.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 264.0;

@@ -40,12 +40,23 @@ pub struct Job<'a> {
     pub training: &'a TrainingSplit<'a>,
     /// Selects the best epoch.
     pub validation: &'a PublicTestSplit<'a>,
+    /// Weights to begin from, in place of fresh ones.
+    pub initial: Option<&'a InitialWeights>,
     /// Where results go.
     pub run: &'a RunDirectory,
     /// Without autodiff.
     pub device: &'a Device,
     /// Set from outside to save and stop at the next batch.
     pub stop: &'a AtomicBool,
+}
+
+/// A trained model that a run begins from.
+#[derive(Debug)]
+pub struct InitialWeights {
+    /// The model.
+    pub checkpoint: Checkpoint,
+    /// SHA-256 of its file, which identifies the run.
+    pub checksum: String,
 }
 
 /// What happens during a run, for those who watch.
@@ -144,15 +155,22 @@ impl<'a> Trainer<'a> {
             let count = job.training.len();
             return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
         }
+        let begun = job.initial.map_or(String::new(), |initial| format!(" from {}", initial.checksum));
         let identity = Identity {
             recipe: job.recipe.to_toml(),
-            data: format!("{} ({} training images)", dataset.fingerprint(), job.training.len()),
+            data: format!("{} ({} training images){begun}", dataset.fingerprint(), job.training.len()),
         };
         let autodiff = job.device.clone().autodiff();
         let seed = job.recipe.training.seed;
         let fresh = manifest.network.init(seed, &autodiff);
         let (network, sgd, average, progress) = match job.run.load(&identity)? {
-            None => (fresh, Sgd::default(), WeightAverage::default(), Progress::default()),
+            None => {
+                let network = match job.initial {
+                    Some(initial) => assign(fresh, initial.checkpoint.weights.clone())?,
+                    None => fresh,
+                };
+                (network, Sgd::default(), WeightAverage::default(), Progress::default())
+            }
             Some(state) => (
                 assign(fresh, state.weights)?,
                 Sgd::restore(state.velocities, job.device),
@@ -393,6 +411,9 @@ fn argmax(row: &[f32]) -> usize {
 fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
     let dataset = job.training.dataset();
     let recipe = &job.recipe.training;
+    // What is known of the model that a run begins from stays known, under names of its own.
+    let before = job.initial.iter().flat_map(|initial| &initial.checkpoint.manifest.provenance);
+    let before = before.map(|(key, value)| (format!("began-from.{key}"), value.clone()));
     [
         ("recipe", job.recipe_name.to_owned()),
         ("data", dataset.name().to_owned()),
@@ -404,5 +425,6 @@ fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
+    .chain(before)
     .collect()
 }

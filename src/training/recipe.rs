@@ -177,8 +177,9 @@ pub enum RecipeError {
 }
 
 /// Recipes that the program carries, by name.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("compact", include_str!("../../recipes/compact.toml")),
+    ("compact-finish", include_str!("../../recipes/compact-finish.toml")),
     ("resnet50", include_str!("../../recipes/resnet50.toml")),
     ("resnet50-strong", include_str!("../../recipes/resnet50-strong.toml")),
     ("vgg16", include_str!("../../recipes/vgg16.toml")),
@@ -192,7 +193,7 @@ impl Recipe {
     }
 
     /// Names of the built-in recipes.
-    pub fn built_in_names() -> [&'static str; 5] {
+    pub fn built_in_names() -> [&'static str; 6] {
         BUILT_IN.map(|(name, _)| name)
     }
 

@@ -1,6 +1,6 @@
 //! `duchenne train`: trains a classifier, or goes on with one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::app::devices::device;
 use crate::app::scoring::calibrate;
 use crate::data::PackedDataset;
-use crate::training::classifier::{Event, Job, Outcome, train};
+use crate::data::checksum::sha256_of_file;
+use crate::models::checkpoint::Checkpoint;
+use crate::training::classifier::{Event, InitialWeights, Job, Outcome, train};
 use crate::training::recipe::Recipe;
 use crate::training::run_directory::RunDirectory;
 
@@ -32,6 +34,9 @@ pub struct TrainArgs {
     /// Directory of this run: log, models, state
     #[arg(long)]
     run: PathBuf,
+    /// Begin from this model's weights in place of fresh ones (fine-tuning); same architecture and labels
+    #[arg(long, value_name = "MODEL")]
+    init: Option<PathBuf>,
     /// Epochs, in place of the recipe's
     #[arg(long)]
     epochs: Option<usize>,
@@ -60,6 +65,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     };
     let validation = dataset.public_test()?;
     let device = device(&args.device)?;
+    let initial = args.init.as_deref().map(initial_weights).transpose()?;
     let directory = RunDirectory::open(&args.run)?;
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
@@ -84,6 +90,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         recipe_name: &args.recipe,
         training: &training,
         validation: &validation,
+        initial: initial.as_ref(),
         run: &directory,
         device: &device,
         stop: &stop,
@@ -143,6 +150,10 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(1))
         }
     }
+}
+
+fn initial_weights(path: &Path) -> anyhow::Result<InitialWeights> {
+    Ok(InitialWeights { checkpoint: Checkpoint::read(path)?, checksum: sha256_of_file(path)? })
 }
 
 fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {

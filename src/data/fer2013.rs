@@ -135,15 +135,19 @@ fn parse(path: &Path, reader: &mut dyn Read) -> Result<PackedBuilder, DataError>
         let reading = read_blocks(path, reader, &emptied, &filled_sender);
         drop(filled_sender);
         // An error of an earlier row comes before whatever stopped the reading after it.
-        let builder = parser.join().expect("the parser does not panic")?;
+        let parsed = parser.join().expect("the parser does not panic")?;
+        let rows = parsed.as_ref().map_or(0, |builder| builder.len() as u64);
         match reading {
             Reading::Failed(error) => return Err(error),
             Reading::LineTooLong => {
                 let problem = RowProblem::TooLong { limit: MAX_LINE };
-                return Err(DataError::Row { path: path.to_owned(), row: builder.len() as u64 + 1, problem });
+                return Err(DataError::Row { path: path.to_owned(), row: rows + 1, problem });
             }
             Reading::Finished => {}
         }
+        let Some(builder) = parsed else {
+            return Err(DataError::file(path, "is empty; expected a header `emotion,pixels,Usage`"));
+        };
         if builder.is_empty() {
             return Err(DataError::file(path, "has no data rows; expected one row a picture"));
         }
@@ -182,12 +186,13 @@ fn read_blocks(
     Reading::Finished
 }
 
-/// Parses blocks of whole lines in their order; the first line of all is the header.
+/// Parses blocks of whole lines in their order; the first line of all is the header. `None` if there is
+/// not even that.
 fn parse_blocks(
     path: &Path,
     filled: &Receiver<Vec<u8>>,
     emptied: &Sender<Vec<u8>>,
-) -> Result<PackedBuilder, DataError> {
+) -> Result<Option<PackedBuilder>, DataError> {
     let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, SIZE, SIZE);
     builder.reserve(OFFICIAL_ROWS);
     let mut columns = None;
@@ -222,10 +227,7 @@ fn parse_blocks(
         // The reader may have finished and gone.
         let _ = emptied.send(block);
     }
-    match columns {
-        Some(_) => Ok(builder),
-        None => Err(DataError::file(path, "is empty; expected a header `emotion,pixels,Usage`")),
-    }
+    Ok(columns.map(|_| builder))
 }
 
 fn append(builder: &mut PackedBuilder, rows: &Rows) -> Result<(), DataError> {

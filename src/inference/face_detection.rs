@@ -18,8 +18,8 @@ const DETECTOR_MODEL: &[u8] = include_bytes!("../../assets/seetaface/seeta_fd_fr
 /// The side in pixels of the detector's window: the smallest face it sees in the picture it scans.
 const WINDOW: u32 = 40;
 
-/// Detections below this raw score are dropped. Upstream's examples use 2.0; on pictures without faces,
-/// scanned at three times their size, false alarms scored up to 1.8, while nine of ten FER-2013 training
+/// Detections below this raw score are dropped. Upstream's examples use 2.0; on two photographs without
+/// faces, scanned at three times their size, false alarms scored up to 1.8, while nine of ten FER-2013 training
 /// images (enlarged, on a flat ground) score above 4.5 when found at all.
 const SCORE_THRESHOLD: f64 = 2.5;
 

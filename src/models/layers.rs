@@ -186,6 +186,8 @@ fn track(running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
     let dtype = batch.dtype();
     let old = running.value_sync().cast(dtype);
     running.update((old * (1.0 - MOMENTUM) + batch.detach() * MOMENTUM).detach());
+    // Settled at once, not at the next step: a state saved in between must hold this update.
+    running.value_sync();
 }
 
 /// A linear map with bias; the weight is `[outputs, inputs]` as in PyTorch.

@@ -132,7 +132,11 @@ pub fn assign<M: Module>(network: M, weights: Vec<NamedTensor>) -> Result<M, Wei
                 self.wrong.get_or_insert(WeightsError::NotFinite(name));
                 return param;
             }
-            param.map(|old| Tensor::from_data(TensorData::new(tensor.values, tensor.shape), &old.device()))
+            param.map(|old| {
+                let data = TensorData::new(tensor.values, tensor.shape);
+                // A trainable weight stays a leaf that gradients reach.
+                Tensor::from_data(data, &old.device()).set_require_grad(old.is_require_grad())
+            })
         }
     }
     let weights = weights.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
@@ -169,6 +173,20 @@ mod tests {
         for name in ["features.0.weight", "features.1.running_mean", "classifier.6.bias"] {
             assert!(vgg.iter().any(|other| other == name), "{name} not in {vgg:?}");
         }
+    }
+
+    #[test]
+    fn assigned_weights_can_be_trained() {
+        // A resumed run once stopped here: its weights were no leaves of the graph.
+        let device = Device::flex().autodiff();
+        let config = NetworkConfig::new(Architecture::Compact, 1, 7);
+        let network = config.init(1, &device);
+        let network = assign(config.init(2, &device), collect(&network)).unwrap();
+        let loss = network.forward(Tensor::ones([2, 1, 48, 48], &device)).sum();
+        let gradients = burn::optim::GradientsParams::from_grads(loss.backward(), &network);
+        // All weights but the running statistics.
+        let trained = collect(&network).iter().filter(|tensor| !tensor.name.contains("running")).count();
+        assert_eq!(gradients.len(), trained);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! A *run directory* holds one training run: the resolved recipe, the log, the last and the best model,
 //! and, while the run is unfinished, the state to go on from.
 //!
-//!     recipe.toml        the resolved recipe
-//!     log.jsonl          one line per finished epoch
-//!     last.safetensors   the model after the last finished epoch
-//!     best.safetensors   the model of the best PublicTest accuracy
-//!     state.safetensors  all that resuming needs
+//! - `recipe.toml`: the resolved recipe
+//! - `log.jsonl`: one line per finished epoch
+//! - `last.safetensors`: the model after the last finished epoch
+//! - `best.safetensors`: the model of the best PublicTest accuracy
+//! - `state.safetensors`: all that resuming needs
 //!
 //! Each file is written whole or not at all; whatever a killed run left undone is done again.
 

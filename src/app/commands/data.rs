@@ -12,6 +12,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::evaluation::report::thousands;
+
 /// Arguments of `duchenne data`.
 #[derive(Debug, clap::Args)]
 pub struct DataArgs {
@@ -75,15 +77,7 @@ fn progress_bar(unit: Unit) -> ProgressBar {
 
 /// A number with commas between its thousands.
 fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    thousands(number as u64)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::training::run_directory::RunDirectory;
     A run that was stopped or killed goes on when the same command is given again."
 )]
 pub struct TrainArgs {
-    /// Built-in recipe (compact, vgg16, vgg16-strong, resnet50, resnet50-strong) or a TOML file
+    /// Built-in recipe (compact, compact-finish, vgg16, vgg16-strong, resnet50, resnet50-strong) or a TOML file
     #[arg(long)]
     recipe: String,
     /// Packed data set with Training and PublicTest splits

@@ -140,7 +140,7 @@ fn percent(share: f64) -> String {
 }
 
 /// A count with a comma between thousands.
-fn thousands(count: u64) -> String {
+pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -2,7 +2,7 @@
 //!
 //! Samples are held in memory until they are written: 2,304 bytes each at 48x48, 83 MB for FER-2013.
 
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde_json::json;
@@ -12,6 +12,9 @@ use super::error::DataError;
 use super::packed::{FORMAT, FORMAT_VERSION, VOTE_COLUMNS, fingerprint_of};
 use super::split::{Origin, Split};
 use crate::expression::LabelSet;
+
+/// Hexadecimal digits of a fingerprint, a SHA-256.
+const FINGERPRINT_LENGTH: usize = 64;
 
 /// A packed data set in the making.
 #[derive(Debug, Clone)]
@@ -169,8 +172,13 @@ impl PackedBuilder {
         })
     }
 
-    /// Writes the bytes of the packed file to `writer`.
-    fn write_to(&self, writer: &mut impl Write, source_checksum: &str) -> std::io::Result<()> {
+    /// Writes the bytes of the packed file to `writer`, the header last: it holds the fingerprint,
+    /// which is taken while the tensors are written.
+    fn write_to(
+        &self,
+        writer: &mut (impl Write + Seek + Send),
+        source_checksum: &str,
+    ) -> std::io::Result<()> {
         let column = |read: fn(&Take) -> u16| -> Option<Vec<u8>> {
             Some(self.takes.as_ref()?.iter().flat_map(|take| read(take).to_le_bytes()).collect())
         };
@@ -190,17 +198,29 @@ impl PackedBuilder {
         if let Some(votes) = &self.votes {
             tensors.push(("votes", "U8", vec![rows, VOTE_COLUMNS], votes));
         }
-        writer.write_all(&self.header(&tensors, source_checksum))?;
-        tensors.iter().try_for_each(|(_, _, _, bytes)| writer.write_all(bytes))
+        let room = self.header(&tensors, source_checksum, &"0".repeat(FINGERPRINT_LENGTH));
+        let (written, fingerprint) = rayon::join(
+            || {
+                writer.write_all(&room)?;
+                tensors.iter().try_for_each(|(_, _, _, bytes)| writer.write_all(bytes))
+            },
+            || {
+                let mut by_name: Vec<_> = tensors.iter().map(|(name, _, _, bytes)| (*name, *bytes)).collect();
+                by_name.sort_unstable_by_key(|(name, _)| *name);
+                fingerprint_of(self.height, self.width, by_name)
+            },
+        );
+        written?;
+        let header = self.header(&tensors, source_checksum, &fingerprint);
+        assert_eq!(header.len(), room.len(), "every fingerprint has the same length");
+        writer.seek(SeekFrom::Start(0))?;
+        writer.write_all(&header)
     }
 
     /// The safetensors header: its length, then JSON. Made by hand, because the crate keeps the
     /// metadata in a hash map, whose order changes from run to run: the same samples would not give
     /// the same file.
-    fn header(&self, tensors: &[Tensor<'_>], source_checksum: &str) -> Vec<u8> {
-        let mut by_name: Vec<(&str, &[u8])> =
-            tensors.iter().map(|(name, _, _, bytes)| (*name, *bytes)).collect();
-        by_name.sort_unstable_by_key(|(name, _)| *name);
+    fn header(&self, tensors: &[Tensor<'_>], source_checksum: &str, fingerprint: &str) -> Vec<u8> {
         let mut header = serde_json::Map::new();
         header.insert(
             "__metadata__".to_owned(),
@@ -210,7 +230,7 @@ impl PackedBuilder {
                 "name": self.name,
                 "label_set": self.label_set.key(),
                 "source_checksum": source_checksum,
-                "fingerprint": fingerprint_of(self.height, self.width, by_name),
+                "fingerprint": fingerprint,
             }),
         );
         let mut begin = 0;
@@ -236,6 +256,7 @@ type Tensor<'a> = (&'static str, &'static str, Vec<usize>, &'a [u8]);
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use std::io::Cursor;
 
     /// Four pictures of 2x3: Training, PublicTest, PrivateTest, and a synthetic one in Training.
     pub(crate) fn small() -> PackedBuilder {
@@ -282,23 +303,15 @@ pub(crate) mod tests {
 
     #[test]
     fn a_writer_that_fails_is_an_error() {
-        struct Full(usize);
-        impl Write for Full {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                let taken = bytes.len().min(self.0);
-                self.0 -= taken;
-                if taken == 0 { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut whole = Vec::new();
+        let mut whole = Cursor::new(Vec::new());
         small().write_to(&mut whole, "abc").unwrap();
-        for room in [0, 7, 100, whole.len() - 1] {
-            assert!(small().write_to(&mut Full(room), "abc").is_err(), "{room}");
+        let length = whole.into_inner().len();
+        for room in [0, 7, 100, length - 1] {
+            // A cursor over a slice fails at the slice's end.
+            let result = small().write_to(&mut Cursor::new(&mut vec![0; room][..]), "abc");
+            assert!(result.is_err(), "{room}");
         }
-        assert!(small().write_to(&mut Full(whole.len()), "abc").is_ok());
+        assert!(small().write_to(&mut Cursor::new(&mut vec![0; length][..]), "abc").is_ok());
     }
 
     #[test]

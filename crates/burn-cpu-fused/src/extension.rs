@@ -183,6 +183,33 @@ fn normalize(
     (tensor(result.output, shape), tensor(result.mean, [shape[0]]), tensor(result.variance, [shape[0]]))
 }
 
+/// Gradients of input, gamma, beta and, if asked for, residual; `saved` is the forward pass's input,
+/// output, gamma, mean and variance.
+fn normalize_backward(
+    [input, output, gamma, mean, variance]: [FlexTensor; 5],
+    output_gradient: FlexTensor,
+    epsilon: f32,
+    slope: f32,
+    with_residual: bool,
+) -> (FlexTensor, FlexTensor, FlexTensor, Option<FlexTensor>) {
+    let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
+    let shape = dims(&input);
+    let saved = Saved {
+        input: values(&input),
+        output: values(&output),
+        gamma: values(&gamma),
+        mean: values(&mean),
+        variance: values(&variance),
+    };
+    let result = normalization::backward(&saved, values(&output_gradient), epsilon, slope, with_residual);
+    (
+        tensor(result.input, shape),
+        tensor(result.gamma, [shape[0]]),
+        tensor(result.beta, [shape[0]]),
+        result.residual.map(|residual| tensor(residual, shape)),
+    )
+}
+
 fn window(input: &FlexTensor, kernel: usize, stride: usize, padding: usize) -> Window {
     let [_, _, height, width] = dims(input);
     Window { height, width, kernel, stride, padding }
@@ -280,17 +307,9 @@ impl FusedOperations for Flex {
         epsilon: f32,
         slope: f32,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
-        let shape = dims(&input);
-        let saved = Saved {
-            input: values(&input),
-            output: values(&output),
-            gamma: values(&gamma),
-            mean: values(&mean),
-            variance: values(&variance),
-        };
-        let result = normalization::backward(&saved, values(&output_gradient), epsilon, slope, false);
-        (tensor(result.input, shape), tensor(result.gamma, [shape[0]]), tensor(result.beta, [shape[0]]))
+        let saved = [input, output, gamma, mean, variance];
+        let (input, gamma, beta, _) = normalize_backward(saved, output_gradient, epsilon, slope, false);
+        (input, gamma, beta)
     }
 
     fn fused_batch_norm_residual_backward(
@@ -303,23 +322,9 @@ impl FusedOperations for Flex {
         epsilon: f32,
         slope: f32,
     ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-        let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
-        let shape = dims(&input);
-        let saved = Saved {
-            input: values(&input),
-            output: values(&output),
-            gamma: values(&gamma),
-            mean: values(&mean),
-            variance: values(&variance),
-        };
-        let result = normalization::backward(&saved, values(&output_gradient), epsilon, slope, true);
-        let residual = result.residual.expect("asked for above");
-        (
-            tensor(result.input, shape),
-            tensor(result.gamma, [shape[0]]),
-            tensor(result.beta, [shape[0]]),
-            tensor(residual, shape),
-        )
+        let saved = [input, output, gamma, mean, variance];
+        let (input, gamma, beta, residual) = normalize_backward(saved, output_gradient, epsilon, slope, true);
+        (input, gamma, beta, residual.expect("asked for"))
     }
 
     fn fused_max_pool2d(input: FlexTensor, kernel: usize, stride: usize, padding: usize) -> FlexTensor {

@@ -106,13 +106,14 @@ pub enum Outcome {
 /// Before any work: an unwritable or foreign run directory, a data set without images. Later:
 /// divergence, or a file that cannot be written.
 pub fn train(job: &Job<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainingError> {
-    let mut trainer = Trainer::start(job)?;
+    let inputs = Inputs::new(job)?;
+    let mut trainer = Trainer::start(&inputs)?;
     if trainer.progress.finished {
         return Ok(Outcome::AlreadyFinished);
     }
     watch(Event::Started {
         done: (trainer.progress.epochs, trainer.progress.batches),
-        batches: trainer.batches(0).len(),
+        batches: inputs.batches(0).len(),
     });
     while !trainer.progress.finished {
         if !trainer.epoch(watch)? {
@@ -123,73 +124,42 @@ pub fn train(job: &Job<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<Outcome,
     Ok(Outcome::Finished)
 }
 
-struct Trainer<'a> {
+/// What never changes during a run.
+struct Inputs<'a> {
     job: &'a Job<'a>,
     identity: Identity,
     manifest: Manifest,
     faces: ResizedFaces,
     validation_faces: ResizedFaces,
     class_weights: Vec<f32>,
-    /// With autodiff; taken out while a step is under way.
-    network: Option<Network>,
-    sgd: Sgd,
-    average: WeightAverage,
-    progress: Progress,
 }
 
-impl<'a> Trainer<'a> {
-    fn start(job: &'a Job<'a>) -> Result<Self, TrainingError> {
+impl<'a> Inputs<'a> {
+    fn new(job: &'a Job<'a>) -> Result<Self, TrainingError> {
         let dataset = job.training.dataset();
         let label_set = dataset.label_set();
-        let mut manifest = job.recipe.manifest(label_set);
-        manifest.provenance = provenance(job);
-        let size = [dataset.height(), dataset.width()];
-        let preprocessing = &manifest.preprocessing;
-        let faces = ResizedFaces::new(job.training, preprocessing, size);
-        let validation_faces = ResizedFaces::new(job.validation, preprocessing, size);
-        let mut counts = vec![0; label_set.len()];
-        for index in 0..job.training.len() {
-            counts[usize::from(job.training.label(index))] += 1;
-        }
         if job.training.len() < 2 {
             let count = job.training.len();
             return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
         }
+        let mut manifest = job.recipe.manifest(label_set);
+        manifest.provenance = provenance(job);
+        let size = [dataset.height(), dataset.width()];
+        let mut counts = vec![0; label_set.len()];
+        for index in 0..job.training.len() {
+            counts[usize::from(job.training.label(index))] += 1;
+        }
         let begun = job.initial.map_or(String::new(), |initial| format!(" from {}", initial.checksum));
-        let identity = Identity {
-            recipe: job.recipe.to_toml(),
-            data: format!("{} ({} training images){begun}", dataset.fingerprint(), job.training.len()),
-        };
-        let autodiff = job.device.clone().autodiff();
-        let seed = job.recipe.training.seed;
-        let fresh = manifest.network.init(seed, &autodiff);
-        let (network, sgd, average, progress) = match job.run.load(&identity)? {
-            None => {
-                let network = match job.initial {
-                    Some(initial) => assign(fresh, initial.checkpoint.weights.clone())?,
-                    None => fresh,
-                };
-                (network, Sgd::default(), WeightAverage::default(), Progress::default())
-            }
-            Some(state) => (
-                assign(fresh, state.weights)?,
-                Sgd::restore(state.velocities, job.device),
-                WeightAverage::restore(state.averages, state.progress.average_steps, job.device),
-                state.progress,
-            ),
-        };
-        let class_weights = class_weights(job.recipe.training.class_weights, &counts);
         Ok(Self {
             job,
-            identity,
+            identity: Identity {
+                recipe: job.recipe.to_toml(),
+                data: format!("{} ({} training images){begun}", dataset.fingerprint(), job.training.len()),
+            },
+            faces: ResizedFaces::new(job.training, &manifest.preprocessing, size),
+            validation_faces: ResizedFaces::new(job.validation, &manifest.preprocessing, size),
+            class_weights: class_weights(job.recipe.training.class_weights, &counts),
             manifest,
-            faces,
-            validation_faces,
-            class_weights,
-            network: Some(network),
-            sgd,
-            average,
-            progress,
         })
     }
 
@@ -204,23 +174,54 @@ impl<'a> Trainer<'a> {
             [training.seed, epoch as u64],
         )
     }
+}
+
+struct Trainer<'a> {
+    inputs: &'a Inputs<'a>,
+    job: &'a Job<'a>,
+    /// With autodiff; taken out while a step is under way.
+    network: Option<Network>,
+    sgd: Sgd,
+    average: WeightAverage,
+    progress: Progress,
+}
+
+impl<'a> Trainer<'a> {
+    fn start(inputs: &'a Inputs<'a>) -> Result<Self, TrainingError> {
+        let job = inputs.job;
+        let autodiff = job.device.clone().autodiff();
+        let fresh = inputs.manifest.network.init(job.recipe.training.seed, &autodiff);
+        let (network, sgd, average, progress) = match job.run.load(&inputs.identity)? {
+            None => {
+                let network = match job.initial {
+                    Some(initial) => assign(fresh, initial.checkpoint.weights.clone())?,
+                    None => fresh,
+                };
+                (network, Sgd::default(), WeightAverage::default(), Progress::default())
+            }
+            Some(state) => (
+                assign(fresh, state.weights)?,
+                Sgd::restore(state.velocities, job.device),
+                WeightAverage::restore(state.averages, state.progress.average_steps, job.device),
+                state.progress,
+            ),
+        };
+        Ok(Self { inputs, job, network: Some(network), sgd, average, progress })
+    }
 
     /// Trains to the end of the epoch, then evaluates and saves; false if stopped before.
     fn epoch(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<bool, TrainingError> {
         let epoch = self.progress.epochs;
-        let count = self.batches(epoch).len();
-        let order = self.batches(epoch);
-        // The order borrows only what never changes during the run.
-        let batches: Vec<usize> = (self.progress.batches..count).collect();
-        drop(order);
+        let batches = self.inputs.batches(epoch);
+        let count = batches.len();
         let mut saved = Instant::now();
         let mut rate = learning_rate(&self.job.recipe.training, (epoch + 1) * count - 1, self.steps(count));
-        for index in batches {
+        for index in self.progress.batches..count {
             if self.job.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
             let begun = Instant::now();
-            let batch = self.batches(epoch).batch(index);
+            let batch = batches.batch(index);
             let images = batch.labels.len();
             rate = learning_rate(&self.job.recipe.training, epoch * count + index, self.steps(count));
             let (loss, correct) = self.step(batch, epoch, index, rate)?;
@@ -255,7 +256,7 @@ impl<'a> Trainer<'a> {
         rate: f64,
     ) -> Result<(f64, usize), TrainingError> {
         let training = &self.job.recipe.training;
-        let (samples, classes) = (batch.labels.len(), self.manifest.network.classes);
+        let (samples, classes) = (batch.labels.len(), self.inputs.manifest.network.classes);
         let seed = mix_seed(&[training.seed, epoch as u64, index as u64, u64::from(b's')]);
         let mut targets = smooth_targets(&batch.labels, classes, training);
         if training.mixup > 0.0 {
@@ -269,12 +270,12 @@ impl<'a> Trainer<'a> {
         // Dropout draws from the device's generator.
         self.job.device.seed(seed);
         let device = self.job.device.clone().autodiff();
-        let preprocessing = &self.manifest.preprocessing;
+        let preprocessing = &self.inputs.manifest.preprocessing;
         let shape = [samples, preprocessing.channels(), preprocessing.crop, preprocessing.crop];
         let images = Tensor::<4>::from_data(TensorData::new(batch.images, shape), &device);
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [samples, classes]), &device);
         let weights: Vec<f32> =
-            batch.labels.iter().map(|label| self.class_weights[usize::from(*label)]).collect();
+            batch.labels.iter().map(|label| self.inputs.class_weights[usize::from(*label)]).collect();
         let weights = Tensor::<1>::from_data(TensorData::new(weights, [samples]), &device);
 
         let network = self.network.take().expect("the network is back after every step");
@@ -316,7 +317,7 @@ impl<'a> Trainer<'a> {
         let weights = collect(network);
         let weights =
             if self.job.recipe.training.weight_average > 0.0 { self.average.apply(weights) } else { weights };
-        Ok(assign(self.manifest.network.init(0, self.job.device), weights)?)
+        Ok(assign(self.inputs.manifest.network.init(0, self.job.device), weights)?)
     }
 
     fn finish_epoch(&mut self, rate: f64, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainingError> {
@@ -346,7 +347,7 @@ impl<'a> Trainer<'a> {
         let waited = training.patience > 0 && record.epoch - best_at >= training.patience;
         progress.finished = record.epoch == training.epochs || waited;
 
-        let mut manifest = self.manifest.clone();
+        let mut manifest = self.inputs.manifest.clone();
         manifest.provenance.insert("epoch".to_owned(), record.epoch.to_string());
         manifest.metrics = BTreeMap::from([
             ("public-test.accuracy".to_owned(), validation_accuracy),
@@ -367,9 +368,9 @@ impl<'a> Trainer<'a> {
     fn validate(&self, network: &Network) -> (f64, f64) {
         let split = self.job.validation;
         let faces: Vec<&[u8]> =
-            (0..split.len()).map(|index| self.validation_faces.face(split, index)).collect();
-        let classes = self.manifest.network.classes;
-        let scores = logits(network, &self.manifest.preprocessing, &faces, false);
+            (0..split.len()).map(|index| self.inputs.validation_faces.face(split, index)).collect();
+        let classes = self.inputs.manifest.network.classes;
+        let scores = logits(network, &self.inputs.manifest.preprocessing, &faces, false);
         let (mut loss, mut correct) = (0.0, 0);
         for (index, row) in scores.chunks_exact(classes).enumerate() {
             let label = usize::from(split.label(index));
@@ -386,7 +387,7 @@ impl<'a> Trainer<'a> {
         let (averages, average_steps) = self.average.state();
         self.progress.average_steps = average_steps;
         self.job.run.save(&RunState {
-            identity: self.identity.clone(),
+            identity: self.inputs.identity.clone(),
             progress: self.progress.clone(),
             weights: collect(network),
             velocities: self.sgd.state(),

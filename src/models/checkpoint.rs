@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::import::BATCH_COUNTER;
 use super::network::{Network, NetworkConfig};
-use super::weights::{NamedTensor, WeightsError, assign, collect};
+use super::weights::{NamedTensor, StoredFloat, WeightsError, assign, collect};
 use crate::data::atomic::{AtomicError, write_atomically};
 use crate::data::preprocessing::Preprocessing;
 use crate::expression::LabelSet;
@@ -242,16 +242,11 @@ pub fn write_tensors(
 
 /// The values of a float tensor, or `None` for other types.
 pub fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let bytes = view.data();
-    Some(match view.dtype() {
-        Dtype::F32 => bytes
-            .chunks_exact(4)
-            .map(|chunk| f32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]))
-            .collect(),
-        Dtype::F16 => bytes.chunks_exact(2).map(|c| f16::from_le_bytes([c[0], c[1]]).to_f32()).collect(),
-        Dtype::BF16 => {
-            bytes.chunks_exact(2).map(|c| half::bf16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
-        }
+    let stored = match view.dtype() {
+        Dtype::F32 => StoredFloat::F32,
+        Dtype::F16 => StoredFloat::F16,
+        Dtype::BF16 => StoredFloat::Bf16,
         _ => return None,
-    })
+    };
+    Some(stored.decode(view.data()))
 }

@@ -8,7 +8,7 @@ use safetensors::tensor::SafeTensors;
 use super::checkpoint::floats;
 use super::network::{Architecture, NetworkConfig};
 use super::resnet::Stem;
-use super::weights::NamedTensor;
+use super::weights::{NamedTensor, StoredFloat};
 
 /// Why weights cannot be imported.
 #[derive(Debug, thiserror::Error)]
@@ -62,16 +62,13 @@ fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, String> {
         }
         let tensor = reader.get(&name).ok_or_else(|| format!("weight `{name}` vanished"))?;
         let bytes = tensor.read().map_err(|error| format!("weight `{name}`: {error}"))?;
-        let values = match tensor.dtype() {
-            DType::F32 => four_bytes(&bytes),
-            DType::F16 => {
-                bytes.chunks_exact(2).map(|c| half::f16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
-            }
-            DType::BF16 => {
-                bytes.chunks_exact(2).map(|c| half::bf16::from_le_bytes([c[0], c[1]]).to_f32()).collect()
-            }
+        let stored = match tensor.dtype() {
+            DType::F32 => StoredFloat::F32,
+            DType::F16 => StoredFloat::F16,
+            DType::BF16 => StoredFloat::Bf16,
             other => return Err(format!("weight `{name}` is {other:?}, expected a 16- or 32-bit float")),
         };
+        let values = stored.decode(&bytes);
         let shape = tensor.shape().to_vec();
         if shape.iter().product::<usize>() != values.len() {
             return Err(format!("weight `{name}` has {} values, expected shape {shape:?}", values.len()));
@@ -79,10 +76,6 @@ fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, String> {
         weights.push(NamedTensor { name, shape, values });
     }
     Ok(weights)
-}
-
-fn four_bytes(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
 }
 
 fn read_safetensors(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {

@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use burn::tensor::Device;
 
 use crate::data::batches::ResizedFaces;
-use crate::data::checks::training_duplicates;
 use crate::data::{PackedDataset, PublicTestSplit, Samples};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
 use crate::inference::predictor::Predictor;
@@ -57,22 +56,23 @@ pub fn score(
     })
 }
 
-/// The figures on `split` with the temperature fitted on PublicTest, presented the same way.
+/// The figures on `split` with the temperature fitted on PublicTest, presented the same way; `seen` tells
+/// of every row whether its image stands in Training too.
 pub fn figures(
     predictor: &Predictor,
     dataset: &PackedDataset,
     split: EvaluatedSplit,
+    seen: &[bool],
     mirrored: bool,
 ) -> anyhow::Result<EvaluationReport> {
-    let seen = training_duplicates(dataset);
     let public = dataset.public_test()?;
-    let validation = score(predictor, dataset, &public, "public-test", &seen, mirrored)?;
+    let validation = score(predictor, dataset, &public, "public-test", seen, mirrored)?;
     let temperature = fit_temperature(&validation)?;
     let scored = match split {
         EvaluatedSplit::PublicTest => validation,
         EvaluatedSplit::PrivateTest => {
             let private = dataset.private_test()?;
-            score(predictor, dataset, &private, "private-test", &seen, mirrored)?
+            score(predictor, dataset, &private, "private-test", seen, mirrored)?
         }
     };
     Ok(evaluate(&scored, temperature)?)

@@ -34,7 +34,7 @@ impl Predictor {
     /// # Errors
     /// None in a program that passes its tests.
     pub fn built_in() -> Result<Self, InferenceError> {
-        Self::from_checkpoint_bytes(BUILT_IN, Path::new("built-in"), &Device::flex())
+        Self::built_in_on(&Device::flex())
     }
 
     /// A model file, on the CPU.
@@ -59,12 +59,14 @@ impl Predictor {
     /// # Errors
     /// None in a program that passes its tests.
     pub fn built_in_on(device: &Device) -> Result<Self, InferenceError> {
-        Self::from_checkpoint_bytes(BUILT_IN, Path::new("built-in"), device)
+        let name = Path::new("built-in");
+        let (manifest, network) = Checkpoint::from_bytes(BUILT_IN, name)?.into_network(device, name)?;
+        Ok(Self { manifest, network })
     }
 
-    fn from_checkpoint_bytes(bytes: &[u8], name: &Path, device: &Device) -> Result<Self, InferenceError> {
-        let (manifest, network) = Checkpoint::from_bytes(bytes, name)?.into_network(device, name)?;
-        Ok(Self { manifest, network })
+    /// The network itself.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// All about the model but its weights.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use crate::app::devices::device;
 use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor};
 use crate::data::PackedDataset;
+use crate::data::checks::training_duplicates;
 use crate::evaluation::report::{
     EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage, render_json, render_table, write_report,
 };
@@ -47,9 +48,10 @@ pub struct EvalArgs {
 pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.data)?;
     let predictor = predictor(&args.model, &device(&args.device)?)?;
+    let seen = training_duplicates(&dataset);
     let result = |views: ImageViews| -> anyhow::Result<ModelFigures> {
         let mirrored = views == ImageViews::TestTimeAugmentation;
-        Ok(ModelFigures { views, report: figures(&predictor, &dataset, args.split, mirrored)? })
+        Ok(ModelFigures { views, report: figures(&predictor, &dataset, args.split, &seen, mirrored)? })
     };
     let mut results = vec![result(ImageViews::SingleCrop)?];
     if args.tta {

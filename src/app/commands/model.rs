@@ -153,7 +153,7 @@ fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
 fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
     let predictor = crate::app::scoring::predictor(&args.model, &Device::flex())?;
     let manifest = predictor.manifest();
-    let network = manifest.network.init(0, &Device::flex());
+    let network = predictor.network();
     let (parameters, side) = (network.num_params(), manifest.preprocessing.crop);
     let multiply_adds = network.multiply_adds(side, side);
     if args.json {

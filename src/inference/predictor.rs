@@ -51,7 +51,7 @@ impl Predictor {
     /// As [`load`](Self::load).
     pub fn on_device(path: &Path, device: &Device) -> Result<Self, InferenceError> {
         let (manifest, network) = Checkpoint::read(path)?.into_network(device, path)?;
-        Ok(Self { manifest, network })
+        Ok(Self { manifest, network: network.prepared() })
     }
 
     /// The model inside the program on a device without autodiff.
@@ -61,7 +61,7 @@ impl Predictor {
     pub fn built_in_on(device: &Device) -> Result<Self, InferenceError> {
         let name = Path::new("built-in");
         let (manifest, network) = Checkpoint::from_bytes(BUILT_IN, name)?.into_network(device, name)?;
-        Ok(Self { manifest, network })
+        Ok(Self { manifest, network: network.prepared() })
     }
 
     /// The network itself.

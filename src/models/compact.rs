@@ -62,7 +62,7 @@ impl Compact {
     /// - images: `[batch, channels, height, width]`
     /// - logits: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.fc.forward(self.dropout.forward(self.deep_features(images)))
+        self.fc.forward(self.dropout.forward(self.deep_features(images)), Activation::Identity)
     }
 
     /// Activations before the last layer: `[batch, 120]`.
@@ -71,6 +71,14 @@ impl Compact {
         let map = self.bn1.after(&self.conv1, map, None, Activation::Relu);
         let map = self.bn2.after(&self.conv2, map, None, Activation::Relu);
         self.blocks.iter().fold(map, |map, block| block.forward(map)).global_average_pool()
+    }
+
+    /// Packs all weights for inference.
+    pub fn prepare(&mut self) {
+        self.conv1.prepare(Some(&self.bn1));
+        self.conv2.prepare(Some(&self.bn2));
+        self.blocks.iter_mut().for_each(Block::prepare);
+        self.fc.prepare();
     }
 
     /// Multiply-adds for one image.

@@ -3,7 +3,7 @@
 
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_cpu_fused::{Activation, FeatureMap};
+use burn_cpu_fused::{Activation, FeatureMap, PackedConvolution, PackedLinear, linear};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, Normal, Uniform};
@@ -61,6 +61,9 @@ pub struct Convolution {
     stride: usize,
     #[module(skip)]
     padding: usize,
+    /// Ready for inference, a batch normalisation after it folded in.
+    #[module(skip)]
+    packed: Option<PackedConvolution>,
 }
 
 impl Convolution {
@@ -79,12 +82,31 @@ impl Convolution {
             bias: with_bias.then(|| initializer.constant([outputs], 0.0)),
             stride,
             padding: kernel / 2,
+            packed: None,
         }
+    }
+
+    /// Packs the weights for inference, without autodiff, together with the batch normalisation that
+    /// follows, if one does.
+    pub fn prepare(&mut self, norm: Option<&BatchNorm>) {
+        let (weight, bias) = match norm {
+            Some(norm) => norm.fold(self),
+            None => {
+                let weight = self.weight.val();
+                let [outputs, ..] = weight.dims();
+                let bias = self.bias.as_ref().map(Param::val);
+                (weight, bias.unwrap_or_else(|| Tensor::zeros([outputs], &self.weight.device())))
+            }
+        };
+        self.packed = Some(PackedConvolution::new(weight, bias, self.stride, self.padding));
     }
 
     /// Convolution, then an activation. Shapes: `[batch, inputs, h, w]` to
     /// `[batch, outputs, ceil(h / stride), ceil(w / stride)]`.
     pub fn forward(&self, input: FeatureMap, activation: Activation) -> FeatureMap {
+        if let Some(packed) = &self.packed {
+            return input.packed_conv2d(packed, None, activation);
+        }
         let bias = self.bias.as_ref().map(Param::val);
         input.conv2d(self.weight.val(), bias, self.stride, self.padding, activation)
     }
@@ -133,7 +155,7 @@ impl BatchNorm {
 
     /// The convolution's output normalised, plus a residual, then an activation. While training
     /// (parameters with autodiff) the running statistics move towards this batch's; otherwise the
-    /// normalisation is folded into the convolution.
+    /// normalisation is folded into the convolution, once if the network was prepared.
     pub fn after(
         &self,
         convolution: &Convolution,
@@ -141,6 +163,9 @@ impl BatchNorm {
         residual: Option<FeatureMap>,
         activation: Activation,
     ) -> FeatureMap {
+        if let Some(packed) = &convolution.packed {
+            return input.packed_conv2d(packed, residual, activation);
+        }
         if !self.weight.val().is_autodiff() {
             return self.folded(convolution, input, residual, activation);
         }
@@ -156,13 +181,8 @@ impl BatchNorm {
         map
     }
 
-    fn folded(
-        &self,
-        convolution: &Convolution,
-        input: FeatureMap,
-        residual: Option<FeatureMap>,
-        activation: Activation,
-    ) -> FeatureMap {
+    /// Weight and bias of the convolution and this normalisation in one.
+    fn fold(&self, convolution: &Convolution) -> (Tensor<4>, Tensor<1>) {
         let scale = self.weight.val() / (self.running_var.value() + f64::from(EPSILON)).sqrt();
         let mean = match &convolution.bias {
             Some(bias) => self.running_mean.value() - bias.val(),
@@ -170,7 +190,17 @@ impl BatchNorm {
         };
         let shift = self.bias.val() - mean * scale.clone();
         let [channels] = scale.dims();
-        let weight = convolution.weight.val() * scale.reshape([channels, 1, 1, 1]);
+        (convolution.weight.val() * scale.reshape([channels, 1, 1, 1]), shift)
+    }
+
+    fn folded(
+        &self,
+        convolution: &Convolution,
+        input: FeatureMap,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+    ) -> FeatureMap {
+        let (weight, shift) = self.fold(convolution);
         let (stride, padding) = (convolution.stride, convolution.padding);
         match residual {
             None => input.conv2d(weight, Some(shift), stride, padding, activation),
@@ -197,6 +227,9 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[outputs]`
     pub bias: Param<Tensor<1>>,
+    /// Ready for inference.
+    #[module(skip)]
+    packed: Option<PackedLinear>,
 }
 
 impl Linear {
@@ -206,6 +239,7 @@ impl Linear {
         Self {
             weight: initializer.uniform([outputs, inputs], bound),
             bias: initializer.uniform([outputs], bound),
+            packed: None,
         }
     }
 
@@ -214,13 +248,21 @@ impl Linear {
         Self {
             weight: initializer.normal([outputs, inputs], deviation),
             bias: initializer.constant([outputs], 0.0),
+            packed: None,
         }
     }
 
-    /// `[batch, inputs]` to `[batch, outputs]`.
-    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let [outputs] = self.bias.val().dims();
-        input.matmul(self.weight.val().transpose()) + self.bias.val().reshape([1, outputs])
+    /// Packs the weights for inference, without autodiff.
+    pub fn prepare(&mut self) {
+        self.packed = Some(PackedLinear::new(self.weight.val(), self.bias.val()));
+    }
+
+    /// `[batch, inputs]` to `[batch, outputs]`, then an activation.
+    pub fn forward(&self, input: Tensor<2>, activation: Activation) -> Tensor<2> {
+        match &self.packed {
+            Some(packed) => packed.forward(input, activation),
+            None => linear(input, self.weight.val(), self.bias.val(), activation),
+        }
     }
 
     /// Multiply-adds for one input.

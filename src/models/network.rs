@@ -217,6 +217,17 @@ impl Network {
         }
     }
 
+    /// Made ready for inference (weights without autodiff): batch normalisation folded in, weights packed
+    /// once. Its parameters stay as they are.
+    pub fn prepared(mut self) -> Self {
+        match &mut self {
+            Network::Compact(network) => network.prepare(),
+            Network::ResNet(network) => network.prepare(),
+            Network::Vgg(network) => network.prepare(),
+        }
+        self
+    }
+
     /// Multiply-adds for one image; additions of bias, normalisation and pooling are not counted.
     pub fn multiply_adds(&self, height: usize, width: usize) -> u64 {
         match self {

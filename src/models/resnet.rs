@@ -124,6 +124,18 @@ impl Block {
         }
     }
 
+    /// Packs all weights for inference.
+    pub fn prepare(&mut self) {
+        if let Some((convolution, norm)) = &mut self.downsample {
+            convolution.prepare(Some(norm));
+        }
+        self.conv1.prepare(Some(&self.bn1));
+        self.conv2.prepare(Some(&self.bn2));
+        if let (Some(conv3), Some(bn3)) = (&mut self.conv3, &self.bn3) {
+            conv3.prepare(Some(bn3));
+        }
+    }
+
     /// Multiply-adds for one image, and the output's height and width.
     pub fn multiply_adds(&self, [height, width]: [usize; 2]) -> (u64, [usize; 2]) {
         let mut total = self.downsample.as_ref().map_or(0, |(conv, _)| conv.multiply_adds(height, width));
@@ -167,7 +179,7 @@ impl ResNet {
     /// - images: `[batch, channels, height, width]`
     /// - logits: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.fc.forward(self.deep_features(images))
+        self.fc.forward(self.deep_features(images), Activation::Identity)
     }
 
     /// Activations before the last layer: `[batch, 512]`, `[batch, 2048]` for ResNet-50.
@@ -179,6 +191,14 @@ impl ResNet {
             Stem::Small => map,
         };
         self.blocks().fold(map, |map, block| block.forward(map)).global_average_pool()
+    }
+
+    /// Packs all weights for inference.
+    pub fn prepare(&mut self) {
+        self.conv1.prepare(Some(&self.bn1));
+        let stages = [&mut self.layer1, &mut self.layer2, &mut self.layer3, &mut self.layer4];
+        stages.into_iter().flatten().for_each(Block::prepare);
+        self.fc.prepare();
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {

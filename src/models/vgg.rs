@@ -149,11 +149,37 @@ impl Vgg {
     }
 
     fn classify(&self, flat: Tensor<2>, stages: usize) -> Tensor<2> {
-        self.classifier[..stages].iter().fold(flat, |values, stage| match stage {
-            Stage::Linear(linear) => linear.forward(values),
-            Stage::Relu(relu) => relu.forward(values),
-            Stage::Dropout(dropout) => dropout.forward(values),
-        })
+        let mut values = flat;
+        let mut stages = self.classifier[..stages].iter().peekable();
+        while let Some(stage) = stages.next() {
+            values = match stage {
+                Stage::Linear(linear) => {
+                    let is_hidden = stages.next_if(|next| matches!(next, Stage::Relu(_))).is_some();
+                    linear.forward(values, if is_hidden { Activation::Relu } else { Activation::Identity })
+                }
+                Stage::Relu(relu) => relu.forward(values),
+                Stage::Dropout(dropout) => dropout.forward(values),
+            };
+        }
+        values
+    }
+
+    /// Packs all weights for inference.
+    pub fn prepare(&mut self) {
+        let mut layers = self.features.iter_mut().peekable();
+        while let Some(layer) = layers.next() {
+            if let Feature::Convolution(convolution) = layer {
+                match layers.peek() {
+                    Some(Feature::BatchNorm(norm)) => convolution.prepare(Some(norm)),
+                    _ => convolution.prepare(None),
+                }
+            }
+        }
+        for stage in &mut self.classifier {
+            if let Stage::Linear(linear) = stage {
+                linear.prepare();
+            }
+        }
     }
 
     /// Multiply-adds for one image.

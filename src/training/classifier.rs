@@ -317,7 +317,7 @@ impl<'a> Trainer<'a> {
         let weights = collect(network);
         let weights =
             if self.job.recipe.training.weight_average > 0.0 { self.average.apply(weights) } else { weights };
-        Ok(assign(self.inputs.manifest.network.init(0, self.job.device), weights)?)
+        Ok(assign(self.inputs.manifest.network.init(0, self.job.device), weights)?.prepared())
     }
 
     fn finish_epoch(&mut self, rate: f64, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainingError> {

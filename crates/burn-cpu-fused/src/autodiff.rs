@@ -1,6 +1,5 @@
 //! Backward passes: the fused operations under Burn's autodiff.
 
-use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -9,368 +8,386 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, TensorMetadata};
 
 use crate::extension::FusedOperations;
+use crate::kernels::descent::{AdamStep, SgdStep};
 
 /// Why the operations that only backward passes call are not differentiable themselves.
 const FIRST_ORDER: &str = "fused operations have first derivatives only";
+/// Why updates are not.
+const UPDATE: &str = "an update runs on tensors without autodiff";
 
-/// What the gradients of a convolution need.
-type ConvolutionState = (NodeId, NodeId, usize, usize);
+/// A tensor under autodiff.
+type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
-fn register_convolution<B: FusedOperations>(
-    [input_node, weight_node]: [Option<NodeId>; 2],
-    (input, weight, stride, padding): ConvolutionState,
-    gradient: FloatTensor<B>,
+/// Runs `forward` on the parents' values; it returns the output, what `operation` needs in its backward
+/// pass, and anything else.
+fn record<B, C, O, X, const N: usize>(
+    operation: O,
+    parents: [Tracked<B, C>; N],
+    forward: impl FnOnce([FloatTensor<B>; N]) -> (FloatTensor<B>, O::State, X),
+) -> (Tracked<B, C>, X)
+where
+    B: FusedOperations,
+    C: CheckpointStrategy,
+    O: Backward<B, N>,
+{
+    let nodes = parents.each_ref().map(|parent| parent.node());
+    let (output, state, rest) = forward(parents.map(|parent| parent.into_primitive()));
+    let output = match operation.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(state, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    };
+    (output, rest)
+}
+
+/// Registers a gradient for each parent that wants one; gradients are computed only then.
+fn give<B: FusedOperations, const N: usize>(
+    ops: Ops<(), N>,
     gradients: &mut Gradients,
-    checkpointer: &mut Checkpointer,
+    values: [Option<FloatTensor<B>>; N],
 ) {
-    let input: FloatTensor<B> = checkpointer.retrieve_node_output(input);
-    let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
-    let [_, _, height, width] = input.shape().dims();
-    let [_, _, kernel_height, kernel_width] = weight.shape().dims();
-    if let Some(node) = weight_node {
-        let value = B::fused_conv2d_weight_gradient(
-            input,
-            gradient.clone(),
-            kernel_height,
-            kernel_width,
-            stride,
-            padding,
-        );
-        gradients.register::<B>(node, value);
-    }
-    if let Some(node) = input_node {
-        let value = B::fused_conv2d_input_gradient(gradient, weight, height, width, stride, padding);
-        gradients.register::<B>(node, value);
+    for (node, value) in ops.parents.into_iter().zip(values) {
+        if let (Some(node), Some(value)) = (node, value) {
+            gradients.register::<B>(node.id, value);
+        }
     }
 }
 
+/// The rest of an operation once its state is taken out.
+fn split<S, const N: usize>(ops: Ops<S, N>) -> (Ops<(), N>, S)
+where
+    S: Clone + Send + std::fmt::Debug + 'static,
+{
+    (Ops { parents: ops.parents, node: ops.node, state: () }, ops.state)
+}
+
+macro_rules! operation {
+    ($name:ident<$parents:literal>, $state:ty, |$ops:ident, $saved:pat_param, $gradient:ident, $gradients:ident| $body:expr) => {
+        #[derive(Debug)]
+        struct $name;
+        impl<B: FusedOperations> Backward<B, $parents> for $name {
+            type State = $state;
+
+            fn backward(self, ops: Ops<$state, $parents>, $gradients: &mut Gradients, _: &mut Checkpointer) {
+                let $gradient = $gradients.consume::<B>(&ops.node);
+                let ($ops, $saved) = split(ops);
+                $body
+            }
+        }
+    };
+}
+
+operation!(Block<1>, usize, |ops, channels, gradient, gradients| {
+    give::<B, 1>(ops, gradients, [Some(B::fused_unblock(gradient, channels))]);
+});
+
+operation!(Unblock<1>, (), |ops, (), gradient, gradients| {
+    give::<B, 1>(ops, gradients, [Some(B::fused_block(gradient))]);
+});
+
+/// Input, weight, stride and padding of a convolution.
+type ConvolutionState<B> = (FloatTensor<B>, FloatTensor<B>, usize, usize);
+
+fn convolution_gradients<B: FusedOperations>(
+    wanted: [bool; 2],
+    (input, weight, stride, padding): ConvolutionState<B>,
+    gradient: FloatTensor<B>,
+) -> [Option<FloatTensor<B>>; 2] {
+    let [_, height, width, ..] = input.shape().dims::<5>();
+    let shape = weight.shape().dims();
+    let by_weight =
+        wanted[1].then(|| B::fused_conv2d_weight_gradient(input, gradient.clone(), shape, stride, padding));
+    let by_input =
+        wanted[0].then(|| B::fused_conv_transpose2d(gradient, weight, height, width, stride, padding));
+    [by_input, by_weight]
+}
+
+operation!(Convolution<2>, ConvolutionState<B>, |ops, state, gradient, gradients| {
+    let wanted = ops.parents.each_ref().map(Option::is_some);
+    let values = convolution_gradients::<B>(wanted, state, gradient);
+    give::<B, 2>(ops, gradients, values);
+});
+
+operation!(
+    ConvolutionActivation<3>,
+    (ConvolutionState<B>, FloatTensor<B>, f32),
+    |ops, (state, output, slope), gradient, gradients| {
+        let [channels, ..] = state.1.shape().dims::<4>();
+        let (gradient, bias) = B::fused_activation_backward(output, gradient, channels, slope);
+        let wanted = [ops.parents[0].is_some(), ops.parents[1].is_some()];
+        let [input, weight] = convolution_gradients::<B>(wanted, state, gradient);
+        give::<B, 3>(ops, gradients, [input, weight, Some(bias)]);
+    }
+);
+
+operation!(TransposedConvolution<2>, ConvolutionState<B>, |ops, state, gradient, gradients| {
+    let (input, weight, stride, padding) = state;
+    let shape = weight.shape().dims();
+    // The transpose's gradient of the weight is the convolution's with input and output exchanged.
+    let by_weight = ops.parents[1]
+        .is_some()
+        .then(|| B::fused_conv2d_weight_gradient(gradient.clone(), input, shape, stride, padding));
+    let by_input = ops.parents[0].is_some().then(|| B::fused_conv2d(gradient, weight, stride, padding));
+    give::<B, 2>(ops, gradients, [by_input, by_weight]);
+});
+
+operation!(Gate<1>, (FloatTensor<B>, f32), |ops, (by, slope), gradient, gradients| {
+    give::<B, 1>(ops, gradients, [Some(B::fused_gate(gradient, by, slope))]);
+});
+
+/// Input, output, gamma, mean and variance of a batch normalisation; epsilon and slope.
+type NormalizationState<B> = ([FloatTensor<B>; 5], [f32; 2]);
+
+operation!(BatchNorm<3>, NormalizationState<B>, |ops, state, gradient, gradients| {
+    let ([input, output, gamma, mean, variance], [epsilon, slope]) = state;
+    let (input, gamma, beta) =
+        B::fused_batch_norm_backward(input, output, gradient, gamma, mean, variance, epsilon, slope);
+    give::<B, 3>(ops, gradients, [Some(input), Some(gamma), Some(beta)]);
+});
+
+operation!(BatchNormResidual<4>, NormalizationState<B>, |ops, state, gradient, gradients| {
+    let ([input, output, gamma, mean, variance], [epsilon, slope]) = state;
+    let (input, gamma, beta, residual) =
+        B::fused_batch_norm_residual_backward(input, output, gradient, gamma, mean, variance, epsilon, slope);
+    give::<B, 4>(ops, gradients, [Some(input), Some(gamma), Some(beta), Some(residual)]);
+});
+
+operation!(
+    MaxPool<1>,
+    (FloatTensor<B>, FloatTensor<B>, [usize; 3]),
+    |ops, (input, output, [kernel, stride, padding]), gradient, gradients| {
+        let value = B::fused_max_pool2d_backward(input, output, gradient, kernel, stride, padding);
+        give::<B, 1>(ops, gradients, [Some(value)]);
+    }
+);
+
+operation!(AveragePool<1>, [usize; 2], |ops, [height, width], gradient, gradients| {
+    give::<B, 1>(ops, gradients, [Some(B::fused_average_pool_backward(gradient, height, width))]);
+});
+
+operation!(Linear<3>, ([FloatTensor<B>; 3], f32), |ops, state, gradient, gradients| {
+    let ([input, weight, output], slope) = state;
+    let (input, weight, bias) = B::fused_linear_backward(input, weight, output, gradient, slope);
+    give::<B, 3>(ops, gradients, [Some(input), Some(weight), Some(bias)]);
+});
+
 impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, C> {
+    fn fused_block(values: Tracked<B, C>) -> Tracked<B, C> {
+        let forward = |[values]: [FloatTensor<B>; 1]| {
+            let [_, channels, ..] = values.shape().dims::<4>();
+            (B::fused_block(values), channels, ())
+        };
+        record::<B, C, _, _, 1>(Block, [values], forward).0
+    }
+
+    fn fused_unblock(values: Tracked<B, C>, channels: usize) -> Tracked<B, C> {
+        let forward = |[values]: [FloatTensor<B>; 1]| (B::fused_unblock(values, channels), (), ());
+        record::<B, C, _, _, 1>(Unblock, [values], forward).0
+    }
+
     fn fused_conv2d(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
+        input: Tracked<B, C>,
+        weight: Tracked<B, C>,
         stride: usize,
         padding: usize,
-    ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct Convolution;
-        impl<B: FusedOperations> Backward<B, 2> for Convolution {
-            type State = ConvolutionState;
-
-            fn backward(
-                self,
-                ops: Ops<Self::State, 2>,
-                gradients: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let gradient = gradients.consume::<B>(&ops.node);
-                let parents = ops.parents.map(|node| node.map(|node| node.id));
-                register_convolution::<B>(parents, ops.state, gradient, gradients, checkpointer);
-            }
-        }
-        match Convolution.prepare::<C>([input.node(), weight.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prepared) => {
-                let state = (prepared.checkpoint(&input), prepared.checkpoint(&weight), stride, padding);
-                let output =
-                    B::fused_conv2d(input.into_primitive(), weight.into_primitive(), stride, padding);
-                prepared.finish(state, output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::fused_conv2d(
-                input.into_primitive(),
-                weight.into_primitive(),
-                stride,
-                padding,
-            )),
-        }
+    ) -> Tracked<B, C> {
+        let forward = |[input, weight]: [FloatTensor<B>; 2]| {
+            let state = (input.clone(), weight.clone(), stride, padding);
+            (B::fused_conv2d(input, weight, stride, padding), state, ())
+        };
+        record::<B, C, _, _, 2>(Convolution, [input, weight], forward).0
     }
 
     fn fused_conv2d_activation(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        input: Tracked<B, C>,
+        weight: Tracked<B, C>,
+        bias: Tracked<B, C>,
         stride: usize,
         padding: usize,
         slope: f32,
-    ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct ConvolutionActivation;
-        impl<B: FusedOperations> Backward<B, 3> for ConvolutionActivation {
-            type State = (ConvolutionState, FloatTensor<B>, f32);
+    ) -> Tracked<B, C> {
+        let forward = |[input, weight, bias]: [FloatTensor<B>; 3]| {
+            let state = (input.clone(), weight.clone(), stride, padding);
+            let output = B::fused_conv2d_activation(input, weight, bias, stride, padding, slope);
+            (output.clone(), (state, output, slope), ())
+        };
+        record::<B, C, _, _, 3>(ConvolutionActivation, [input, weight, bias], forward).0
+    }
 
-            fn backward(
-                self,
-                ops: Ops<Self::State, 3>,
-                gradients: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let [input, weight, bias] = ops.parents.map(|node| node.map(|node| node.id));
-                let gradient = gradients.consume::<B>(&ops.node);
-                let (state, output, slope) = ops.state;
-                let (gradient, bias_gradient) = B::fused_activation_backward(output, gradient, slope);
-                if let Some(node) = bias {
-                    gradients.register::<B>(node, bias_gradient);
-                }
-                register_convolution::<B>([input, weight], state, gradient, gradients, checkpointer);
-            }
-        }
-        let nodes = [input.node(), weight.node(), bias.node()];
-        match ConvolutionActivation.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(mut prepared) => {
-                let state = (prepared.checkpoint(&input), prepared.checkpoint(&weight), stride, padding);
-                let output = B::fused_conv2d_activation(
-                    input.into_primitive(),
-                    weight.into_primitive(),
-                    bias.into_primitive(),
-                    stride,
-                    padding,
-                    slope,
-                );
-                prepared.finish((state, output.clone(), slope), output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::fused_conv2d_activation(
-                input.into_primitive(),
-                weight.into_primitive(),
-                bias.into_primitive(),
-                stride,
-                padding,
-                slope,
-            )),
-        }
+    fn fused_conv_transpose2d(
+        input: Tracked<B, C>,
+        weight: Tracked<B, C>,
+        height: usize,
+        width: usize,
+        stride: usize,
+        padding: usize,
+    ) -> Tracked<B, C> {
+        let forward = |[input, weight]: [FloatTensor<B>; 2]| {
+            let state = (input.clone(), weight.clone(), stride, padding);
+            let output = B::fused_conv_transpose2d(input, weight, height, width, stride, padding);
+            (output, state, ())
+        };
+        record::<B, C, _, _, 2>(TransposedConvolution, [input, weight], forward).0
+    }
+
+    fn fused_gate(values: Tracked<B, C>, by: Tracked<B, C>, slope: f32) -> Tracked<B, C> {
+        let by = by.into_primitive();
+        let forward =
+            |[values]: [FloatTensor<B>; 1]| (B::fused_gate(values, by.clone(), slope), (by, slope), ());
+        record::<B, C, _, _, 1>(Gate, [values], forward).0
     }
 
     fn fused_batch_norm(
-        input: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
+        input: Tracked<B, C>,
+        gamma: Tracked<B, C>,
+        beta: Tracked<B, C>,
         epsilon: f32,
         slope: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        #[derive(Debug)]
-        struct BatchNorm;
-        impl<B: FusedOperations> Backward<B, 3> for BatchNorm {
-            type State = (NodeId, NodeId, [FloatTensor<B>; 3], [f32; 2]);
-
-            fn backward(
-                self,
-                ops: Ops<Self::State, 3>,
-                gradients: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let dy = gradients.consume::<B>(&ops.node);
-                let (input, gamma, [output, mean, variance], [epsilon, slope]) = ops.state;
-                let (input, gamma): (FloatTensor<B>, FloatTensor<B>) =
-                    (checkpointer.retrieve_node_output(input), checkpointer.retrieve_node_output(gamma));
-                let (dx, dgamma, dbeta) =
-                    B::fused_batch_norm_backward(input, output, dy, gamma, mean, variance, epsilon, slope);
-                for (node, value) in ops.parents.into_iter().zip([dx, dgamma, dbeta]) {
-                    if let Some(node) = node {
-                        gradients.register::<B>(node.id, value);
-                    }
-                }
-            }
-        }
-        let nodes = [input.node(), gamma.node(), beta.node()];
-        let forward = |input: FloatTensor<Self>, gamma: FloatTensor<Self>, beta: FloatTensor<Self>| {
-            B::fused_batch_norm(
-                input.into_primitive(),
-                gamma.into_primitive(),
-                beta.into_primitive(),
-                epsilon,
-                slope,
-            )
+    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
+        let forward = |[input, gamma, beta]: [FloatTensor<B>; 3]| {
+            let (x, g) = (input.clone(), gamma.clone());
+            let (output, mean, variance) = B::fused_batch_norm(input, gamma, beta, epsilon, slope);
+            let saved = [x, output.clone(), g, mean.clone(), variance.clone()];
+            (output, (saved, [epsilon, slope]), (mean, variance))
         };
-        let (output, mean, variance) = match BatchNorm.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(mut prepared) => {
-                let (x, g) = (prepared.checkpoint(&input), prepared.checkpoint(&gamma));
-                let (output, mean, variance) = forward(input, gamma, beta);
-                let saved = [output.clone(), mean.clone(), variance.clone()];
-                (prepared.finish((x, g, saved, [epsilon, slope]), output), mean, variance)
-            }
-            OpsKind::UnTracked(prepared) => {
-                let (output, mean, variance) = forward(input, gamma, beta);
-                (prepared.finish(output), mean, variance)
-            }
-        };
-        (output, <FloatTensor<Self>>::new(mean), <FloatTensor<Self>>::new(variance))
+        let (output, (mean, variance)) = record::<B, C, _, _, 3>(BatchNorm, [input, gamma, beta], forward);
+        (output, <Tracked<B, C>>::new(mean), <Tracked<B, C>>::new(variance))
     }
 
     fn fused_batch_norm_residual(
-        input: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        beta: FloatTensor<Self>,
-        residual: FloatTensor<Self>,
+        input: Tracked<B, C>,
+        gamma: Tracked<B, C>,
+        beta: Tracked<B, C>,
+        residual: Tracked<B, C>,
         epsilon: f32,
         slope: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        #[derive(Debug)]
-        struct BatchNormResidual;
-        impl<B: FusedOperations> Backward<B, 4> for BatchNormResidual {
-            type State = (NodeId, NodeId, [FloatTensor<B>; 3], [f32; 2]);
-
-            fn backward(
-                self,
-                ops: Ops<Self::State, 4>,
-                gradients: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let dy = gradients.consume::<B>(&ops.node);
-                let (input, gamma, [output, mean, variance], [epsilon, slope]) = ops.state;
-                let (input, gamma): (FloatTensor<B>, FloatTensor<B>) =
-                    (checkpointer.retrieve_node_output(input), checkpointer.retrieve_node_output(gamma));
-                let (dx, dgamma, dbeta, dresidual) = B::fused_batch_norm_residual_backward(
-                    input, output, dy, gamma, mean, variance, epsilon, slope,
-                );
-                for (node, value) in ops.parents.into_iter().zip([dx, dgamma, dbeta, dresidual]) {
-                    if let Some(node) = node {
-                        gradients.register::<B>(node.id, value);
-                    }
-                }
-            }
-        }
-        let nodes = [input.node(), gamma.node(), beta.node(), residual.node()];
-        let (output, mean, variance) = match BatchNormResidual.prepare::<C>(nodes).compute_bound().stateful()
-        {
-            OpsKind::Tracked(mut prepared) => {
-                let (x, g) = (prepared.checkpoint(&input), prepared.checkpoint(&gamma));
-                let (output, mean, variance) = B::fused_batch_norm_residual(
-                    input.into_primitive(),
-                    gamma.into_primitive(),
-                    beta.into_primitive(),
-                    residual.into_primitive(),
-                    epsilon,
-                    slope,
-                );
-                let saved = [output.clone(), mean.clone(), variance.clone()];
-                (prepared.finish((x, g, saved, [epsilon, slope]), output), mean, variance)
-            }
-            OpsKind::UnTracked(prepared) => {
-                let (output, mean, variance) = B::fused_batch_norm_residual(
-                    input.into_primitive(),
-                    gamma.into_primitive(),
-                    beta.into_primitive(),
-                    residual.into_primitive(),
-                    epsilon,
-                    slope,
-                );
-                (prepared.finish(output), mean, variance)
-            }
+    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
+        let forward = |[input, gamma, beta, residual]: [FloatTensor<B>; 4]| {
+            let (x, g) = (input.clone(), gamma.clone());
+            let (output, mean, variance) =
+                B::fused_batch_norm_residual(input, gamma, beta, residual, epsilon, slope);
+            let saved = [x, output.clone(), g, mean.clone(), variance.clone()];
+            (output, (saved, [epsilon, slope]), (mean, variance))
         };
-        (output, <FloatTensor<Self>>::new(mean), <FloatTensor<Self>>::new(variance))
+        let parents = [input, gamma, beta, residual];
+        let (output, (mean, variance)) = record::<B, C, _, _, 4>(BatchNormResidual, parents, forward);
+        (output, <Tracked<B, C>>::new(mean), <Tracked<B, C>>::new(variance))
     }
 
-    fn fused_max_pool2d(
-        input: FloatTensor<Self>,
-        kernel: usize,
-        stride: usize,
-        padding: usize,
-    ) -> FloatTensor<Self> {
-        #[derive(Debug)]
-        struct MaxPool;
-        impl<B: FusedOperations> Backward<B, 1> for MaxPool {
-            type State = (NodeId, [usize; 3]);
-
-            fn backward(
-                self,
-                ops: Ops<Self::State, 1>,
-                gradients: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let [node] = ops.parents;
-                let gradient = gradients.consume::<B>(&ops.node);
-                let (input, [kernel, stride, padding]) = ops.state;
-                let input: FloatTensor<B> = checkpointer.retrieve_node_output(input);
-                if let Some(node) = node {
-                    let value = B::fused_max_pool2d_backward(input, gradient, kernel, stride, padding);
-                    gradients.register::<B>(node.id, value);
-                }
-            }
-        }
-        match MaxPool.prepare::<C>([input.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prepared) => {
-                let state = (prepared.checkpoint(&input), [kernel, stride, padding]);
-                let output = B::fused_max_pool2d(input.into_primitive(), kernel, stride, padding);
-                prepared.finish(state, output)
-            }
-            OpsKind::UnTracked(prepared) => {
-                prepared.finish(B::fused_max_pool2d(input.into_primitive(), kernel, stride, padding))
-            }
-        }
+    fn fused_max_pool2d(input: Tracked<B, C>, kernel: usize, stride: usize, padding: usize) -> Tracked<B, C> {
+        let forward = |[input]: [FloatTensor<B>; 1]| {
+            let output = B::fused_max_pool2d(input.clone(), kernel, stride, padding);
+            (output.clone(), (input, output, [kernel, stride, padding]), ())
+        };
+        record::<B, C, _, _, 1>(MaxPool, [input], forward).0
     }
 
-    fn fused_conv2d_input_gradient(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: usize,
-        _: usize,
-        _: usize,
-        _: usize,
-    ) -> FloatTensor<Self> {
-        unreachable!("{FIRST_ORDER}")
+    fn fused_average_pool(input: Tracked<B, C>, channels: usize) -> Tracked<B, C> {
+        let forward = |[input]: [FloatTensor<B>; 1]| {
+            let [_, height, width, ..] = input.shape().dims::<5>();
+            (B::fused_average_pool(input, channels), [height, width], ())
+        };
+        record::<B, C, _, _, 1>(AveragePool, [input], forward).0
+    }
+
+    fn fused_linear(
+        input: Tracked<B, C>,
+        weight: Tracked<B, C>,
+        bias: Tracked<B, C>,
+        slope: f32,
+    ) -> Tracked<B, C> {
+        let forward = |[input, weight, bias]: [FloatTensor<B>; 3]| {
+            let output = B::fused_linear(input.clone(), weight.clone(), bias, slope);
+            (output.clone(), ([input, weight, output], slope), ())
+        };
+        record::<B, C, _, _, 3>(Linear, [input, weight, bias], forward).0
     }
 
     fn fused_conv2d_weight_gradient(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: [usize; 4],
         _: usize,
         _: usize,
-        _: usize,
-        _: usize,
-    ) -> FloatTensor<Self> {
+    ) -> Tracked<B, C> {
         unreachable!("{FIRST_ORDER}")
     }
 
     fn fused_activation_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: usize,
         _: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> (Tracked<B, C>, Tracked<B, C>) {
         unreachable!("{FIRST_ORDER}")
     }
 
     fn fused_batch_norm_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
         _: f32,
         _: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
         unreachable!("{FIRST_ORDER}")
     }
 
     fn fused_batch_norm_residual_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
         _: f32,
         _: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
         unreachable!("{FIRST_ORDER}")
     }
 
     fn fused_max_pool2d_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
         _: usize,
         _: usize,
         _: usize,
-    ) -> FloatTensor<Self> {
+    ) -> Tracked<B, C> {
+        unreachable!("{FIRST_ORDER}")
+    }
+
+    fn fused_average_pool_backward(_: Tracked<B, C>, _: usize, _: usize) -> Tracked<B, C> {
+        unreachable!("{FIRST_ORDER}")
+    }
+
+    fn fused_linear_backward(
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: f32,
+    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
         unreachable!("{FIRST_ORDER}")
     }
 
     fn fused_sgd(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: f32,
-        _: f32,
-        _: f32,
-        _: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("an update runs on tensors without autodiff")
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: SgdStep,
+    ) -> (Tracked<B, C>, Tracked<B, C>) {
+        unreachable!("{UPDATE}")
+    }
+
+    fn fused_adam(
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: AdamStep,
+    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
+        unreachable!("{UPDATE}")
     }
 }

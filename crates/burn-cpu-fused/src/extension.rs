@@ -1,22 +1,31 @@
 //! The operations as an extension of Burn's backends, and what Flex does for each of them.
 //!
-//! All activations are channel-major, `[channels, batch, height, width]`, contiguous.
+//! Activations are blocked: `[channels / 16, height, width, batch, 16]`, contiguous.
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
 
+use crate::kernels::blocked::{self, LANES, padded};
 use crate::kernels::convolution::{self, Epilogue};
-use crate::kernels::descent::{self, SgdStep};
+use crate::kernels::descent::{self, AdamStep, SgdStep};
 use crate::kernels::elementwise;
 use crate::kernels::geometry::Geometry;
+use crate::kernels::linear::{self, Sizes};
 use crate::kernels::normalization::{self, Saved};
 use crate::kernels::pooling::{self, Window};
+use crate::kernels::weight_gradient::weight_gradient;
 
 /// Fused operations; `slope` is the negative slope of a leaky ReLU (0 is ReLU, 1 the identity).
 #[backend_extension(Autodiff, Flex)]
 pub trait FusedOperations: Backend {
+    /// `[batch, channels, height, width]` to blocked.
+    fn fused_block(values: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Blocked to `[batch, channels, height, width]`.
+    fn fused_unblock(values: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
+
     /// Convolution without bias.
     fn fused_conv2d(
         input: FloatTensor<Self>,
@@ -35,9 +44,10 @@ pub trait FusedOperations: Backend {
         slope: f32,
     ) -> FloatTensor<Self>;
 
-    /// Gradient of a convolution's input of the given height and width.
-    fn fused_conv2d_input_gradient(
-        output_gradient: FloatTensor<Self>,
+    /// Transposed convolution without bias, of the given output height and width, with a weight
+    /// `[input_channels, output_channels, kernel, kernel]`; also the gradient of a convolution's input.
+    fn fused_conv_transpose2d(
+        input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         height: usize,
         width: usize,
@@ -45,22 +55,25 @@ pub trait FusedOperations: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// Gradient of a convolution's weight of the given kernel size.
+    /// Gradient of a convolution's weight of the given shape.
     fn fused_conv2d_weight_gradient(
         input: FloatTensor<Self>,
         output_gradient: FloatTensor<Self>,
-        kernel_height: usize,
-        kernel_width: usize,
+        weight: [usize; 4],
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// Backward of bias and activation: gradients of the sum and of the bias.
+    /// Backward of bias and activation: gradients of the sum and of the bias of so many channels.
     fn fused_activation_backward(
         output: FloatTensor<Self>,
         output_gradient: FloatTensor<Self>,
+        channels: usize,
         slope: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The values where `by` is positive, and times the slope elsewhere; `by` counts as a constant.
+    fn fused_gate(values: FloatTensor<Self>, by: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
 
     /// Batch normalisation in training mode and activation: output, batch mean, biased variance.
     fn fused_batch_norm(
@@ -81,7 +94,7 @@ pub trait FusedOperations: Backend {
         slope: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Gradients of input, gamma and beta.
+    /// Gradients of input, gamma and beta; `saved` is input, output, gamma, mean and variance.
     #[allow(clippy::too_many_arguments)]
     fn fused_batch_norm_backward(
         input: FloatTensor<Self>,
@@ -118,11 +131,39 @@ pub trait FusedOperations: Backend {
     /// Gradient of max pooling's input.
     fn fused_max_pool2d_backward(
         input: FloatTensor<Self>,
+        output: FloatTensor<Self>,
         output_gradient: FloatTensor<Self>,
         kernel: usize,
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self>;
+
+    /// The mean over all positions, `[batch, channels]`.
+    fn fused_average_pool(input: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
+
+    /// Gradient of [`fused_average_pool`](Self::fused_average_pool)'s input of that height and width.
+    fn fused_average_pool_backward(
+        output_gradient: FloatTensor<Self>,
+        height: usize,
+        width: usize,
+    ) -> FloatTensor<Self>;
+
+    /// Fully connected layer with activation: input `[samples, inputs]`, weight `[outputs, inputs]`.
+    fn fused_linear(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        slope: f32,
+    ) -> FloatTensor<Self>;
+
+    /// Gradients of input, weight and bias.
+    fn fused_linear_backward(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+        slope: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// One step of descent: the new weight and velocity. Not differentiable.
     #[allow(clippy::too_many_arguments)]
@@ -130,11 +171,17 @@ pub trait FusedOperations: Backend {
         weight: FloatTensor<Self>,
         velocity: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-        rate: f32,
-        momentum: f32,
-        decay: f32,
-        nesterov: bool,
+        step: SgdStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// One step of Adam: the new weight, mean and mean square. Not differentiable.
+    fn fused_adam(
+        weight: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        square: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 fn contiguous(tensor: FlexTensor) -> FlexTensor {
@@ -149,8 +196,26 @@ fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
 
-fn dims(tensor: &FlexTensor) -> [usize; 4] {
+fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
     tensor.shape().dims()
+}
+
+/// A blocked tensor of so many channels.
+fn map(values: Vec<f32>, [batch, channels, height, width]: [usize; 4]) -> FlexTensor {
+    tensor(values, [blocked::blocks(channels), height, width, batch, LANES])
+}
+
+/// The first `channels` of a vector of whole blocks.
+fn vector(mut values: Vec<f32>, channels: usize) -> FlexTensor {
+    values.truncate(channels);
+    tensor(values, [channels])
+}
+
+/// The geometry of a convolution of a blocked input.
+fn geometry(input: &FlexTensor, weight: [usize; 4], stride: usize, padding: usize) -> Geometry {
+    let [blocks, height, width, batch, _] = dims(input);
+    assert_eq!(blocks, blocked::blocks(weight[1]), "input channels differ from the weight's");
+    Geometry::new([batch, weight[1], height, width], weight, stride, padding)
 }
 
 fn convolve(
@@ -161,9 +226,10 @@ fn convolve(
     epilogue: Epilogue<'_>,
 ) -> FlexTensor {
     let (input, weight) = (contiguous(input), contiguous(weight));
-    let geometry = Geometry::new(dims(&input), dims(&weight), stride, padding);
+    let geometry = geometry(&input, dims(&weight), stride, padding);
     let output = convolution::forward(&geometry, values(&input), values(&weight), epilogue);
-    tensor(output, geometry.output_shape())
+    let shape = [geometry.batch, geometry.output_channels, geometry.output_height, geometry.output_width];
+    map(output, shape)
 }
 
 fn normalize(
@@ -176,11 +242,12 @@ fn normalize(
 ) -> (FlexTensor, FlexTensor, FlexTensor) {
     let (input, residual) = (contiguous(input), residual.map(contiguous));
     let (gamma, beta) = (contiguous(gamma), contiguous(beta));
-    let shape = dims(&input);
+    let (shape, [channels]) = (dims::<5>(&input), dims(&gamma));
     let residual = residual.as_ref().map(values);
-    let result =
-        normalization::forward(values(&input), values(&gamma), values(&beta), residual, epsilon, slope);
-    (tensor(result.output, shape), tensor(result.mean, [shape[0]]), tensor(result.variance, [shape[0]]))
+    let (gamma, beta) = (padded(values(&gamma)), padded(values(&beta)));
+    let result = normalization::forward(values(&input), &gamma, &beta, residual, epsilon, slope);
+    let (mean, variance) = (vector(result.mean, channels), vector(result.variance, channels));
+    (tensor(result.output, shape), mean, variance)
 }
 
 /// Gradients of input, gamma, beta and, if asked for, residual; `saved` is the forward pass's input,
@@ -193,29 +260,50 @@ fn normalize_backward(
     with_residual: bool,
 ) -> (FlexTensor, FlexTensor, FlexTensor, Option<FlexTensor>) {
     let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
-    let shape = dims(&input);
+    let (shape, [channels]) = (dims::<5>(&input), dims(&gamma));
+    let [gamma, mean, variance] = [gamma, mean, variance].map(|vector| padded(values(&contiguous(vector))));
     let saved = Saved {
         input: values(&input),
         output: values(&output),
-        gamma: values(&gamma),
-        mean: values(&mean),
-        variance: values(&variance),
+        gamma: &gamma,
+        mean: &mean,
+        variance: &variance,
     };
     let result = normalization::backward(&saved, values(&output_gradient), epsilon, slope, with_residual);
     (
         tensor(result.input, shape),
-        tensor(result.gamma, [shape[0]]),
-        tensor(result.beta, [shape[0]]),
+        vector(result.gamma, channels),
+        vector(result.beta, channels),
         result.residual.map(|residual| tensor(residual, shape)),
     )
 }
 
 fn window(input: &FlexTensor, kernel: usize, stride: usize, padding: usize) -> Window {
-    let [_, _, height, width] = dims(input);
-    Window { height, width, kernel, stride, padding }
+    let [blocks, height, width, batch, _] = dims(input);
+    Window { blocks, height, width, batch, kernel, stride, padding }
+}
+
+fn sizes(input: &FlexTensor, weight: &FlexTensor) -> Sizes {
+    let ([samples, inputs], [outputs, weight_inputs]) = (dims(input), dims(weight));
+    assert_eq!(inputs, weight_inputs, "inputs differ from the weight's");
+    Sizes { samples, inputs, outputs }
 }
 
 impl FusedOperations for Flex {
+    fn fused_block(input: FlexTensor) -> FlexTensor {
+        let input = contiguous(input);
+        let [batch, channels, height, width] = dims(&input);
+        let blocked = blocked::from_batch(values(&input), [batch, channels, height * width]);
+        map(blocked, [batch, channels, height, width])
+    }
+
+    fn fused_unblock(input: FlexTensor, channels: usize) -> FlexTensor {
+        let input = contiguous(input);
+        let [_, height, width, batch, _] = dims(&input);
+        let plain = blocked::to_batch(values(&input), [batch, channels, height * width]);
+        tensor(plain, [batch, channels, height, width])
+    }
+
     fn fused_conv2d(input: FlexTensor, weight: FlexTensor, stride: usize, padding: usize) -> FlexTensor {
         convolve(input, weight, stride, padding, Epilogue::NONE)
     }
@@ -228,52 +316,57 @@ impl FusedOperations for Flex {
         padding: usize,
         slope: f32,
     ) -> FlexTensor {
-        let bias = contiguous(bias);
-        convolve(input, weight, stride, padding, Epilogue { bias: Some(values(&bias)), slope })
+        let bias = padded(values(&contiguous(bias)));
+        convolve(input, weight, stride, padding, Epilogue { bias: Some(&bias), residual: None, slope })
     }
 
-    fn fused_conv2d_input_gradient(
-        output_gradient: FlexTensor,
+    fn fused_conv_transpose2d(
+        input: FlexTensor,
         weight: FlexTensor,
         height: usize,
         width: usize,
         stride: usize,
         padding: usize,
     ) -> FlexTensor {
-        let (output_gradient, weight) = (contiguous(output_gradient), contiguous(weight));
-        let ([_, batch, ..], [_, channels, ..]) = (dims(&output_gradient), dims(&weight));
-        let shape = [channels, batch, height, width];
-        let geometry = Geometry::new(shape, dims(&weight), stride, padding);
-        let gradient = convolution::input_gradient(&geometry, values(&output_gradient), values(&weight));
-        tensor(gradient, shape)
+        let (input, weight) = (contiguous(input), contiguous(weight));
+        let [blocks, input_height, input_width, batch, _] = dims(&input);
+        let weight_shape: [usize; 4] = dims(&weight);
+        let shape = [batch, weight_shape[1], height, width];
+        let geometry = Geometry::new(shape, weight_shape, stride, padding);
+        assert_eq!(blocks, blocked::blocks(weight_shape[0]), "input channels differ from the weight's");
+        let expected = (geometry.output_height, geometry.output_width);
+        assert_eq!((input_height, input_width), expected, "no convolution gives this size");
+        map(convolution::input_gradient(&geometry, values(&input), values(&weight)), shape)
     }
 
     fn fused_conv2d_weight_gradient(
         input: FlexTensor,
         output_gradient: FlexTensor,
-        kernel_height: usize,
-        kernel_width: usize,
+        weight: [usize; 4],
         stride: usize,
         padding: usize,
     ) -> FlexTensor {
         let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
-        let ([inputs, ..], [outputs, ..]) = (dims(&input), dims(&output_gradient));
-        let shape = [outputs, inputs, kernel_height, kernel_width];
-        let geometry = Geometry::new(dims(&input), shape, stride, padding);
-        let gradient = convolution::weight_gradient(&geometry, values(&input), values(&output_gradient));
-        tensor(gradient, shape)
+        let geometry = geometry(&input, weight, stride, padding);
+        tensor(weight_gradient(&geometry, values(&input), values(&output_gradient)), weight)
     }
 
     fn fused_activation_backward(
         output: FlexTensor,
         output_gradient: FlexTensor,
+        channels: usize,
         slope: f32,
     ) -> (FlexTensor, FlexTensor) {
         let output_gradient = contiguous(output_gradient);
-        let shape = dims(&output);
+        let shape: [usize; 5] = dims(&output);
         let (gradient, bias) =
             elementwise::activation_backward(shape[0], values(&output), values(&output_gradient), slope);
-        (tensor(gradient, shape), tensor(bias, [shape[0]]))
+        (tensor(gradient, shape), vector(bias, channels))
+    }
+
+    fn fused_gate(input: FlexTensor, by: FlexTensor, slope: f32) -> FlexTensor {
+        let (input, by) = (contiguous(input), contiguous(by));
+        tensor(elementwise::gate(values(&input), values(&by), slope), dims::<5>(&input))
     }
 
     fn fused_batch_norm(
@@ -330,13 +423,14 @@ impl FusedOperations for Flex {
     fn fused_max_pool2d(input: FlexTensor, kernel: usize, stride: usize, padding: usize) -> FlexTensor {
         let input = contiguous(input);
         let window = window(&input, kernel, stride, padding);
-        let [channels, batch, ..] = dims(&input);
         let (height, width) = window.output();
-        tensor(pooling::forward(&window, channels * batch, values(&input)), [channels, batch, height, width])
+        let output = pooling::forward(&window, values(&input));
+        tensor(output, [window.blocks, height, width, window.batch, LANES])
     }
 
     fn fused_max_pool2d_backward(
         input: FlexTensor,
+        output: FlexTensor,
         output_gradient: FlexTensor,
         kernel: usize,
         stride: usize,
@@ -344,24 +438,79 @@ impl FusedOperations for Flex {
     ) -> FlexTensor {
         let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
         let window = window(&input, kernel, stride, padding);
-        let shape = dims(&input);
-        let planes = shape[0] * shape[1];
-        tensor(pooling::backward(&window, planes, values(&input), values(&output_gradient)), shape)
+        let gradient = pooling::backward(&window, values(&input), values(&output), values(&output_gradient));
+        tensor(gradient, dims::<5>(&input))
+    }
+
+    fn fused_average_pool(input: FlexTensor, channels: usize) -> FlexTensor {
+        let input = contiguous(input);
+        let [_, height, width, batch, _] = dims(&input);
+        tensor(pooling::average(values(&input), [batch, channels, height * width]), [batch, channels])
+    }
+
+    fn fused_average_pool_backward(output_gradient: FlexTensor, height: usize, width: usize) -> FlexTensor {
+        let output_gradient = contiguous(output_gradient);
+        let [batch, channels] = dims(&output_gradient);
+        let blocks = blocked::blocks(channels);
+        let sizes = [batch, channels, height * width];
+        let gradient = pooling::average_backward(values(&output_gradient), sizes, blocks);
+        map(gradient, [batch, channels, height, width])
+    }
+
+    fn fused_linear(input: FlexTensor, weight: FlexTensor, bias: FlexTensor, slope: f32) -> FlexTensor {
+        let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
+        let sizes = sizes(&input, &weight);
+        let output = linear::forward(sizes, values(&input), values(&weight), values(&bias), slope);
+        tensor(output, [sizes.samples, sizes.outputs])
+    }
+
+    fn fused_linear_backward(
+        input: FlexTensor,
+        weight: FlexTensor,
+        output: FlexTensor,
+        output_gradient: FlexTensor,
+        slope: f32,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (input, weight) = (contiguous(input), contiguous(weight));
+        let output_gradient = contiguous(output_gradient);
+        let sizes = sizes(&input, &weight);
+        let gradients = linear::backward(
+            sizes,
+            values(&input),
+            values(&weight),
+            values(&output),
+            values(&output_gradient),
+            slope,
+        );
+        (
+            tensor(gradients.input, [sizes.samples, sizes.inputs]),
+            tensor(gradients.weight, [sizes.outputs, sizes.inputs]),
+            tensor(gradients.bias, [sizes.outputs]),
+        )
     }
 
     fn fused_sgd(
         weight: FlexTensor,
         velocity: FlexTensor,
         gradient: FlexTensor,
-        rate: f32,
-        momentum: f32,
-        decay: f32,
-        nesterov: bool,
+        step: SgdStep,
     ) -> (FlexTensor, FlexTensor) {
         let (mut weight, mut velocity) = (contiguous(weight), contiguous(velocity));
         let gradient = contiguous(gradient);
-        let step = SgdStep { rate, momentum, decay, nesterov };
         descent::sgd(weight.storage_mut(), velocity.storage_mut(), values(&gradient), step);
         (weight, velocity)
+    }
+
+    fn fused_adam(
+        weight: FlexTensor,
+        mean: FlexTensor,
+        square: FlexTensor,
+        gradient: FlexTensor,
+        step: AdamStep,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let [mut weight, mut mean, mut square, gradient] = [weight, mean, square, gradient].map(contiguous);
+        let (w, m, s) = (weight.storage_mut(), mean.storage_mut(), square.storage_mut());
+        descent::adam(w, m, s, values(&gradient), step);
+        (weight, mean, square)
     }
 }

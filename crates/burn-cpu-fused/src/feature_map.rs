@@ -1,14 +1,18 @@
 //! A *feature map* is a batch of image-like activations in the memory format that suits its device:
-//! channel-major with fused operations on Flex in f32, batch-major with Burn's own operations on
-//! every other backend and in every other precision. Networks written against it read the same.
+//! blocked with fused operations on Flex in f32, batch-major with Burn's own operations on every other
+//! backend and in every other precision. Networks written against it read the same.
 
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::activation::{leaky_relu, relu};
-use burn::tensor::module::{conv2d, max_pool2d};
-use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::module::{conv_transpose2d, conv2d, max_pool2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use crate::buffers::Buffer;
 use crate::extension::FusedOperations;
+use crate::kernels::blocked::{LANES, blocks};
+use crate::kernels::pooling::{self, Window};
+use crate::packed::Activations;
 
 /// What follows an operation, elementwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,20 +21,27 @@ pub enum Activation {
     Identity,
     /// max(0, x).
     Relu,
-    /// x where positive, else the given slope times x.
+    /// x where positive, else the given slope (`0..=1`) times x.
     LeakyRelu(f32),
 }
 
 impl Activation {
-    fn slope(self) -> f32 {
+    /// The negative slope.
+    ///
+    /// # Panics
+    /// If it is not within `0..=1`.
+    pub(crate) fn slope(self) -> f32 {
         match self {
             Activation::Identity => 1.0,
             Activation::Relu => 0.0,
-            Activation::LeakyRelu(slope) => slope,
+            Activation::LeakyRelu(slope) => {
+                assert!((0.0..=1.0).contains(&slope), "slope {slope} of a leaky ReLU, expected 0..=1");
+                slope
+            }
         }
     }
 
-    fn apply(self, values: Tensor<4>) -> Tensor<4> {
+    fn apply<const D: usize>(self, values: Tensor<D>) -> Tensor<D> {
         match self {
             Activation::Identity => values,
             Activation::Relu => relu(values),
@@ -39,51 +50,86 @@ impl Activation {
     }
 }
 
-/// How the values lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// `[channels, batch, height, width]`, fused operations.
-    ChannelMajor,
-    /// `[batch, channels, height, width]`, Burn's operations.
-    BatchMajor,
-}
-
 /// A batch of activations; see the module's words.
 #[derive(Debug, Clone)]
-pub struct FeatureMap {
-    values: Tensor<4>,
-    format: Format,
+pub struct FeatureMap(Values);
+
+#[derive(Debug, Clone)]
+enum Values {
+    /// `[channels / 16, height, width, batch, 16]`, fused operations, differentiable.
+    Blocked { values: Tensor<5>, channels: usize },
+    /// The same in reused memory, for inference.
+    Pooled(Activations),
+    /// `[batch, channels, height, width]`, Burn's operations.
+    Batch(Tensor<4>),
 }
 
 /// Whether fused operations exist for tensors of this device and precision.
-fn is_fused(device: &Device, dtype: DType) -> bool {
+pub(crate) fn is_fused(device: &Device, dtype: DType) -> bool {
     dtype == DType::F32 && matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// The tensor `[...]` of a fused operation on others.
+macro_rules! fused {
+    ($operation:ident($($argument:expr),* $(,)?)) => {
+        Tensor::from_dispatch(Dispatch::$operation($($argument),*))
+    };
 }
 
 impl FeatureMap {
     /// From images or activations `[batch, channels, height, width]`.
     pub fn from_batch(values: Tensor<4>) -> Self {
-        if is_fused(&values.device(), values.dtype()) {
-            Self { values: values.permute([1, 0, 2, 3]), format: Format::ChannelMajor }
-        } else {
-            Self { values, format: Format::BatchMajor }
+        if !is_fused(&values.device(), values.dtype()) {
+            return Self(Values::Batch(values));
         }
+        let [_, channels, ..] = values.dims();
+        Self(Values::Blocked { values: fused!(fused_block(values.into_dispatch())), channels })
     }
 
     /// The values as `[batch, channels, height, width]`.
     pub fn into_batch(self) -> Tensor<4> {
-        match self.format {
-            Format::ChannelMajor => self.values.permute([1, 0, 2, 3]),
-            Format::BatchMajor => self.values,
+        match self.0 {
+            Values::Blocked { values, channels } => {
+                fused!(fused_unblock(values.into_dispatch(), channels))
+            }
+            Values::Pooled(activations) => activations.to_batch(),
+            Values::Batch(values) => values,
+        }
+    }
+
+    pub(crate) fn from_activations(activations: Activations) -> Self {
+        Self(Values::Pooled(activations))
+    }
+
+    /// In pooled memory.
+    ///
+    /// # Panics
+    /// If the map is not on Flex in f32.
+    pub(crate) fn into_activations(self) -> Activations {
+        match self.0 {
+            Values::Pooled(activations) => activations,
+            Values::Blocked { values, channels } => Activations::from_blocked(values, channels),
+            Values::Batch(_) => panic!("weights packed for Flex in f32 meet activations that are not"),
+        }
+    }
+
+    /// Pooled memory as Burn's tensors; anything else as it is.
+    fn as_tensors(self) -> Values {
+        match self.0 {
+            Values::Pooled(activations) => Self::from_batch(activations.to_batch()).0,
+            values => values,
         }
     }
 
     /// `[batch, channels, height, width]`, whatever the memory format.
     pub fn dims(&self) -> [usize; 4] {
-        let [first, second, height, width] = self.values.dims();
-        match self.format {
-            Format::ChannelMajor => [second, first, height, width],
-            Format::BatchMajor => [first, second, height, width],
+        match &self.0 {
+            Values::Blocked { values, channels } => {
+                let [_, height, width, batch, _] = values.dims();
+                [batch, *channels, height, width]
+            }
+            Values::Pooled(map) => [map.batch, map.channels, map.height, map.width],
+            Values::Batch(values) => values.dims(),
         }
     }
 
@@ -100,28 +146,106 @@ impl FeatureMap {
         padding: usize,
         activation: Activation,
     ) -> Self {
-        let format = self.format;
-        let values = match (format, bias) {
-            (Format::ChannelMajor, Some(bias)) => Tensor::from_dispatch(Dispatch::fused_conv2d_activation(
-                self.values.into_dispatch(),
-                weight.into_dispatch(),
-                bias.into_dispatch(),
-                stride,
-                padding,
-                activation.slope(),
-            )),
-            (Format::ChannelMajor, None) => activation.apply(Tensor::from_dispatch(Dispatch::fused_conv2d(
-                self.values.into_dispatch(),
-                weight.into_dispatch(),
-                stride,
-                padding,
-            ))),
-            (Format::BatchMajor, bias) => {
-                let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
-                activation.apply(conv2d(self.values, weight, bias, options))
+        let [channels, ..] = weight.dims();
+        let values = match (self.as_tensors(), bias) {
+            (Values::Blocked { values, .. }, Some(bias)) => {
+                let (values, weight, bias) =
+                    (values.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+                fused!(fused_conv2d_activation(values, weight, bias, stride, padding, activation.slope()))
             }
+            (Values::Blocked { values, .. }, None) => {
+                let (values, weight) = (values.into_dispatch(), weight.into_dispatch());
+                activation.apply(fused!(fused_conv2d(values, weight, stride, padding)))
+            }
+            (Values::Batch(values), bias) => {
+                let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+                return Self(Values::Batch(activation.apply(conv2d(values, weight, bias, options))));
+            }
+            (Values::Pooled(_), _) => unreachable!("just converted"),
         };
-        Self { values, format }
+        Self(Values::Blocked { values, channels })
+    }
+
+    /// [`conv2d`](Self::conv2d) in groups: output channels of the g-th of `groups` equal parts see input
+    /// channels of the g-th part only; the weight is `[output_channels, channels / groups, kernel,
+    /// kernel]`. Groups of whole blocks of 16 channels run fused, others as Burn's own operation.
+    ///
+    /// # Panics
+    /// If the groups do not divide the channels, or the kernel does not fit.
+    pub fn grouped_conv2d(
+        self,
+        weight: Tensor<4>,
+        bias: Option<Tensor<1>>,
+        groups: usize,
+        [stride, padding]: [usize; 2],
+        activation: Activation,
+    ) -> Self {
+        if groups == 1 {
+            return self.conv2d(weight, bias, stride, padding, activation);
+        }
+        let ([_, inputs, ..], [outputs, group_inputs, ..]) = (self.dims(), weight.dims());
+        let divided = inputs == group_inputs * groups && outputs.is_multiple_of(groups);
+        assert!(divided, "{groups} groups do not divide {inputs} and {outputs} channels");
+        let group_outputs = outputs / groups;
+        let whole = group_inputs.is_multiple_of(LANES) && group_outputs.is_multiple_of(LANES);
+        match self.as_tensors() {
+            Values::Blocked { values, .. } if whole => {
+                let parts = (0..groups).map(|group| {
+                    let blocks = |size: usize| group * size / LANES..(group + 1) * size / LANES;
+                    let rows = group * group_outputs..(group + 1) * group_outputs;
+                    let part = values.clone().slice_dim(0, blocks(group_inputs));
+                    let part = Self(Values::Blocked { values: part, channels: group_inputs });
+                    let bias = bias.clone().map(|bias| bias.slice_dim(0, rows.clone()));
+                    let weight = weight.clone().slice_dim(0, rows);
+                    match part.conv2d(weight, bias, stride, padding, activation).0 {
+                        Values::Blocked { values, .. } => values,
+                        _ => unreachable!("a blocked map stays one"),
+                    }
+                });
+                Self(Values::Blocked { values: Tensor::cat(parts.collect(), 0), channels: outputs })
+            }
+            values => {
+                let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], groups);
+                let values = conv2d(Self(values).into_batch(), weight, bias, options);
+                Self::from_batch(activation.apply(values))
+            }
+        }
+    }
+
+    /// Transposed convolution with a weight `[channels, output_channels, kernel, kernel]`, equal stride
+    /// and padding on all sides: `(size - 1) * stride - 2 * padding + kernel` pixels.
+    ///
+    /// # Panics
+    /// If the channels differ or nothing would be left.
+    pub fn conv_transpose2d(
+        self,
+        weight: Tensor<4>,
+        bias: Option<Tensor<1>>,
+        stride: usize,
+        padding: usize,
+        activation: Activation,
+    ) -> Self {
+        let ([_, _, height, width], [_, channels, kernel_height, kernel_width]) =
+            (self.dims(), weight.dims());
+        match self.as_tensors() {
+            Values::Blocked { values, .. } => {
+                let size = |length: usize, kernel: usize| (length - 1) * stride + kernel - 2 * padding;
+                let (height, width) = (size(height, kernel_height), size(width, kernel_width));
+                let (values, weight) = (values.into_dispatch(), weight.into_dispatch());
+                let mut values: Tensor<5> =
+                    fused!(fused_conv_transpose2d(values, weight, height, width, stride, padding));
+                if let Some(bias) = bias {
+                    values = values + blocked_vector(bias);
+                }
+                Self(Values::Blocked { values: activation.apply(values), channels })
+            }
+            Values::Batch(values) => {
+                let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [0; 2], [1; 2], 1);
+                let values = conv_transpose2d(values, weight, bias, options);
+                Self(Values::Batch(activation.apply(values)))
+            }
+            Values::Pooled(_) => unreachable!("just converted"),
+        }
     }
 
     /// Batch normalisation with this batch's statistics, then an optional residual and an activation.
@@ -137,115 +261,160 @@ impl FeatureMap {
         epsilon: f32,
         activation: Activation,
     ) -> (Self, Tensor<1>, Tensor<1>) {
-        let format = self.format;
-        if format == Format::BatchMajor {
-            return self.plain_batch_norm(gamma, beta, residual, epsilon, activation);
-        }
-        let (values, gamma, beta) =
-            (self.values.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
-        let slope = activation.slope();
-        let (values, mean, variance) = match residual {
+        let (values, channels) = match self.as_tensors() {
+            Values::Blocked { values, channels } => (values.into_dispatch(), channels),
+            Values::Batch(values) => {
+                let residual = residual.map(FeatureMap::into_batch);
+                return plain_batch_norm(values, gamma, beta, residual, epsilon, activation);
+            }
+            Values::Pooled(_) => unreachable!("just converted"),
+        };
+        let (gamma, beta, slope) = (gamma.into_dispatch(), beta.into_dispatch(), activation.slope());
+        let (values, mean, variance) = match residual.map(FeatureMap::as_tensors) {
             None => Dispatch::fused_batch_norm(values, gamma, beta, epsilon, slope),
-            Some(residual) => {
-                assert_eq!(residual.format, format, "a residual must live on the same device");
-                let residual = residual.values.into_dispatch();
+            Some(Values::Blocked { values: residual, .. }) => {
+                let residual = residual.into_dispatch();
                 Dispatch::fused_batch_norm_residual(values, gamma, beta, residual, epsilon, slope)
             }
+            Some(_) => panic!("a residual must live on the same device"),
         };
-        let map = Self { values: Tensor::from_dispatch(values), format };
+        let map = Self(Values::Blocked { values: Tensor::from_dispatch(values), channels });
         (map, Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
-    }
-
-    fn plain_batch_norm(
-        self,
-        gamma: Tensor<1>,
-        beta: Tensor<1>,
-        residual: Option<FeatureMap>,
-        epsilon: f32,
-        activation: Activation,
-    ) -> (Self, Tensor<1>, Tensor<1>) {
-        let [batch, channels, height, width] = self.values.dims();
-        let area = batch * height * width;
-        let rows = self.values.clone().permute([1, 0, 2, 3]).reshape([channels, area]);
-        let mean = rows.clone().mean_dim(1);
-        let centered = rows - mean.clone();
-        let variance = centered.powi_scalar(2).mean_dim(1);
-        let wide = |tensor: Tensor<1>| tensor.reshape([1, channels, 1, 1]);
-        let (mean, variance): (Tensor<1>, Tensor<1>) =
-            (mean.reshape([channels]), variance.reshape([channels]));
-        let scale = gamma / (variance.clone() + f64::from(epsilon)).sqrt();
-        let values = (self.values - wide(mean.clone())) * wide(scale) + wide(beta);
-        let values = match residual {
-            Some(residual) => values + residual.values,
-            None => values,
-        };
-        let map = Self { values: activation.apply(values), format: Format::BatchMajor };
-        (map, mean.detach(), variance.detach())
     }
 
     /// `self + other`, then an activation.
     ///
     /// # Panics
-    /// If shapes differ.
+    /// If shapes or devices differ.
     pub fn add(self, other: FeatureMap, activation: Activation) -> Self {
-        assert_eq!(self.format, other.format, "both summands must live on the same device");
-        Self { values: activation.apply(self.values + other.values), format: self.format }
+        match (self.as_tensors(), other.as_tensors()) {
+            (Values::Blocked { values, channels }, Values::Blocked { values: other, .. }) => {
+                Self(Values::Blocked { values: activation.apply(values + other), channels })
+            }
+            (Values::Batch(values), Values::Batch(other)) => {
+                Self(Values::Batch(activation.apply(values + other)))
+            }
+            _ => panic!("both summands must live on the same device"),
+        }
+    }
+
+    /// The values where `by` is positive, and times the activation's slope elsewhere: what the
+    /// activation's derivative at `by` does to a gradient. `by` counts as a constant.
+    ///
+    /// # Panics
+    /// If shapes or devices differ.
+    pub fn gate(self, by: &FeatureMap, activation: Activation) -> Self {
+        let slope = activation.slope();
+        match (self.as_tensors(), by.clone().as_tensors()) {
+            (Values::Blocked { values, channels }, Values::Blocked { values: by, .. }) => {
+                let (values, by) = (values.into_dispatch(), by.into_dispatch());
+                Self(Values::Blocked { values: fused!(fused_gate(values, by, slope)), channels })
+            }
+            (Values::Batch(values), Values::Batch(by)) => {
+                let dtype = values.dtype();
+                let open = by.detach().greater_elem(0.0).float().cast(dtype);
+                Self(Values::Batch(values * (open * (1.0 - f64::from(slope)) + f64::from(slope))))
+            }
+            _ => panic!("map and gate must live on the same device"),
+        }
     }
 
     /// Max pooling with a square window.
+    ///
+    /// # Panics
+    /// If the window does not fit or its padding is more than half of it.
     pub fn max_pool2d(self, kernel: usize, stride: usize, padding: usize) -> Self {
-        let values = match self.format {
-            Format::ChannelMajor => Tensor::from_dispatch(Dispatch::fused_max_pool2d(
-                self.values.into_dispatch(),
-                kernel,
-                stride,
-                padding,
-            )),
-            Format::BatchMajor => {
+        match self.0 {
+            Values::Blocked { values, channels } => {
+                let values = values.into_dispatch();
+                let values = fused!(fused_max_pool2d(values, kernel, stride, padding));
+                Self(Values::Blocked { values, channels })
+            }
+            Values::Pooled(map) => {
+                let (batch, channels) = (map.batch, map.channels);
+                let (height, width) = (map.height, map.width);
+                let window =
+                    Window { blocks: blocks(channels), height, width, batch, kernel, stride, padding };
+                let (height, width) = window.output();
+                let buffer = Buffer::filled(window.blocks * height * width * batch * LANES, |output| {
+                    pooling::forward_into(&window, map.buffer.values(), output);
+                });
+                Self(Values::Pooled(Activations { buffer, height, width, ..map }))
+            }
+            Values::Batch(values) => {
                 let options =
                     MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
-                max_pool2d(self.values, options)
+                Self(Values::Batch(max_pool2d(values, options)))
             }
-        };
-        Self { values, format: self.format }
+        }
     }
 
     /// The mean of each channel of each image: `[batch, channels]`.
     pub fn global_average_pool(self) -> Tensor<2> {
-        let [first, second, height, width] = self.values.dims();
-        let means = self.values.reshape([first, second, height * width]).mean_dim(2);
-        let means: Tensor<2> = means.reshape([first, second]);
-        match self.format {
-            Format::ChannelMajor => means.transpose(),
-            Format::BatchMajor => means,
+        match self.0 {
+            Values::Blocked { values, channels } => {
+                fused!(fused_average_pool(values.into_dispatch(), channels))
+            }
+            Values::Pooled(map) => {
+                let sizes = [map.batch, map.channels, map.height * map.width];
+                let means = pooling::average(map.buffer.values(), sizes);
+                Tensor::from_data(TensorData::new(means, [map.batch, map.channels]), &map.device)
+            }
+            Values::Batch(values) => {
+                let [batch, channels, height, width] = values.dims();
+                let means: Tensor<3> = values.reshape([batch, channels, height * width]).mean_dim(2);
+                means.reshape([batch, channels])
+            }
         }
     }
 }
 
-/// One step of stochastic gradient descent on tensors without autodiff, in one pass over memory on
-/// Flex in f32: the new weight and velocity. A missing velocity is zero.
-pub fn sgd_step<const D: usize>(
-    weight: Tensor<D>,
-    velocity: Option<Tensor<D>>,
-    gradient: Tensor<D>,
-    step: crate::SgdStep,
-) -> (Tensor<D>, Tensor<D>) {
-    let velocity = velocity.unwrap_or_else(|| weight.zeros_like());
-    if is_fused(&weight.device(), weight.dtype()) {
-        let (weight, velocity) = Dispatch::fused_sgd(
-            weight.into_dispatch(),
-            velocity.into_dispatch(),
-            gradient.into_dispatch(),
-            step.rate,
-            step.momentum,
-            step.decay,
-            step.nesterov,
-        );
-        return (Tensor::from_dispatch(weight), Tensor::from_dispatch(velocity));
+/// A vector over channels in the blocked format, to be added to a map.
+fn blocked_vector(vector: Tensor<1>) -> Tensor<5> {
+    let [channels] = vector.dims();
+    let blocks = blocks(channels);
+    let missing = blocks * LANES - channels;
+    let vector = if missing > 0 {
+        let zeros = Tensor::zeros([missing], &vector.device());
+        Tensor::cat(vec![vector, zeros], 0)
+    } else {
+        vector
+    };
+    vector.reshape([blocks, 1, 1, 1, LANES])
+}
+
+fn plain_batch_norm(
+    values: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    residual: Option<Tensor<4>>,
+    epsilon: f32,
+    activation: Activation,
+) -> (FeatureMap, Tensor<1>, Tensor<1>) {
+    let [batch, channels, height, width] = values.dims();
+    let area = batch * height * width;
+    let rows = values.clone().permute([1, 0, 2, 3]).reshape([channels, area]);
+    let mean = rows.clone().mean_dim(1);
+    let centered = rows - mean.clone();
+    let variance = centered.powi_scalar(2).mean_dim(1);
+    let wide = |tensor: Tensor<1>| tensor.reshape([1, channels, 1, 1]);
+    let (mean, variance): (Tensor<1>, Tensor<1>) = (mean.reshape([channels]), variance.reshape([channels]));
+    let scale = gamma / (variance.clone() + f64::from(epsilon)).sqrt();
+    let values = (values - wide(mean.clone())) * wide(scale) + wide(beta);
+    let values = match residual {
+        Some(residual) => values + residual,
+        None => values,
+    };
+    (FeatureMap(Values::Batch(activation.apply(values))), mean.detach(), variance.detach())
+}
+
+/// A fully connected layer: input `[samples, inputs]`, weight `[outputs, inputs]`, bias `[outputs]`, then
+/// an activation.
+pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
+    if is_fused(&input.device(), input.dtype()) {
+        let (input, weight, bias) = (input.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+        return fused!(fused_linear(input, weight, bias, activation.slope()));
     }
-    let gradient = gradient + weight.clone() * step.decay;
-    let velocity = velocity * step.momentum + gradient.clone();
-    let direction =
-        if step.nesterov { gradient + velocity.clone() * step.momentum } else { velocity.clone() };
-    (weight - direction * step.rate, velocity)
+    let [outputs] = bias.dims();
+    activation.apply(input.matmul(weight.transpose()) + bias.reshape([1, outputs]))
 }

@@ -1,10 +1,11 @@
-//! Fused, channel-major CPU kernels for Burn's Flex backend.
+//! Fused CPU kernels for Burn's Flex backend, in a blocked memory format.
 //!
 //! Burn's Flex backend computes convolution, batch normalisation, activation and residual addition
 //! one by one, in `[batch, channels, height, width]`. Here they are fused and keep their
-//! activations in `[channels, batch, height, width]`, where a convolution is one large matrix
-//! product. [`FeatureMap`] hides the difference: on any other backend the same calls run as
-//! ordinary Burn operations.
+//! activations in blocks of 16 channels, `[channels / 16, height, width, batch, 16]`, so that no
+//! operation transposes, copies windows or masks edges; 3x3 convolutions use Winograd's
+//! algorithm where it pays. [`FeatureMap`] hides the difference: on any other backend the same calls
+//! run as ordinary Burn operations.
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
@@ -17,15 +18,26 @@
 //! assert_eq!(map.dims(), [2, 5, 4, 4]);
 //! ```
 //!
-//! Instructions (AVX-512, AVX2 + FMA, NEON, scalar) are chosen at run time. Work is cut by shape,
-//! not by the number of threads: the same input gives the same bits on any number of threads.
-//! Gradients are first order.
+//! [`Instructions`] (AVX-512, AVX2 + FMA, NEON, scalar) are chosen at run time. Work is cut by shape,
+//! not by the number of threads: the same input gives the same bits on any number of threads, on
+//! processors with the same instructions. Gradients are first order.
+//!
+//! Operations share their work out over Rayon's current thread pool. A loop of many small operations is
+//! faster inside the pool, `rayon::scope(|_| ...)`, than outside, where every operation wakes it.
 
 mod autodiff;
+mod buffers;
 mod extension;
 mod feature_map;
+mod instructions;
 mod kernels;
+mod packed;
+mod updates;
 
+pub use buffers::release_buffers;
 pub use extension::FusedOperations;
-pub use feature_map::{Activation, FeatureMap, sgd_step};
-pub use kernels::descent::SgdStep;
+pub use feature_map::{Activation, FeatureMap, linear};
+pub use instructions::Instructions;
+pub use kernels::descent::{AdamStep, SgdStep};
+pub use packed::{PackedConvolution, PackedLinear};
+pub use updates::{adam_step, sgd_step};

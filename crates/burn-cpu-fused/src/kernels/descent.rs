@@ -1,6 +1,7 @@
-//! Stochastic gradient descent in one pass over memory.
+//! Optimiser updates in one pass over memory: stochastic gradient descent and Adam.
 
 use super::parallel::{SharedBuffer, for_each_task, part};
+use crate::instructions::vectorized;
 
 /// Settings of one update, in PyTorch's form: `g += decay * w; v = momentum * v + g;
 /// w -= rate * (nesterov ? g + momentum * v : v)`.
@@ -16,24 +17,92 @@ pub struct SgdStep {
     pub nesterov: bool,
 }
 
+/// Settings of one update of Adam (Kingma & Ba 2015), in PyTorch's form: `m = b1 m + (1 - b1) g;
+/// v = b2 v + (1 - b2) g^2; w -= rate * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamStep {
+    /// Learning rate.
+    pub rate: f32,
+    /// Decay b1 of the mean of gradients.
+    pub beta1: f32,
+    /// Decay b2 of the mean of squared gradients.
+    pub beta2: f32,
+    /// Added to the root.
+    pub epsilon: f32,
+    /// Number t of this update, from 1.
+    pub time: u32,
+}
+
+/// Elements of one task.
+const TASK_LENGTH: usize = 65_536;
+
+/// Cuts `length` elements into tasks.
+fn for_each_part(length: usize, work: impl Fn(std::ops::Range<usize>) + Sync + Send) {
+    let tasks = (length / TASK_LENGTH).clamp(1, 64);
+    for_each_task(tasks, |task| work(part(length, tasks, task, 16)));
+}
+
 /// Updates `weight` and `velocity` in place.
 pub(crate) fn sgd(weight: &mut [f32], velocity: &mut [f32], gradient: &[f32], step: SgdStep) {
     let length = weight.len();
     assert!(velocity.len() == length && gradient.len() == length, "sgd operands differ in size");
     let (weights, velocities) = (SharedBuffer::new(weight), SharedBuffer::new(velocity));
-    let tasks = (length / 65_536).clamp(1, 64);
-    for_each_task(tasks, |task| {
-        let range = part(length, tasks, task, 16);
+    for_each_part(length, |range| {
         // SAFETY: parts do not overlap.
         let (weight, velocity) = unsafe { (weights.slice(range.clone()), velocities.slice(range.clone())) };
         let gradient = &gradient[range];
-        pulp::Arch::new().dispatch(|| {
-            for ((weight, velocity), gradient) in weight.iter_mut().zip(velocity).zip(gradient) {
-                let slope = gradient + step.decay * *weight;
-                *velocity = step.momentum * *velocity + slope;
-                let direction = if step.nesterov { slope + step.momentum * *velocity } else { *velocity };
-                *weight -= step.rate * direction;
-            }
-        });
+        vectorized((weight, velocity, gradient, step), sgd_part);
     });
+}
+
+#[inline(always)]
+fn sgd_part((weight, velocity, gradient, step): (&mut [f32], &mut [f32], &[f32], SgdStep)) {
+    // Nesterov's look ahead takes the gradient once more and momentum times the new velocity.
+    let (by_slope, by_velocity) = if step.nesterov { (1.0, step.momentum) } else { (0.0, 1.0) };
+    for ((weight, velocity), gradient) in weight.iter_mut().zip(velocity).zip(gradient) {
+        let slope = gradient + step.decay * *weight;
+        *velocity = step.momentum * *velocity + slope;
+        *weight -= step.rate * (by_slope * slope + by_velocity * *velocity);
+    }
+}
+
+/// Updates `weight`, `mean` (of gradients) and `square` (mean of squared gradients) in place.
+pub(crate) fn adam(
+    weight: &mut [f32],
+    mean: &mut [f32],
+    square: &mut [f32],
+    gradient: &[f32],
+    step: AdamStep,
+) {
+    let length = weight.len();
+    let equal = [mean.len(), square.len(), gradient.len()].iter().all(|other| *other == length);
+    assert!(equal, "adam operands differ in size");
+    let weights = SharedBuffer::new(weight);
+    let (means, squares) = (SharedBuffer::new(mean), SharedBuffer::new(square));
+    for_each_part(length, |range| {
+        // SAFETY: parts do not overlap.
+        let (weight, mean, square) = unsafe {
+            (weights.slice(range.clone()), means.slice(range.clone()), squares.slice(range.clone()))
+        };
+        let gradient = &gradient[range];
+        vectorized((weight, mean, square, gradient, step), adam_part);
+    });
+}
+
+#[inline(always)]
+fn adam_part((weight, mean, square, gradient, step): (&mut [f32], &mut [f32], &mut [f32], &[f32], AdamStep)) {
+    let (rate, root) = step.corrections();
+    for (((weight, mean), square), gradient) in weight.iter_mut().zip(mean).zip(square).zip(gradient) {
+        *mean = step.beta1 * *mean + (1.0 - step.beta1) * gradient;
+        *square = step.beta2 * *square + (1.0 - step.beta2) * gradient * gradient;
+        *weight -= rate * *mean / (square.sqrt() * root + step.epsilon);
+    }
+}
+
+impl AdamStep {
+    /// The learning rate over `1 - b1^t`, and `1 / sqrt(1 - b2^t)`.
+    pub(crate) fn corrections(&self) -> (f32, f32) {
+        let power = |beta: f32| 1.0 - f64::from(beta).powf(f64::from(self.time));
+        ((f64::from(self.rate) / power(self.beta1)) as f32, (1.0 / power(self.beta2).sqrt()) as f32)
+    }
 }

@@ -1,11 +1,14 @@
-//! The sizes of one convolution in channel-major layout.
+//! The sizes of one convolution, and its *stencils*: which input position each output position reads
+//! under each kernel offset.
 
-/// Sizes of a convolution from `[input_channels, batch, height, width]` to
-/// `[output_channels, batch, output_height, output_width]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Stands for a position outside the image.
+pub(crate) const NOWHERE: u32 = u32::MAX;
+
+/// Sizes of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Geometry {
-    pub input_channels: usize,
     pub batch: usize,
+    pub input_channels: usize,
     pub height: usize,
     pub width: usize,
     pub output_channels: usize,
@@ -18,13 +21,13 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// From the input's `[channels, batch, height, width]` and the weight's
+    /// From the input's `[batch, channels, height, width]` and the weight's
     /// `[output_channels, input_channels, kernel_height, kernel_width]`.
     ///
     /// # Panics
     /// If the channel counts differ, the stride is zero or the kernel does not fit the padded input.
     pub(crate) fn new(input: [usize; 4], weight: [usize; 4], stride: usize, padding: usize) -> Self {
-        let [input_channels, batch, height, width] = input;
+        let [batch, input_channels, height, width] = input;
         let [output_channels, weight_channels, kernel_height, kernel_width] = weight;
         assert_eq!(input_channels, weight_channels, "input channels differ from the weight's");
         assert!(stride > 0, "stride must be positive");
@@ -33,8 +36,8 @@ impl Geometry {
             "a {kernel_height}x{kernel_width} kernel does not fit {height}x{width} padded by {padding}"
         );
         Self {
-            input_channels,
             batch,
+            input_channels,
             height,
             width,
             output_channels,
@@ -47,40 +50,156 @@ impl Geometry {
         }
     }
 
-    /// Shape of the result: `[output_channels, batch, output_height, output_width]`.
-    pub(crate) fn output_shape(&self) -> [usize; 4] {
-        [self.output_channels, self.batch, self.output_height, self.output_width]
+    /// Output positions.
+    pub(crate) fn output_positions(&self) -> usize {
+        self.output_height * self.output_width
     }
 
-    /// Output positions: the columns of the im2col matrix.
-    pub(crate) fn columns(&self) -> usize {
-        self.batch * self.output_height * self.output_width
+    /// Input positions.
+    pub(crate) fn input_positions(&self) -> usize {
+        self.height * self.width
     }
 
-    /// Elements of one kernel window in one channel.
-    pub(crate) fn window(&self) -> usize {
+    /// Kernel offsets.
+    pub(crate) fn taps(&self) -> usize {
         self.kernel_height * self.kernel_width
     }
 
-    /// Rows of the im2col matrix.
-    pub(crate) fn depth(&self) -> usize {
-        self.input_channels * self.window()
+    /// Rows and columns of the kernel for each offset.
+    fn offsets(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (height, width) = (self.kernel_height, self.kernel_width);
+        (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
     }
 
-    /// Elements of one input channel over the whole batch.
-    pub(crate) fn input_plane(&self) -> usize {
-        self.batch * self.height * self.width
+    /// The input position under a kernel offset at an output position.
+    fn source(&self, (row, column): (usize, usize), (kernel_row, kernel_column): (usize, usize)) -> u32 {
+        let row = (row * self.stride + kernel_row).wrapping_sub(self.padding);
+        let column = (column * self.stride + kernel_column).wrapping_sub(self.padding);
+        if row < self.height && column < self.width { (row * self.width + column) as u32 } else { NOWHERE }
+    }
+}
+
+/// What a convolution reads and writes, channels and images aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stencil {
+    /// The kernel offsets in use, `row * kernel_width + column`.
+    pub taps: Vec<usize>,
+    /// The positions written.
+    pub targets: Vec<u32>,
+    /// The position read for each tap (outer) and target (inner), or [`NOWHERE`].
+    pub sources: Vec<u32>,
+}
+
+impl Stencil {
+    /// Of the convolution itself: every output position, every kernel offset.
+    pub(crate) fn forward(geometry: &Geometry) -> Self {
+        let positions = || {
+            let (height, width) = (geometry.output_height, geometry.output_width);
+            (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
+        };
+        let sources = geometry
+            .offsets()
+            .flat_map(|offset| positions().map(move |position| geometry.source(position, offset)))
+            .collect();
+        Self {
+            taps: (0..geometry.taps()).collect(),
+            targets: (0..geometry.output_positions() as u32).collect(),
+            sources,
+        }
     }
 
-    /// A 1x1 convolution without padding: its im2col matrix is the (strided) input itself.
-    pub(crate) fn is_pointwise(&self) -> bool {
-        self.window() == 1 && self.padding == 0
+    /// Of the gradient with respect to the input, which is also the transposed convolution: input
+    /// positions of equal remainder modulo the stride use the same kernel offsets, so there is one
+    /// stencil for each remainder.
+    pub(crate) fn backward(geometry: &Geometry) -> Vec<Self> {
+        let stride = geometry.stride;
+        let remainders = (0..stride.min(geometry.height))
+            .flat_map(|row| (0..stride.min(geometry.width)).map(move |column| (row, column)));
+        remainders.map(|remainder| Self::backward_part(geometry, remainder)).collect()
     }
 
-    /// Whether output position (i, j) and input position (i * stride, j * stride) correspond one to
-    /// one, so that im2col is a shifted, masked copy of whole planes.
-    pub(crate) fn is_same_size(&self) -> bool {
-        self.height.div_ceil(self.stride) == self.output_height
-            && self.width.div_ceil(self.stride) == self.output_width
+    fn backward_part(geometry: &Geometry, (first_row, first_column): (usize, usize)) -> Self {
+        let (stride, padding) = (geometry.stride, geometry.padding);
+        let rows = (first_row..geometry.height).step_by(stride);
+        let positions: Vec<(usize, usize)> = rows
+            .flat_map(|row| (first_column..geometry.width).step_by(stride).map(move |column| (row, column)))
+            .collect();
+        // The output position whose kernel offset covers an input position, along one axis.
+        let cover = |at: usize, offset: usize, length: usize| {
+            let distance = (at + padding).checked_sub(offset)?;
+            (distance.is_multiple_of(stride) && distance / stride < length).then_some(distance / stride)
+        };
+        let mut stencil = Self {
+            taps: Vec::new(),
+            targets: positions.iter().map(|(row, column)| (row * geometry.width + column) as u32).collect(),
+            sources: Vec::new(),
+        };
+        for (tap, (kernel_row, kernel_column)) in geometry.offsets().enumerate() {
+            let meets =
+                |first: usize, offset: usize| (first + padding + stride * offset - offset) % stride == 0;
+            if !meets(first_row, kernel_row) || !meets(first_column, kernel_column) {
+                continue;
+            }
+            stencil.taps.push(tap);
+            stencil.sources.extend(positions.iter().map(|&(row, column)| {
+                let row = cover(row, kernel_row, geometry.output_height);
+                let column = cover(column, kernel_column, geometry.output_width);
+                row.zip(column).map_or(NOWHERE, |(row, column)| (row * geometry.output_width + column) as u32)
+            }));
+        }
+        stencil
+    }
+
+    /// Whether every one of so many positions reads itself alone: positions and images are one long list.
+    pub(crate) fn is_identity(&self, positions: usize) -> bool {
+        let counts = |positions: &[u32]| positions.iter().enumerate().all(|(at, value)| at as u32 == *value);
+        let all = self.targets.len() == positions && self.taps.len() == 1;
+        all && counts(&self.targets) && counts(&self.sources)
+    }
+
+    /// The stencil of a product of matrices: one position that reads itself.
+    pub(crate) fn identity() -> Self {
+        Self { taps: vec![0], targets: vec![0], sources: vec![0] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backward_stencils_reverse_forward_ones() {
+        for (height, width, kernel, stride, padding) in [
+            (5, 4, 3, 1, 1),
+            (6, 6, 4, 2, 1),
+            (7, 5, 3, 2, 1),
+            (4, 4, 1, 2, 0),
+            (5, 6, 2, 3, 2),
+            (1, 1, 4, 1, 3),
+        ] {
+            let geometry = Geometry::new([1, 1, height, width], [1, 1, kernel, kernel], stride, padding);
+            let forward = Stencil::forward(&geometry);
+            let mut pairs: Vec<(usize, u32, u32)> = links(&forward);
+            let backward = Stencil::backward(&geometry);
+            let mut reversed: Vec<_> = backward
+                .iter()
+                .flat_map(|stencil| links(stencil).into_iter().map(|(tap, to, from)| (tap, from, to)))
+                .collect();
+            pairs.sort_unstable();
+            reversed.sort_unstable();
+            assert_eq!(pairs, reversed);
+            let mut written: Vec<u32> = backward.iter().flat_map(|stencil| stencil.targets.clone()).collect();
+            written.sort_unstable();
+            assert_eq!(written, (0..(height * width) as u32).collect::<Vec<_>>());
+        }
+    }
+
+    /// (kernel offset, target, source) of everything that is read.
+    fn links(stencil: &Stencil) -> Vec<(usize, u32, u32)> {
+        let rows = stencil.sources.chunks(stencil.targets.len());
+        rows.zip(&stencil.taps)
+            .flat_map(|(row, tap)| row.iter().zip(&stencil.targets).map(|(from, to)| (*tap, *to, *from)))
+            .filter(|(_, _, from)| *from != NOWHERE)
+            .collect()
     }
 }

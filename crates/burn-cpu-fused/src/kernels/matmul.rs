@@ -35,7 +35,7 @@ impl<'a> Matrix<'a> {
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn multiply(
     [m, n, k]: [usize; 3],
-    out: SharedBuffer<'_>,
+    out: SharedBuffer<'_, f32>,
     offset: usize,
     row_stride: usize,
     accumulate: bool,

@@ -1,11 +1,18 @@
-//! The kernels: plain functions over slices, no tensors. All `unsafe` of the package is below here.
+//! The kernels: plain functions over slices. Activations are blocked (see `blocked`), weights in PyTorch's
+//! order.
 
-pub(crate) mod columns;
+pub(crate) mod blocked;
 pub(crate) mod convolution;
 pub(crate) mod descent;
 pub(crate) mod elementwise;
 pub(crate) mod geometry;
-mod matmul;
+pub(crate) mod linear;
+pub(crate) mod matmul;
 pub(crate) mod normalization;
-mod parallel;
+pub(crate) mod parallel;
 pub(crate) mod pooling;
+pub(crate) mod product;
+pub(crate) mod tiles;
+pub(crate) mod weight_gradient;
+pub(crate) mod weights;
+pub(crate) mod winograd;

@@ -1,18 +1,84 @@
 //! Batch normalisation (Ioffe & Szegedy 2015) fused with the residual addition and the activation that
 //! follow it in residual networks: `y = leaky(gamma * (x - mean) / sqrt(variance + epsilon) + beta + residual)`.
 //!
-//! Tensors are `[channels, plane]`, a plane being batch x height x width; statistics are per channel,
-//! the variance the biased one.
+//! Activations are blocked; statistics are per channel, the variance the biased one. Vectors over
+//! channels (gamma, beta, mean, variance) are filled up to whole blocks.
 
-use super::elementwise::{blocked_sum, leaky};
-use super::parallel::{SharedBuffer, for_each_task, for_overwrite};
+use super::blocked::LANES;
+use super::elementwise::{Lines, add_parts, leaky, line_parts, line_sums};
+use super::parallel::{SharedBuffer, for_each_task, for_overwrite, part};
+use crate::instructions::vectorized;
 
 /// What the forward pass returns.
 pub(crate) struct Normalized {
     pub output: Vec<f32>,
     pub mean: Vec<f32>,
-    /// Biased (divided by the plane's size).
+    /// Biased (divided by the number of lines).
     pub variance: Vec<f32>,
+}
+
+/// One block's vector out of a vector over channels.
+#[inline(always)]
+fn lanes(vector: &[f32], block: usize) -> &[f32; LANES] {
+    vector[block * LANES..].first_chunk().expect("vectors are filled up to whole blocks")
+}
+
+/// Number of lines, mean and sum of squared distances from it of one part of a block.
+type Moments = (f64, [f64; LANES], [f64; LANES]);
+
+/// Mean and biased variance of each channel: parts are taken around their own mean, so that nothing
+/// cancels, and joined as by Chan et al. (1979).
+fn statistics(input: &[f32], blocks: usize) -> (Vec<f32>, Vec<f32>) {
+    let lines = input.len() / blocks / LANES;
+    let parts = line_parts(lines);
+    let mut moments: Vec<Moments> = vec![(0.0, [0.0; LANES], [0.0; LANES]); blocks * parts];
+    let shared = SharedBuffer::new(&mut moments);
+    for_each_task(blocks * parts, |task| {
+        let here = part(lines, parts, task % parts, 1);
+        let start = (task / parts * lines + here.start) * LANES;
+        let (x, _) = input[start..start + here.len() * LANES].as_chunks::<LANES>();
+        // SAFETY: every part of every block belongs to one task.
+        let moments = unsafe { &mut shared.slice(task..task + 1)[0] };
+        *moments = vectorized(x, moments_of);
+    });
+    let (mut mean, mut variance) = (Vec::new(), Vec::new());
+    for parts in moments.chunks_exact(parts) {
+        let (mut count, mut center, mut squares) = parts[0];
+        for (more, other, other_squares) in &parts[1..] {
+            let total = count + more;
+            for lane in 0..LANES {
+                let distance = other[lane] - center[lane];
+                center[lane] += distance * more / total;
+                squares[lane] += other_squares[lane] + distance * distance * count * more / total;
+            }
+            count = total;
+        }
+        mean.extend(center.map(|mean| mean as f32));
+        variance.extend(squares.map(|squares| (squares / count).max(0.0) as f32));
+    }
+    (mean, variance)
+}
+
+#[inline(always)]
+fn moments_of(x: Lines<'_>) -> Moments {
+    let count = x.len() as f64;
+    let [sum] = line_sums(x.len(), |line, lane| [x[line][lane]]);
+    let mut center = [0.0_f32; LANES];
+    for lane in 0..LANES {
+        center[lane] = (sum[lane] / count) as f32;
+    }
+    // Around the rounded mean, then corrected.
+    let [squares, rest] = line_sums(x.len(), |line, lane| {
+        let distance = x[line][lane] - center[lane];
+        [distance * distance, distance]
+    });
+    let mut moments = (count, [0.0; LANES], [0.0; LANES]);
+    for lane in 0..LANES {
+        let rest = rest[lane] / count;
+        moments.1[lane] = f64::from(center[lane]) + rest;
+        moments.2[lane] = squares[lane] - rest * rest * count;
+    }
+    moments
 }
 
 /// Forward in training mode: statistics of this batch.
@@ -24,52 +90,62 @@ pub(crate) fn forward(
     epsilon: f32,
     slope: f32,
 ) -> Normalized {
-    let channels = gamma.len();
-    let plane = input.len() / channels;
+    let blocks = gamma.len() / LANES;
+    let (mean, variance) = statistics(input, blocks);
     let mut output = for_overwrite(input.len());
-    let (mut mean, mut variance) = (for_overwrite(channels), for_overwrite(channels));
+    let lines = input.len() / blocks / LANES;
+    let parts = line_parts(lines);
     let shared = SharedBuffer::new(&mut output);
-    let (means, variances) = (SharedBuffer::new(&mut mean), SharedBuffer::new(&mut variance));
-    for_each_task(channels, |channel| {
-        let range = channel * plane..(channel + 1) * plane;
-        // SAFETY: every channel belongs to one task.
-        let (y, mean, variance) = unsafe {
-            (
-                shared.slice(range.clone()),
-                &mut means.slice(channel..channel + 1)[0],
-                &mut variances.slice(channel..channel + 1)[0],
-            )
-        };
-        let x = &input[range.clone()];
-        let residual = residual.map(|values| &values[range]);
-        pulp::Arch::new().dispatch(|| {
-            let [sum] = blocked_sum(plane, |i| [x[i]]);
-            let center = (sum / plane as f64) as f32;
-            // Around the rounded mean, then corrected: no cancellation.
-            let [squares, rest] = blocked_sum(plane, |i| {
-                let distance = x[i] - center;
-                [distance * distance, distance]
-            });
-            let rest = rest / plane as f64;
-            *mean = (f64::from(center) + rest) as f32;
-            *variance = (squares / plane as f64 - rest * rest).max(0.0) as f32;
-            let scale = gamma[channel] / (*variance + epsilon).sqrt();
-            let (mean, shift) = (*mean, beta[channel]);
-            match residual {
-                None => {
-                    for (y, x) in y.iter_mut().zip(x) {
-                        *y = leaky((x - mean) * scale + shift, slope);
-                    }
-                }
-                Some(residual) => {
-                    for ((y, x), residual) in y.iter_mut().zip(x).zip(residual) {
-                        *y = leaky((x - mean) * scale + shift + residual, slope);
-                    }
-                }
-            }
-        });
+    for_each_task(blocks * parts, |task| {
+        let here = part(lines, parts, task % parts, 1);
+        let block = task / parts;
+        let start = (block * lines + here.start) * LANES;
+        let range = start..start + here.len() * LANES;
+        // SAFETY: every part of every block belongs to one task.
+        let (y, _) = unsafe { shared.slice(range.clone()) }.as_chunks_mut::<LANES>();
+        let (x, _) = input[range.clone()].as_chunks::<LANES>();
+        let residual = residual.map(|values| values[range].as_chunks::<LANES>().0);
+        let (mean, shift, variance) = (lanes(&mean, block), lanes(beta, block), lanes(&variance, block));
+        let gamma = lanes(gamma, block);
+        let mut scale = [0.0_f32; LANES];
+        for lane in 0..LANES {
+            scale[lane] = gamma[lane] / (variance[lane] + epsilon).sqrt();
+        }
+        vectorized((x, residual, y, [mean, &scale, shift], slope), normalize_part);
     });
     Normalized { output, mean, variance }
+}
+
+/// Vectors of one block: mean, scale and shift.
+type Affine<'a> = [&'a [f32; LANES]; 3];
+
+#[inline(always)]
+fn normalize_part(
+    (x, residual, y, [mean, scale, shift], slope): (
+        Lines<'_>,
+        Option<Lines<'_>>,
+        &mut [[f32; LANES]],
+        Affine<'_>,
+        f32,
+    ),
+) {
+    match residual {
+        None => {
+            for (y, x) in y.iter_mut().zip(x) {
+                for lane in 0..LANES {
+                    y[lane] = leaky((x[lane] - mean[lane]) * scale[lane] + shift[lane], slope);
+                }
+            }
+        }
+        Some(residual) => {
+            for ((y, x), residual) in y.iter_mut().zip(x).zip(residual) {
+                for lane in 0..LANES {
+                    let value = (x[lane] - mean[lane]) * scale[lane] + shift[lane];
+                    y[lane] = leaky(value + residual[lane], slope);
+                }
+            }
+        }
+    }
 }
 
 /// What the backward pass returns.
@@ -99,50 +175,96 @@ pub(crate) fn backward(
     slope: f32,
     with_residual: bool,
 ) -> Gradients {
-    let channels = saved.gamma.len();
-    let plane = saved.input.len() / channels;
+    let blocks = saved.gamma.len() / LANES;
+    let lines = saved.input.len() / blocks / LANES;
+    let parts = line_parts(lines);
+    let mut sums = vec![[[0.0_f64; LANES]; 2]; blocks * parts];
+    let shared = SharedBuffer::new(&mut sums);
+    let range = |task: usize| {
+        let here = part(lines, parts, task % parts, 1);
+        let start = (task / parts * lines + here.start) * LANES;
+        start..start + here.len() * LANES
+    };
+    for_each_task(blocks * parts, |task| {
+        let range = range(task);
+        let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
+        let (y, _) = saved.output[range.clone()].as_chunks::<LANES>();
+        let (dy, _) = output_gradient[range].as_chunks::<LANES>();
+        let mean = lanes(saved.mean, task / parts);
+        // SAFETY: every part of every block belongs to one task.
+        let sums = unsafe { &mut shared.slice(task..task + 1)[0] };
+        *sums = vectorized(([x, y, dy], mean, slope), backward_sums);
+    });
+    let (mut gamma, mut beta) = (Vec::new(), Vec::new());
+    // The coefficients of `dx = dz * scale + (x - mean) * by_input + constant`.
+    let mut coefficients = Vec::new();
+    for (block, sums) in sums.chunks_exact(parts).enumerate() {
+        let sum = add_parts(&sums.iter().map(|sums| sums[0]).collect::<Vec<_>>());
+        let product = add_parts(&sums.iter().map(|sums| sums[1]).collect::<Vec<_>>());
+        let mut block_coefficients = [[0.0_f32; LANES]; 3];
+        for lane in 0..LANES {
+            let variance = lanes(saved.variance, block)[lane];
+            let inverse = 1.0 / f64::from(variance + epsilon).sqrt();
+            let scale = f64::from(lanes(saved.gamma, block)[lane]) * inverse;
+            gamma.push((product[lane] * inverse) as f32);
+            beta.push(sum[lane] as f32);
+            block_coefficients[0][lane] = scale as f32;
+            block_coefficients[1][lane] = (-scale * inverse * inverse * product[lane] / lines as f64) as f32;
+            block_coefficients[2][lane] = (-scale * sum[lane] / lines as f64) as f32;
+        }
+        coefficients.push(block_coefficients);
+    }
     let mut input = for_overwrite(saved.input.len());
     let mut residual = with_residual.then(|| for_overwrite(saved.input.len()));
-    let (mut gamma, mut beta) = (for_overwrite(channels), for_overwrite(channels));
     let shared_input = SharedBuffer::new(&mut input);
     let shared_residual = residual.as_mut().map(|values| SharedBuffer::new(values));
-    let (gammas, betas) = (SharedBuffer::new(&mut gamma), SharedBuffer::new(&mut beta));
-    for_each_task(channels, |channel| {
-        let range = channel * plane..(channel + 1) * plane;
-        // SAFETY: every channel belongs to one task.
-        let (dx, dgamma, dbeta, dresidual) = unsafe {
-            (
-                shared_input.slice(range.clone()),
-                &mut gammas.slice(channel..channel + 1)[0],
-                &mut betas.slice(channel..channel + 1)[0],
-                shared_residual.map(|shared| shared.slice(range.clone())),
-            )
+    for_each_task(blocks * parts, |task| {
+        let range = range(task);
+        let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
+        let (y, _) = saved.output[range.clone()].as_chunks::<LANES>();
+        let (dy, _) = output_gradient[range.clone()].as_chunks::<LANES>();
+        let mean = lanes(saved.mean, task / parts);
+        // SAFETY: every part of every block belongs to one task.
+        let (dx, dz) = unsafe {
+            (shared_input.slice(range.clone()), shared_residual.map(|shared| shared.slice(range.clone())))
         };
-        let (x, y) = (&saved.input[range.clone()], &saved.output[range.clone()]);
-        let dy = &output_gradient[range];
-        pulp::Arch::new().dispatch(|| {
-            let mean = saved.mean[channel];
-            let [sum, product] = blocked_sum(plane, |i| {
-                let dz = if y[i] > 0.0 { dy[i] } else { dy[i] * slope };
-                [dz, dz * (x[i] - mean)]
-            });
-            let inverse = 1.0 / f64::from(saved.variance[channel] + epsilon).sqrt();
-            *dbeta = sum as f32;
-            *dgamma = (product * inverse) as f32;
-            let scale = f64::from(saved.gamma[channel]) * inverse;
-            let by_input = (-scale * inverse * inverse * product / plane as f64) as f32;
-            let constant = (-scale * sum / plane as f64) as f32;
-            let scale = scale as f32;
-            for i in 0..plane {
-                let dz = if y[i] > 0.0 { dy[i] } else { dy[i] * slope };
-                dx[i] = dz * scale + (x[i] - mean) * by_input + constant;
-            }
-            if let Some(dresidual) = dresidual {
-                for i in 0..plane {
-                    dresidual[i] = if y[i] > 0.0 { dy[i] } else { dy[i] * slope };
-                }
-            }
-        });
+        let (dx, _) = dx.as_chunks_mut::<LANES>();
+        let dz = dz.map(|dz| dz.as_chunks_mut::<LANES>().0);
+        vectorized(([x, y, dy], (dx, dz), mean, &coefficients[task / parts], slope), backward_part);
     });
     Gradients { input, gamma, beta, residual }
+}
+
+#[inline(always)]
+fn backward_sums(([x, y, dy], mean, slope): ([Lines<'_>; 3], &[f32; LANES], f32)) -> [[f64; LANES]; 2] {
+    let (y, dy) = (&y[..x.len()], &dy[..x.len()]);
+    line_sums(x.len(), |line, lane| {
+        let dz = dy[line][lane] * if y[line][lane] > 0.0 { 1.0 } else { slope };
+        [dz, dz * (x[line][lane] - mean[lane])]
+    })
+}
+
+#[inline(always)]
+fn backward_part(
+    ([x, y, dy], (dx, dz), mean, [scale, by_input, constant], slope): (
+        [Lines<'_>; 3],
+        (&mut [[f32; LANES]], Option<&mut [[f32; LANES]]>),
+        &[f32; LANES],
+        &[[f32; LANES]; 3],
+        f32,
+    ),
+) {
+    for (((dx, x), y), dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
+        for lane in 0..LANES {
+            let dz = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
+            dx[lane] = dz * scale[lane] + ((x[lane] - mean[lane]) * by_input[lane] + constant[lane]);
+        }
+    }
+    if let Some(dz) = dz {
+        for ((dz, y), dy) in dz.iter_mut().zip(y).zip(dy) {
+            for lane in 0..LANES {
+                dz[lane] = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
+            }
+        }
+    }
 }

@@ -26,21 +26,28 @@ pub(crate) fn part(length: usize, parts: usize, index: usize, granule: usize) ->
 }
 
 /// A buffer that several tasks write at once, each to elements of its own.
-#[derive(Clone, Copy)]
-pub(crate) struct SharedBuffer<'a> {
-    pointer: *mut f32,
+pub(crate) struct SharedBuffer<'a, T> {
+    pointer: *mut T,
     length: usize,
-    lifetime: PhantomData<&'a mut [f32]>,
+    lifetime: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: the buffer is plain memory; `SharedBuffer::slice` demands that tasks do not overlap.
-unsafe impl Send for SharedBuffer<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for SharedBuffer<'_> {}
+impl<T> Clone for SharedBuffer<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
-impl<'a> SharedBuffer<'a> {
+impl<T> Copy for SharedBuffer<'_, T> {}
+
+// SAFETY: `SharedBuffer::slice` demands that tasks do not overlap, as if each owned its elements.
+unsafe impl<T: Send> Send for SharedBuffer<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for SharedBuffer<'_, T> {}
+
+impl<'a, T> SharedBuffer<'a, T> {
     /// Shares `buffer` for as long as it is borrowed.
-    pub(crate) fn new(buffer: &'a mut [f32]) -> Self {
+    pub(crate) fn new(buffer: &'a mut [T]) -> Self {
         Self { pointer: buffer.as_mut_ptr(), length: buffer.len(), lifetime: PhantomData }
     }
 
@@ -49,14 +56,15 @@ impl<'a> SharedBuffer<'a> {
     /// # Safety
     /// No other task may access an element of `range` while the slice lives.
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &'a mut [f32] {
+    #[inline(always)]
+    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.length, "shared slice out of bounds");
         // SAFETY: in bounds by the assertion; exclusive by this function's contract.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.add(range.start), range.len()) }
     }
 
     /// The address of element `offset`, for a matrix product that writes a strided block.
-    pub(crate) fn address(&self, offset: usize) -> *mut f32 {
+    pub(crate) fn address(&self, offset: usize) -> *mut T {
         assert!(offset <= self.length, "shared address out of bounds");
         self.pointer.wrapping_add(offset)
     }

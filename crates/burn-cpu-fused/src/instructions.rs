@@ -1,0 +1,126 @@
+//! Which vector *instructions* the kernels use: chosen from what the processor has, when the program runs.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use pulp::{Scalar, Simd, WithSimd};
+
+use crate::kernels::tiles::Kernels;
+
+/// A set of vector instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Instructions {
+    /// Portable code, no vector instructions asked for.
+    Scalar = 1,
+    /// 128 bits, 64-bit Arm.
+    Neon = 2,
+    /// 256 bits, x86-64-v3: AVX2 and FMA.
+    Avx2 = 3,
+    /// 512 bits, x86-64-v4: AVX-512 F, BW, CD, DQ, VL.
+    Avx512 = 4,
+}
+
+/// What [`Instructions::select`] chose; 0 where nothing has been chosen.
+static SELECTED: AtomicU8 = AtomicU8::new(0);
+
+impl Instructions {
+    /// What this processor has, the best first.
+    pub fn available() -> Vec<Self> {
+        let all = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
+        all.into_iter().filter(|instructions| instructions.is_available()).collect()
+    }
+
+    /// What operations use from now on in this process: the best available unless another was selected.
+    pub fn current() -> Self {
+        match SELECTED.load(Ordering::Relaxed) {
+            1 => Self::Scalar,
+            2 => Self::Neon,
+            3 => Self::Avx2,
+            4 => Self::Avx512,
+            _ => {
+                let best = Self::available()[0];
+                SELECTED.store(best as u8, Ordering::Relaxed);
+                best
+            }
+        }
+    }
+
+    /// Makes every later operation of this process use these instructions, for tests and measurements.
+    /// Results differ in the last bits between instruction sets.
+    ///
+    /// # Panics
+    /// If the processor does not have them.
+    pub fn select(self) {
+        assert!(self.is_available(), "this processor has no {self:?} instructions");
+        SELECTED.store(self as u8, Ordering::Relaxed);
+    }
+
+    fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => pulp::x86::V3::try_new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => pulp::x86::V4::try_new().is_some(),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => pulp::aarch64::Neon::try_new().is_some(),
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+
+    /// Runs `work` compiled for these instructions.
+    pub(crate) fn run<W: WithKernels>(self, work: W) -> W::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => enter(pulp::x86::V4::try_new().expect(AVAILABLE), work),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => enter(pulp::x86::V3::try_new().expect(AVAILABLE), work),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => enter(pulp::aarch64::Neon::try_new().expect(AVAILABLE), work),
+            _ => enter(Scalar, work),
+        }
+    }
+}
+
+/// Why a processor feature must be there.
+const AVAILABLE: &str = "instructions are selected only where the processor has them";
+
+/// Work that is compiled once for every set of instructions.
+pub(crate) trait WithKernels {
+    /// What it returns.
+    type Output;
+
+    /// The work; everything it calls must be inlined to use the instructions.
+    fn run<K: Kernels>(self, kernels: K) -> Self::Output;
+}
+
+fn enter<K: Kernels, W: WithKernels>(kernels: K, work: W) -> W::Output {
+    struct Entered<K, W>(K, W);
+    impl<K: Kernels, W: WithKernels> WithSimd for Entered<K, W> {
+        type Output = W::Output;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> W::Output {
+            self.1.run(self.0)
+        }
+    }
+    kernels.vectorize(Entered(kernels, work))
+}
+
+/// Runs `function(arguments)` with the current instructions, which vectorise its plain loops.
+///
+/// The function must be an item marked `#[inline(always)]`: only what is inlined is compiled for the
+/// instructions, and a closure of more than a few lines is not.
+pub(crate) fn vectorized<A, R>(arguments: A, function: impl Fn(A) -> R) -> R {
+    struct Call<A, F>(A, F);
+    impl<A, R, F: Fn(A) -> R> WithKernels for Call<A, F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn run<K: Kernels>(self, _: K) -> R {
+            self.1(self.0)
+        }
+    }
+    Instructions::current().run(Call(arguments, function))
+}

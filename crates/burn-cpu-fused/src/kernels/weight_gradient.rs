@@ -1,0 +1,179 @@
+//! The gradient of a convolution with respect to its weight: for every kernel offset a sum of outer
+//! products of input and output-gradient lines.
+
+use std::ops::Range;
+
+use super::blocked::{LANES, blocks};
+use super::geometry::{Geometry, NOWHERE, Stencil};
+use super::parallel::{SharedBuffer, for_each_task, for_overwrite, part, with_scratch};
+use super::product::Width;
+use super::tiles::{Kernels, OuterTile, Run, outer_rows};
+use super::weights::{WeightView, tile_channels, tiles, unpack};
+use super::winograd;
+use crate::instructions::{Instructions, WithKernels};
+
+/// Lines that one pass over the weight takes: their channels of one register tile stay in the
+/// first-level cache.
+const LINES_AT_ONCE: usize = 256;
+/// Up to this many lines, one pass takes all.
+const LINES_IN_ONE: usize = 640;
+/// Tasks at the least, where the weight is large enough. A constant: bits do not depend on threads.
+const TASKS: usize = 16;
+
+/// The gradient, `[output_channels, input_channels, kernel_height, kernel_width]`.
+pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradient: &[f32]) -> Vec<f32> {
+    let view = WeightView::forward(geometry);
+    let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
+    let instructions = Instructions::current();
+    let width = instructions.run(Width);
+    with_scratch(view.packed_len(), |packed| {
+        if winograd::pays(geometry) {
+            winograd::weight_gradient(geometry, input, output_gradient, packed);
+        } else {
+            direct(geometry, instructions, input, output_gradient, packed);
+        }
+        unpack(packed, &view, width, &mut gradient);
+    });
+    gradient
+}
+
+fn direct(
+    geometry: &Geometry,
+    instructions: Instructions,
+    input: &[f32],
+    output_gradient: &[f32],
+    packed: &mut [f32],
+) {
+    let stencil = Stencil::forward(geometry);
+    let passes = passes(geometry, &stencil);
+    let sum = OuterSum {
+        inputs: geometry.input_channels,
+        outputs: geometry.output_channels,
+        input,
+        input_plane: geometry.input_positions() * geometry.batch * LANES,
+        output_gradient,
+        output_plane: geometry.output_positions() * geometry.batch * LANES,
+        passes: &passes,
+        taps: geometry.taps(),
+        packed: SharedBuffer::new(packed),
+        go_on: false,
+    };
+    let channel_tiles = tiles(geometry.output_channels, instructions.run(Width));
+    let input_blocks = blocks(geometry.input_channels);
+    let tile_parts = channel_tiles.min(4);
+    let block_parts = TASKS.div_ceil(tile_parts).min(input_blocks);
+    let tap_parts = TASKS.div_ceil(tile_parts * block_parts).min(geometry.taps());
+    for_each_task(tile_parts * block_parts * tap_parts, |task| {
+        let (rest, tile) = (task / tile_parts, task % tile_parts);
+        instructions.run(OuterTask {
+            sum: &sum,
+            channel_tiles: part(channel_tiles, tile_parts, tile, 1),
+            input_blocks: part(input_blocks, block_parts, rest % block_parts, 1),
+            taps: part(geometry.taps(), tap_parts, rest / block_parts, 1),
+        });
+    });
+}
+
+/// The lines that meet, pass by pass and, in each pass, for each kernel offset.
+fn passes(geometry: &Geometry, stencil: &Stencil) -> Vec<Vec<Vec<Run>>> {
+    let batch = geometry.batch;
+    let positions = geometry.output_positions();
+    if geometry.input_positions() == positions && stencil.is_identity(positions) {
+        return chunks(batch * positions)
+            .map(|lines| vec![vec![Run { source: lines.start, target: lines.start, length: lines.len() }]])
+            .collect();
+    }
+    let run = |source: u32, target: usize| {
+        (source != NOWHERE).then_some(Run {
+            source: source as usize * batch,
+            target: target * batch,
+            length: batch,
+        })
+    };
+    let count = chunks(positions * batch).count().min(positions);
+    (0..count)
+        .map(|pass| {
+            let targets = part(positions, count, pass, 1);
+            let runs = |sources: &[u32]| targets.clone().filter_map(|at| run(sources[at], at)).collect();
+            stencil.sources.chunks(positions).map(runs).collect()
+        })
+        .collect()
+}
+
+/// Nearly equal ranges of `lines`.
+pub(crate) fn chunks(lines: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = if lines <= LINES_IN_ONE { 1 } else { lines.div_ceil(LINES_AT_ONCE) };
+    (0..count).map(move |index| part(lines, count, index, 1))
+}
+
+/// A sum of outer products for every kernel offset.
+pub(crate) struct OuterSum<'a> {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Blocks of input channels.
+    pub input: &'a [f32],
+    /// Distance between them.
+    pub input_plane: usize,
+    /// Blocks of output channels.
+    pub output_gradient: &'a [f32],
+    /// Distance between them.
+    pub output_plane: usize,
+    /// For each pass and kernel offset, the lines that meet.
+    pub passes: &'a [Vec<Vec<Run>>],
+    /// Kernel offsets.
+    pub taps: usize,
+    /// The sums, laid out as packed weights.
+    pub packed: SharedBuffer<'a, f32>,
+    /// Whether they go on from what is there.
+    pub go_on: bool,
+}
+
+/// The part of a sum that one task computes.
+pub(crate) struct OuterTask<'a> {
+    pub sum: &'a OuterSum<'a>,
+    pub channel_tiles: Range<usize>,
+    pub input_blocks: Range<usize>,
+    pub taps: Range<usize>,
+}
+
+impl WithKernels for OuterTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernels>(self, kernels: K) {
+        let sum = self.sum;
+        for (pass, taps) in sum.passes.iter().enumerate() {
+            for tile in self.channel_tiles.clone() {
+                let channels = tile_channels(sum.outputs, K::WIDTH, tile);
+                let width = channels.len();
+                let output_gradient = &sum.output_gradient[channels.start / LANES * sum.output_plane..];
+                for block in self.input_blocks.clone() {
+                    let present = (sum.inputs - block * LANES).min(LANES);
+                    for tap in self.taps.clone() {
+                        let start = channels.start * sum.taps * sum.inputs
+                            + (tap * sum.inputs + block * LANES) * width;
+                        let mut lane = 0;
+                        while lane < present {
+                            let rows = outer_rows(present - lane);
+                            let at = start + lane * width..start + (lane + rows) * width;
+                            kernels.outer(OuterTile {
+                                rows,
+                                wide: width > LANES || K::WIDTH == LANES,
+                                input: &sum.input[block * sum.input_plane + lane..],
+                                output_gradient,
+                                output_plane: sum.output_plane,
+                                runs: &taps[tap],
+                                // SAFETY: tasks take distinct channels or kernel offsets.
+                                sums: unsafe { sum.packed.slice(at) },
+                                accumulate: sum.go_on || pass > 0,
+                            });
+                            lane += rows;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! *Packed weights*: the weights of a convolution in the order in which its register tiles read them,
+//! `[tiles of output channels, kernel offsets, input channels, channels of a tile]`.
+
+use std::ops::Range;
+
+use super::blocked::{LANES, blocks};
+use super::geometry::Geometry;
+use super::parallel::{SharedBuffer, for_each_task};
+use super::tiles::Kernels;
+use crate::instructions::{Instructions, WithKernels};
+
+/// How a product reads a weight `[output_channels, input_channels, kernel_height, kernel_width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WeightView {
+    /// Channels of the product's result.
+    pub outputs: usize,
+    /// Channels that the product sums over.
+    pub inputs: usize,
+    /// Kernel offsets.
+    pub taps: usize,
+    output_stride: usize,
+    input_stride: usize,
+    /// Whether kernel offsets are read from the last to the first.
+    flipped: bool,
+}
+
+impl WeightView {
+    /// For the convolution itself.
+    pub(crate) fn forward(geometry: &Geometry) -> Self {
+        let (outputs, inputs, taps) = (geometry.output_channels, geometry.input_channels, geometry.taps());
+        Self { outputs, inputs, taps, output_stride: inputs * taps, input_stride: taps, flipped: false }
+    }
+
+    /// For the gradient with respect to the input: the channels change places.
+    pub(crate) fn backward(geometry: &Geometry) -> Self {
+        let forward = Self::forward(geometry);
+        Self {
+            outputs: forward.inputs,
+            inputs: forward.outputs,
+            output_stride: forward.input_stride,
+            input_stride: forward.output_stride,
+            ..forward
+        }
+    }
+
+    /// With the kernel turned by 180 degrees.
+    pub(crate) fn flipped(self) -> Self {
+        Self { flipped: true, ..self }
+    }
+
+    /// Floats when packed.
+    pub(crate) fn packed_len(&self) -> usize {
+        blocks(self.outputs) * LANES * self.taps * self.inputs
+    }
+
+    /// How many groups of elements lie together for every output channel, and their length: all of a
+    /// channel's weights in the view of the convolution itself, its kernel offsets for each channel summed
+    /// over in the backward view.
+    fn groups(&self) -> (usize, usize) {
+        if self.input_stride == self.taps { (1, self.inputs * self.taps) } else { (self.inputs, self.taps) }
+    }
+
+    /// The packed row of an element of a group.
+    #[inline(always)]
+    fn packed_row(&self, group: usize, element: usize) -> usize {
+        let tap = element % self.taps;
+        let tap = if self.flipped { self.taps - 1 - tap } else { tap };
+        // One of the two is zero.
+        tap * self.inputs + group + element / self.taps
+    }
+
+    /// Floats of the weight itself.
+    fn len(&self) -> usize {
+        self.outputs * self.inputs * self.taps
+    }
+}
+
+/// The channels of tile `index`, filled up to whole blocks, when a wide tile has `width` channels.
+pub(crate) fn tile_channels(outputs: usize, width: usize, index: usize) -> Range<usize> {
+    let end = (blocks(outputs) * LANES).min((index + 1) * width);
+    index * width..end
+}
+
+/// Tiles of `width` channels.
+pub(crate) fn tiles(outputs: usize, width: usize) -> usize {
+    (blocks(outputs) * LANES).div_ceil(width)
+}
+
+/// Packs `weight` for tiles of `width` channels.
+pub(crate) fn pack(weight: &[f32], view: &WeightView, width: usize, packed: &mut [f32]) {
+    assert_eq!(weight.len(), view.len(), "weight of the wrong size");
+    assert_eq!(packed.len(), view.packed_len(), "packed weights of the wrong size");
+    let shared = SharedBuffer::new(packed);
+    for_each_task(tiles(view.outputs, width), |tile| {
+        let channels = tile_channels(view.outputs, width, tile);
+        let depth = view.taps * view.inputs;
+        // SAFETY: every tile belongs to one task.
+        let out = unsafe { shared.slice(channels.start * depth..channels.end * depth) };
+        Instructions::current().run(PackTile { weight, view, channels, out });
+    });
+}
+
+/// Packs the weights of one tile: for every group of elements that lie together in memory, a matrix with
+/// a row for each channel of the tile is transposed.
+struct PackTile<'a> {
+    weight: &'a [f32],
+    view: &'a WeightView,
+    channels: Range<usize>,
+    out: &'a mut [f32],
+}
+
+impl WithKernels for PackTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernels>(self, kernels: K) {
+        let Self { weight, view, channels, out } = self;
+        let width = channels.len();
+        let present = view.outputs.min(channels.end) - channels.start;
+        if present < width {
+            out.fill(0.0);
+        }
+        let (groups, length) = view.groups();
+        for group in 0..groups {
+            let start = channels.start * view.output_stride + group * view.input_stride;
+            for first in (0..length).step_by(LANES) {
+                let columns = (length - first).min(LANES);
+                for lane in (0..present).step_by(LANES) {
+                    let at = start + lane * view.output_stride + first;
+                    let last = at + (LANES - 1) * view.output_stride + LANES;
+                    if lane + LANES <= present && last <= weight.len() {
+                        let mut block = [[0.0; LANES]; LANES];
+                        for (row, values) in block.iter_mut().enumerate() {
+                            let row = &weight[at + row * view.output_stride..];
+                            *values = *row.first_chunk().expect("within the weight");
+                        }
+                        let block = kernels.transpose(&block);
+                        for (column, values) in block.iter().enumerate().take(columns) {
+                            let row = view.packed_row(group, first + column) * width + lane;
+                            out[row..row + LANES].copy_from_slice(values);
+                        }
+                    } else {
+                        for column in 0..columns {
+                            let row = view.packed_row(group, first + column) * width;
+                            for lane in lane..present.min(lane + LANES) {
+                                out[row + lane] = weight[start + lane * view.output_stride + first + column];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The reverse of [`pack`] for the view of the convolution itself.
+pub(crate) fn unpack(packed: &[f32], view: &WeightView, width: usize, weight: &mut [f32]) {
+    assert_eq!(weight.len(), view.len(), "weight of the wrong size");
+    assert!(view.groups().0 == 1, "rows of one output channel must lie together");
+    let shared = SharedBuffer::new(weight);
+    for_each_task(tiles(view.outputs, width), |tile| {
+        let channels = tile_channels(view.outputs, width, tile);
+        let present = channels.start..view.outputs.min(channels.end);
+        let depth = view.taps * view.inputs;
+        let packed = &packed[channels.start * depth..channels.end * depth];
+        // SAFETY: every tile belongs to one task.
+        let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
+        Instructions::current().run(UnpackTile { packed, view, width: channels.len(), out });
+    });
+}
+
+/// The reverse of [`PackTile`].
+struct UnpackTile<'a> {
+    packed: &'a [f32],
+    view: &'a WeightView,
+    width: usize,
+    /// Rows of the channels present.
+    out: &'a mut [f32],
+}
+
+impl WithKernels for UnpackTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernels>(self, kernels: K) {
+        let Self { packed, view, width, out } = self;
+        let depth = view.taps * view.inputs;
+        let present = out.len() / depth;
+        for first in (0..depth).step_by(LANES) {
+            let columns = (depth - first).min(LANES);
+            for lane in (0..present).step_by(LANES) {
+                let mut block = [[0.0; LANES]; LANES];
+                for (column, values) in block.iter_mut().enumerate().take(columns) {
+                    let row = view.packed_row(0, first + column) * width + lane;
+                    *values = *packed[row..].first_chunk().expect("packed rows hold whole blocks");
+                }
+                let block = kernels.transpose(&block);
+                for (row, values) in block.iter().enumerate().take(present - lane) {
+                    let start = (lane + row) * depth + first;
+                    out[start..start + columns].copy_from_slice(&values[..columns]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpacking_reverses_packing() {
+        let geometry = Geometry::new([1, 5, 4, 4], [50, 5, 3, 3], 1, 1);
+        let view = WeightView::forward(&geometry);
+        let weight: Vec<f32> = (0..view.len()).map(|value| value as f32).collect();
+        for width in [16, 32] {
+            let mut packed = vec![-1.0; view.packed_len()];
+            pack(&weight, &view, width, &mut packed);
+            let mut back = vec![-1.0; weight.len()];
+            unpack(&packed, &view, width, &mut back);
+            assert_eq!(back, weight);
+            // The last tile: channels 48 and 49, then zeros.
+            let depth = view.taps * view.inputs;
+            assert_eq!(packed[48 * depth..][..16].iter().filter(|value| **value == 0.0).count(), 14);
+        }
+    }
+
+    #[test]
+    fn the_backward_view_exchanges_channels_and_flips() {
+        let geometry = Geometry::new([1, 2, 4, 4], [3, 2, 1, 2], 1, 0);
+        let weight: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let mut packed = vec![0.0; WeightView::backward(&geometry).packed_len()];
+        pack(&weight, &WeightView::backward(&geometry).flipped(), 16, &mut packed);
+        // Kernel offset 0 (the last of the weight), output channel 1 (now summed over), input channel 1.
+        assert_eq!(packed[LANES + 1], weight[4 + 2 + 1]);
+    }
+}

@@ -139,7 +139,8 @@ mod tests {
         let [sums] = line_sums(lines, |line, lane| [value(line, lane)]);
         for (lane, sum) in sums.iter().enumerate() {
             let expected: f64 = (0..lines).map(|line| f64::from(value(line, lane))).sum();
-            assert!((sum - expected).abs() < 1e-6 * expected, "{sum} against {expected}");
+            // 128 equal steps in single precision may all round the same way.
+            assert!((sum - expected).abs() < 4e-6 * expected, "{sum} against {expected}");
         }
     }
 }

@@ -11,8 +11,9 @@ pub fn device(name: &str) -> anyhow::Result<Device> {
         "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(feature = "metal")]
         "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        // Whatever API the system has, with shaders in WGSL; Burn's own `webgpu` means a browser's.
         #[cfg(feature = "webgpu")]
-        "webgpu" => Ok(Device::webgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        "webgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(feature = "cuda")]
         "cuda" => Ok(Device::cuda(burn::tensor::DeviceIndex::Default)),
         "vulkan" | "metal" | "webgpu" | "cuda" => {

@@ -63,7 +63,9 @@ impl ModuleMapper for Descent<'_> {
         let velocity = self.sgd.velocities.remove(&name);
         let weight = tensor.inner().reshape([count]);
         let (weight, velocity) = sgd_step(weight, velocity, gradient.reshape([count]), self.step);
-        self.sgd.velocities.insert(name, velocity);
+        if let Some(velocity) = velocity {
+            self.sgd.velocities.insert(name, velocity);
+        }
         let weight = Tensor::from_inner(weight.reshape(shape)).require_grad();
         Param::from_mapped_value(id, weight, mapper)
     }

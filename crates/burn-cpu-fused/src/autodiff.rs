@@ -381,6 +381,10 @@ impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, 
         unreachable!("{UPDATE}")
     }
 
+    fn fused_plain_sgd(_: Tracked<B, C>, _: Tracked<B, C>, _: SgdStep) -> Tracked<B, C> {
+        unreachable!("{UPDATE}")
+    }
+
     fn fused_adam(
         _: Tracked<B, C>,
         _: Tracked<B, C>,

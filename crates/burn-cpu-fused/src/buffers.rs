@@ -1,67 +1,163 @@
-//! *Buffers*: memory for activations in inference, taken from a pool and given back to it, so that after
-//! the first image nothing is allocated.
+//! *Buffers*: the memory of activations and gradients. A training step frees hundreds of megabytes and
+//! asks for the same again; given back to the system and taken anew, every page would be cleared by the
+//! kernel once per step. So buffers wait in a pool for their next use, in training and in inference.
 
+use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Buffers that nothing uses at the moment.
-static POOL: Mutex<Vec<Arc<Vec<f32>>>> = Mutex::new(Vec::new());
-/// At most this many wait in the pool.
-const MOST_BUFFERS: usize = 64;
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
-/// A buffer of floats; clones share it.
-#[derive(Debug, Clone)]
-pub(crate) struct Buffer {
-    /// Taken out when the buffer goes back.
-    values: Option<Arc<Vec<f32>>>,
-    length: usize,
+/// Shorter buffers are not worth keeping.
+const SHORTEST: usize = 4096;
+
+/// Buffers that nothing uses at the moment, and how much memory is in use.
+struct Pool {
+    waiting: Vec<Vec<f32>>,
+    waiting_floats: usize,
+    used_floats: usize,
+    most_used_floats: usize,
 }
+
+static POOL: Mutex<Pool> =
+    Mutex::new(Pool { waiting: Vec::new(), waiting_floats: 0, used_floats: 0, most_used_floats: 0 });
+
+impl Pool {
+    /// A waiting buffer of at least `length` floats that wastes little, the tightest.
+    fn find(&mut self, length: usize) -> Option<Vec<f32>> {
+        let fitting = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, buffer)| (length..=length + length / 4).contains(&buffer.capacity()));
+        let (index, _) = fitting.min_by_key(|(_, buffer)| buffer.capacity())?;
+        let buffer = self.waiting.swap_remove(index);
+        self.waiting_floats -= buffer.capacity();
+        Some(buffer)
+    }
+
+    fn use_more(&mut self, floats: usize) {
+        self.used_floats += floats;
+        self.most_used_floats = self.most_used_floats.max(self.used_floats);
+    }
+
+    fn put(&mut self, buffer: Vec<f32>) {
+        self.used_floats = self.used_floats.saturating_sub(buffer.capacity());
+        self.waiting_floats += buffer.capacity();
+        self.waiting.push(buffer);
+        // No more memory than a quarter above what was ever in use at once; the oldest go first.
+        let most = self.most_used_floats + self.most_used_floats / 4;
+        let mut surplus = 0;
+        while self.used_floats + self.waiting_floats > most && surplus < self.waiting.len() {
+            self.waiting_floats -= self.waiting[surplus].capacity();
+            surplus += 1;
+        }
+        self.waiting.drain(..surplus);
+    }
+}
+
+fn with_pool<R>(work: impl FnOnce(&mut Pool) -> R) -> R {
+    work(&mut POOL.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A vector of `length` values that the caller writes in full before reading any.
+///
+/// Zeroing would cost one more pass over memory for every operation.
+pub(crate) fn for_overwrite(length: usize) -> Vec<f32> {
+    let mut values = if length < SHORTEST {
+        Vec::with_capacity(length)
+    } else {
+        let waiting = with_pool(|pool| pool.find(length));
+        let values = waiting.unwrap_or_else(|| Vec::with_capacity(length));
+        with_pool(|pool| pool.use_more(values.capacity()));
+        values
+    };
+    // SAFETY: capacity is at least `length`, every bit pattern is a valid f32, and the kernels write every
+    // element before anything reads it.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        values.set_len(length);
+    }
+    values
+}
+
+/// Memory that goes back to the pool.
+#[derive(Debug)]
+pub(crate) struct Pooled(Vec<f32>);
+
+impl Pooled {
+    /// Takes a vector of [`for_overwrite`] over.
+    pub(crate) fn new(values: Vec<f32>) -> Self {
+        Self(values)
+    }
+
+    /// The values, for writing.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+
+    /// As the bytes of a tensor.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        let length = size_of_val(self.0.as_slice());
+        // SAFETY: all of the vector's elements are written.
+        unsafe { Bytes::from_controller(Box::new(self), length) }
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let values = std::mem::take(&mut self.0);
+        if values.capacity() >= SHORTEST {
+            with_pool(|pool| pool.put(values));
+        }
+    }
+}
+
+impl AllocationController for Pooled {
+    fn alloc_align(&self) -> usize {
+        align_of::<f32>()
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+        let length = size_of_val(self.0.as_slice());
+        // SAFETY: the vector's elements, as bytes; the caller writes initialised data only.
+        Ok(unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), length) })
+    }
+
+    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
+        let length = size_of_val(self.0.as_slice());
+        // SAFETY: the vector's elements, as bytes.
+        Ok(unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), length) })
+    }
+}
+
+/// A buffer of floats outside Burn's tensors; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Buffer(Arc<Pooled>);
 
 impl Buffer {
     /// A buffer of `length` floats that `write` fills in; their contents before are arbitrary.
     pub(crate) fn filled(length: usize, write: impl FnOnce(&mut [f32])) -> Self {
-        let mut values = take(length);
-        let storage = Arc::get_mut(&mut values).expect("pooled buffers are not shared");
-        if storage.len() < length {
-            storage.resize(length, 0.0);
-        }
-        write(&mut storage[..length]);
-        Self { values: Some(values), length }
+        let mut values = for_overwrite(length);
+        write(&mut values);
+        Self(Arc::new(Pooled::new(values)))
     }
 
     /// The floats.
     pub(crate) fn values(&self) -> &[f32] {
-        let values = self.values.as_ref().expect("a buffer has its values until it is dropped");
-        &values[..self.length]
+        &self.0.0
     }
 }
 
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        let Some(mut values) = self.values.take() else { return };
-        // Only the last user gives it back.
-        if Arc::get_mut(&mut values).is_some() {
-            let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-            if pool.len() < MOST_BUFFERS {
-                pool.push(values);
-            }
-        }
-    }
-}
-
-/// The smallest waiting buffer that is long enough, or else a new one.
-fn take(length: usize) -> Arc<Vec<f32>> {
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    if pool.capacity() < MOST_BUFFERS {
-        pool.reserve(MOST_BUFFERS);
-    }
-    let fitting = pool.iter().enumerate().filter(|(_, values)| values.len() >= length);
-    match fitting.min_by_key(|(_, values)| values.len()).map(|(index, _)| index) {
-        Some(index) => pool.swap_remove(index),
-        None => Arc::new(Vec::new()),
-    }
-}
-
-/// Frees the memory that inference keeps for the next image.
+/// Gives the memory that waits for its next use back to the system: after training, say.
 pub fn release_buffers() {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let waiting = with_pool(|pool| {
+        pool.waiting_floats = 0;
+        pool.most_used_floats = pool.used_floats;
+        std::mem::take(&mut pool.waiting)
+    });
+    drop(waiting);
 }

@@ -5,8 +5,9 @@
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Bytes, DType, Shape};
+use burn::tensor::{DType, Shape};
 
+use crate::buffers::Pooled;
 use crate::kernels::blocked::{self, LANES, padded};
 use crate::kernels::convolution::{self, Epilogue};
 use crate::kernels::descent::{self, AdamStep, SgdStep};
@@ -174,6 +175,13 @@ pub trait FusedOperations: Backend {
         step: SgdStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
+    /// One step of descent without momentum: the new weight. Not differentiable.
+    fn fused_plain_sgd(
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: SgdStep,
+    ) -> FloatTensor<Self>;
+
     /// One step of Adam: the new weight, mean and mean square. Not differentiable.
     fn fused_adam(
         weight: FloatTensor<Self>,
@@ -193,7 +201,7 @@ fn values(tensor: &FlexTensor) -> &[f32] {
 }
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
+    FlexTensor::new(Pooled::new(values).into_bytes(), Layout::contiguous(shape.into()), DType::F32)
 }
 
 fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
@@ -499,6 +507,12 @@ impl FusedOperations for Flex {
         let gradient = contiguous(gradient);
         descent::sgd(weight.storage_mut(), velocity.storage_mut(), values(&gradient), step);
         (weight, velocity)
+    }
+
+    fn fused_plain_sgd(weight: FlexTensor, gradient: FlexTensor, step: SgdStep) -> FlexTensor {
+        let (mut weight, gradient) = (contiguous(weight), contiguous(gradient));
+        descent::plain_sgd(weight.storage_mut(), values(&gradient), step);
+        weight
     }
 
     fn fused_adam(

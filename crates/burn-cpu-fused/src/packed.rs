@@ -12,7 +12,7 @@ use crate::kernels::blocked::{padded, write_from_batch};
 use crate::kernels::convolution::Epilogue;
 use crate::kernels::geometry::{Geometry, Stencil};
 use crate::kernels::parallel::SharedBuffer;
-use crate::kernels::product::{Packed, Product, Width, blocked_len};
+use crate::kernels::product::{Product, Values, Weights, Width, blocked_len};
 use crate::kernels::weights::{WeightView, pack};
 use crate::kernels::{blocked, winograd};
 
@@ -137,8 +137,8 @@ impl FusedConvolution {
             }
             let product = Product {
                 instructions: self.instructions,
-                weights: Packed {
-                    values: self.direct(),
+                weights: Weights {
+                    values: Values::Packed(self.direct()),
                     outputs: geometry.output_channels,
                     inputs: geometry.input_channels,
                     taps: geometry.taps(),

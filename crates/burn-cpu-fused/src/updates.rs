@@ -8,13 +8,17 @@ use crate::extension::FusedOperations;
 use crate::feature_map::is_fused;
 use crate::{AdamStep, SgdStep};
 
-/// One step of stochastic gradient descent: the new weight and velocity. A missing velocity is zero.
+/// One step of stochastic gradient descent: the new weight and, with momentum, its velocity. A missing
+/// velocity is zero.
 pub fn sgd_step<const D: usize>(
     weight: Tensor<D>,
     velocity: Option<Tensor<D>>,
     gradient: Tensor<D>,
     step: SgdStep,
-) -> (Tensor<D>, Tensor<D>) {
+) -> (Tensor<D>, Option<Tensor<D>>) {
+    if step.momentum == 0.0 {
+        return (plain_sgd_step(weight, gradient, step), None);
+    }
     let velocity = velocity.unwrap_or_else(|| weight.zeros_like());
     if is_fused(&weight.device(), weight.dtype()) {
         let (weight, velocity) = Dispatch::fused_sgd(
@@ -23,13 +27,21 @@ pub fn sgd_step<const D: usize>(
             gradient.into_dispatch(),
             step,
         );
-        return (Tensor::from_dispatch(weight), Tensor::from_dispatch(velocity));
+        return (Tensor::from_dispatch(weight), Some(Tensor::from_dispatch(velocity)));
     }
     let gradient = gradient + weight.clone() * step.decay;
     let velocity = velocity * step.momentum + gradient.clone();
     let direction =
         if step.nesterov { gradient + velocity.clone() * step.momentum } else { velocity.clone() };
-    (weight - direction * step.rate, velocity)
+    (weight - direction * step.rate, Some(velocity))
+}
+
+fn plain_sgd_step<const D: usize>(weight: Tensor<D>, gradient: Tensor<D>, step: SgdStep) -> Tensor<D> {
+    if is_fused(&weight.device(), weight.dtype()) {
+        let (weight, gradient) = (weight.into_dispatch(), gradient.into_dispatch());
+        return Tensor::from_dispatch(Dispatch::fused_plain_sgd(weight, gradient, step));
+    }
+    weight.clone() - (gradient + weight * step.decay) * step.rate
 }
 
 /// One step of Adam: the new weight, mean of gradients and mean of squared gradients. Missing means are

@@ -260,12 +260,16 @@ fn network_shapes() {
 #[test]
 fn descent_equals_its_definition() {
     let device = Device::flex();
-    let step = SgdStep { rate: 0.1, momentum: 0.9, decay: 5e-4, nesterov: true };
     let (w, v, g) = (random([70_001], &device), random([70_001], &device), random([70_001], &device));
     let wide = |tensor: &Tensor<1>| tensor.clone().cast(DType::F64);
-    let (rw, rv) = sgd_step(wide(&w), Some(wide(&v)), wide(&g), step);
-    let (w, v) = sgd_step(w, Some(v), g, step);
-    assert!(difference(w, rw) < 1e-6 && difference(v, rv) < 1e-6);
+    for (momentum, nesterov) in [(0.9, true), (0.9, false), (0.0, false)] {
+        let step = SgdStep { rate: 0.1, momentum, decay: 5e-4, nesterov };
+        let (rw, rv) = sgd_step(wide(&w), Some(wide(&v)), wide(&g), step);
+        let (w, v) = sgd_step(w.clone(), Some(v.clone()), g.clone(), step);
+        assert!(difference(w, rw) < 1e-6);
+        assert_eq!(v.is_some(), momentum > 0.0);
+        assert!(v.zip(rv).is_none_or(|(v, rv)| difference(v, rv) < 1e-6));
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! skipped, not masked. (oneDNN's `nChw16c` is the nearest relative; there the batch comes first.)
 //! Channels that fill up the last block are zero.
 
-use super::parallel::{SharedBuffer, for_each_task, for_overwrite};
+use super::parallel::{SharedBuffer, for_each_task};
+use crate::buffers::for_overwrite;
 
 /// Channels in a block.
 pub(crate) const LANES: usize = 16;

@@ -2,11 +2,17 @@
 //! Winograd's algorithm computes it with fewer multiplications.
 
 use super::geometry::{Geometry, Stencil};
-use super::parallel::{SharedBuffer, for_overwrite, with_scratch};
-use super::product::{Packed, Product, Width, blocked_len};
+use super::parallel::{SharedBuffer, with_scratch};
+use super::product::{Product, Values, Weights, Width, blocked_len};
 use super::weights::{WeightView, pack};
 use super::winograd;
+use crate::buffers::for_overwrite;
 use crate::instructions::Instructions;
+
+/// From this many weights on, packing them all first costs more than the products wait for it.
+const MANY_WEIGHTS: usize = 200_000;
+/// Up to this many floats, the input is worth reading again for every tile of output channels.
+const FEW_INPUTS: usize = 4 << 20;
 
 /// What follows a convolution in the same pass over memory: bias, residual, then leaky ReLU.
 #[derive(Debug, Clone, Copy)]
@@ -76,22 +82,32 @@ fn multiply(
     output: &mut [f32],
 ) {
     let instructions = Instructions::current();
-    with_scratch(view.packed_len(), |packed| {
-        pack(weight, view, instructions.run(Width), packed);
+    let shared = SharedBuffer::new(output);
+    let run = |values: Values<'_>| {
+        let weights = Weights { values, outputs: view.outputs, inputs: view.inputs, taps: view.taps };
+        let Epilogue { bias, residual, slope } = epilogue;
         let product = Product {
             instructions,
-            weights: Packed { values: packed, outputs: view.outputs, inputs: view.inputs, taps: view.taps },
+            weights,
             input,
             input_positions,
             output_positions,
             batch,
-            bias: epilogue.bias,
-            residual: epilogue.residual,
-            slope: epilogue.slope,
+            bias,
+            residual,
+            slope,
         };
-        let shared = SharedBuffer::new(output);
         for stencil in stencils {
             product.run(stencil, shared);
         }
+    };
+    let reading = stencils.iter().filter(|stencil| !stencil.taps.is_empty()).count();
+    if weight.len() >= MANY_WEIGHTS && input.len() <= FEW_INPUTS && reading == 1 {
+        run(Values::Plain(weight, view));
+        return;
+    }
+    with_scratch(view.packed_len(), |packed| {
+        pack(weight, view, instructions.run(Width), packed);
+        run(Values::Packed(packed));
     });
 }

@@ -66,6 +66,24 @@ fn sgd_part((weight, velocity, gradient, step): (&mut [f32], &mut [f32], &[f32],
     }
 }
 
+/// Updates `weight` in place by a step without momentum.
+pub(crate) fn plain_sgd(weight: &mut [f32], gradient: &[f32], step: SgdStep) {
+    assert!(weight.len() == gradient.len(), "sgd operands differ in size");
+    let weights = SharedBuffer::new(weight);
+    for_each_part(gradient.len(), |range| {
+        // SAFETY: parts do not overlap.
+        let weight = unsafe { weights.slice(range.clone()) };
+        vectorized((weight, &gradient[range], step), plain_sgd_part);
+    });
+}
+
+#[inline(always)]
+fn plain_sgd_part((weight, gradient, step): (&mut [f32], &[f32], SgdStep)) {
+    for (weight, gradient) in weight.iter_mut().zip(gradient) {
+        *weight -= step.rate * (gradient + step.decay * *weight);
+    }
+}
+
 /// Updates `weight`, `mean` (of gradients) and `square` (mean of squared gradients) in place.
 pub(crate) fn adam(
     weight: &mut [f32],

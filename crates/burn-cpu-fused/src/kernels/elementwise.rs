@@ -1,7 +1,8 @@
 //! Elementwise passes over blocked activations, and sums over all lines of a block.
 
 use super::blocked::LANES;
-use super::parallel::{SharedBuffer, for_each_task, for_overwrite, part};
+use super::parallel::{SharedBuffer, for_each_task, part};
+use crate::buffers::for_overwrite;
 use crate::instructions::vectorized;
 
 /// Lines summed in single precision before the sum is carried over to double, so that the error does

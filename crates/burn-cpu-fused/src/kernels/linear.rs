@@ -3,7 +3,8 @@
 
 use super::elementwise::leaky;
 use super::matmul::{Matrix, multiply};
-use super::parallel::{SharedBuffer, for_each_task, for_overwrite, part};
+use super::parallel::{SharedBuffer, for_each_task, part};
+use crate::buffers::for_overwrite;
 use crate::instructions::vectorized;
 
 /// Tasks at most.

@@ -6,7 +6,8 @@
 
 use super::blocked::LANES;
 use super::elementwise::{Lines, add_parts, leaky, line_parts, line_sums};
-use super::parallel::{SharedBuffer, for_each_task, for_overwrite, part};
+use super::parallel::{SharedBuffer, for_each_task, part};
+use crate::buffers::for_overwrite;
 use crate::instructions::vectorized;
 
 /// What the forward pass returns.

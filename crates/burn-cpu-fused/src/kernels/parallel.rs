@@ -1,13 +1,14 @@
-//! Work sharing: fixed-size tasks over Rayon, shared output buffers, and per-thread scratch memory.
+//! Work sharing: fixed-size tasks over Rayon, shared output buffers, and scratch memory.
 //!
 //! Tasks are cut by the shape of the work, never by the number of threads, so results have the same
 //! bits on any number of threads.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use rayon::prelude::*;
+
+use crate::buffers::{Pooled, for_overwrite};
 
 /// Runs `task(0..tasks)`, in parallel when there is more than one.
 pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
@@ -75,40 +76,10 @@ impl<'a, T> SharedBuffer<'a, T> {
     }
 }
 
-/// A vector of `length` values that the caller writes in full before reading any.
-///
-/// Zeroing would cost one more pass over memory for every operation.
-pub(crate) fn for_overwrite(length: usize) -> Vec<f32> {
-    let mut values: Vec<f32> = Vec::with_capacity(length);
-    // SAFETY: capacity is `length`, every bit pattern is a valid f32, and the kernels write every
-    // element before anything reads it.
-    #[allow(clippy::uninit_vec)]
-    unsafe {
-        values.set_len(length);
-    }
-    values
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Calls `work` with `length` floats of reused memory (contents arbitrary).
 pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    // Taken out of the pool while in use: a nested call, or a task that Rayon runs on this thread
-    // while it waits, takes another buffer.
-    let mut buffer = SCRATCH.with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
-    if buffer.len() < length {
-        buffer = vec![0.0; length + length / 8];
-    }
-    let result = work(&mut buffer[..length]);
-    SCRATCH.with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if pool.len() < 8 {
-            pool.push(buffer);
-        }
-    });
-    result
+    let mut scratch = Pooled::new(for_overwrite(length));
+    work(scratch.values_mut())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Max pooling and global average pooling over blocked activations.
 
 use super::blocked::LANES;
-use super::parallel::{SharedBuffer, for_each_task, for_overwrite};
+use super::parallel::{SharedBuffer, for_each_task};
+use crate::buffers::for_overwrite;
 use crate::instructions::vectorized;
 
 /// Sizes of a max pooling; padding counts as minus infinity.

@@ -7,7 +7,8 @@ use super::blocked::{LANES, blocks};
 use super::geometry::{NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::tiles::{Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
-use super::weights::{tile_channels, tiles};
+use super::weights::{PackTile, WeightView, tile_channels, tiles};
+use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::{Instructions, WithKernels};
 
 /// Bytes of weights that one pass over the lines of a task reads: about half a second-level cache. More
@@ -22,11 +23,21 @@ const LEAST_WORK: usize = 200_000;
 /// From this many images on, a register tile takes images at one position; below, it takes positions.
 const MANY_IMAGES: usize = 6;
 
-/// Weights packed for some instructions.
+/// The values of weights.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Packed<'a> {
-    /// See the `weights` module.
-    pub values: &'a [f32],
+pub(crate) enum Values<'a> {
+    /// Packed for some instructions; see the `weights` module.
+    Packed(&'a [f32]),
+    /// As they are; each tile of output channels is packed where it is used, so that large weights are read
+    /// from memory once and written never.
+    Plain(&'a [f32], &'a WeightView),
+}
+
+/// Weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    /// Packed or not.
+    pub values: Values<'a>,
     /// Channels of the result.
     pub outputs: usize,
     /// Channels summed over.
@@ -41,7 +52,7 @@ pub(crate) struct Product<'a> {
     /// The instructions that the weights were packed for.
     pub instructions: Instructions,
     /// The weights.
-    pub weights: Packed<'a>,
+    pub weights: Weights<'a>,
     /// Blocks of input channels.
     pub input: &'a [f32],
     /// Positions of the input.
@@ -75,7 +86,10 @@ impl Product<'_> {
         let lines = stencil.targets.len() * self.batch;
         let work = lines * stencil.taps.len() * self.weights.inputs * self.weights.outputs;
         let most = (work / LEAST_WORK).max(1);
-        let ranges = lines.div_ceil(lines_at_once).max(1).min(tiling.tiles).min(most);
+        let ranges = match self.weights.values {
+            Values::Packed(_) => lines.div_ceil(lines_at_once).max(1).min(tiling.tiles).min(most),
+            Values::Plain(..) => 1,
+        };
         let groups = TASKS.div_ceil(ranges).min(channel_tiles).min(most.div_ceil(ranges)).max(1);
         for_each_task(ranges * groups, |task| {
             let channel_tiles = part(channel_tiles, groups, task % groups, 1);
@@ -167,10 +181,22 @@ impl WithKernels for Task<'_> {
         let taps_at_once = (WEIGHT_BYTES / (4 * K::WIDTH * weights.inputs).max(1)).clamp(1, taps.max(1));
         let passes = taps.div_ceil(taps_at_once).max(1);
         let mut scratch = SourceScratch::default();
+        let packed_len = match weights.values {
+            Values::Packed(_) => 0,
+            Values::Plain(..) => K::WIDTH * depth,
+        };
+        let mut packed = Pooled::new(for_overwrite(packed_len));
         for channel_tile in self.channel_tiles {
             let channels = tile_channels(weights.outputs, K::WIDTH, channel_tile);
             let wide = channels.len() > LANES || K::WIDTH == LANES;
-            let values = &weights.values[channels.start * depth..channels.end * depth];
+            let values = match weights.values {
+                Values::Packed(values) => &values[channels.start * depth..channels.end * depth],
+                Values::Plain(weight, view) => {
+                    let out = &mut packed.values_mut()[..channels.len() * depth];
+                    PackTile { weight, view, channels: channels.clone(), out: &mut *out }.run(kernels);
+                    &*out
+                }
+            };
             for pass in 0..passes {
                 let taps = part(taps, passes, pass, 1);
                 let start = match (pass, bias) {
@@ -268,8 +294,12 @@ impl SourceScratch {
 /// `output = input * weights` for `lines` lines, on the calling thread: a matrix product in blocked
 /// memory.
 pub(crate) struct MatrixProduct<'a> {
-    /// The weights, `taps` 1.
-    pub weights: Packed<'a>,
+    /// `[tiles, inputs, channels of a tile]`, packed.
+    pub weights: &'a [f32],
+    /// Channels of the result.
+    pub outputs: usize,
+    /// Channels summed over.
+    pub inputs: usize,
     /// `[blocks, lines, 16]`
     pub input: &'a [f32],
     /// Lines.
@@ -285,12 +315,12 @@ impl WithKernels for MatrixProduct<'_> {
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let weights = self.weights;
+        let (weights, inputs) = (self.weights, self.inputs);
         let plane = self.lines * LANES;
         let line_tiles = self.lines.div_ceil(K::ROWS);
         for channel_tile in self.channel_tiles {
-            let channels = tile_channels(weights.outputs, K::WIDTH, channel_tile);
-            let values = &weights.values[channels.start * weights.inputs..channels.end * weights.inputs];
+            let channels = tile_channels(self.outputs, K::WIDTH, channel_tile);
+            let values = &weights[channels.start * inputs..channels.end * inputs];
             for tile in 0..line_tiles {
                 let lines = part(self.lines, line_tiles, tile, 1);
                 kernels.product(ProductTile {
@@ -298,7 +328,7 @@ impl WithKernels for MatrixProduct<'_> {
                     wide: channels.len() > LANES || K::WIDTH == LANES,
                     input: self.input,
                     input_plane: plane,
-                    inputs: weights.inputs,
+                    inputs,
                     weights: values,
                     sources: Sources::Adjacent(&[(0, lines.start * LANES)]),
                     output: self.output,

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use super::blocked::{LANES, blocks};
 use super::geometry::{Geometry, NOWHERE, Stencil};
-use super::parallel::{SharedBuffer, for_each_task, for_overwrite, part, with_scratch};
+use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
-use super::weights::{WeightView, tile_channels, tiles, unpack};
+use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
 use super::winograd;
+use crate::buffers::for_overwrite;
 use crate::instructions::{Instructions, WithKernels};
 
 /// Lines that one pass over the weight takes: their channels of one register tile stay in the
@@ -17,6 +18,8 @@ use crate::instructions::{Instructions, WithKernels};
 const LINES_AT_ONCE: usize = 256;
 /// Up to this many lines, one pass takes all.
 const LINES_IN_ONE: usize = 640;
+/// From this many weights on, the packed sums do not stay in any cache.
+const MANY_WEIGHTS: usize = 200_000;
 /// Tasks at the least, where the weight is large enough. A constant: bits do not depend on threads.
 const TASKS: usize = 16;
 
@@ -26,6 +29,11 @@ pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradien
     let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
     let instructions = Instructions::current();
     let width = instructions.run(Width);
+    let channel_tiles = tiles(view.outputs, width);
+    if channel_tiles >= TASKS / 2 && gradient.len() >= MANY_WEIGHTS && !winograd::pays(geometry) {
+        by_channel_tiles(geometry, &view, instructions, input, output_gradient, &mut gradient);
+        return gradient;
+    }
     with_scratch(view.packed_len(), |packed| {
         if winograd::pays(geometry) {
             winograd::weight_gradient(geometry, input, output_gradient, packed);
@@ -35,6 +43,42 @@ pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradien
         unpack(packed, &view, width, &mut gradient);
     });
     gradient
+}
+
+/// For large weights: each task sums up a tile of output channels and writes it to its place at once, so
+/// that only the result goes through memory.
+fn by_channel_tiles(
+    geometry: &Geometry,
+    view: &WeightView,
+    instructions: Instructions,
+    input: &[f32],
+    output_gradient: &[f32],
+    gradient: &mut [f32],
+) {
+    let width = instructions.run(Width);
+    let passes = passes(geometry, &Stencil::forward(geometry));
+    let depth = view.taps * view.inputs;
+    let shared = SharedBuffer::new(gradient);
+    for_each_task(tiles(view.outputs, width), |tile| {
+        let channels = tile_channels(view.outputs, width, tile);
+        with_scratch(channels.len() * depth, |packed| {
+            let sum = OuterSum {
+                packed: SharedBuffer::new(packed),
+                packed_start: channels.start * depth,
+                ..OuterSum::new(geometry, input, output_gradient, &passes)
+            };
+            instructions.run(OuterTask {
+                sum: &sum,
+                channel_tiles: tile..tile + 1,
+                input_blocks: 0..blocks(view.inputs),
+                taps: 0..view.taps,
+            });
+            let present = channels.start..view.outputs.min(channels.end);
+            // SAFETY: every tile belongs to one task.
+            let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
+            instructions.run(UnpackTile { packed, view, width: channels.len(), out });
+        });
+    });
 }
 
 fn direct(
@@ -47,16 +91,8 @@ fn direct(
     let stencil = Stencil::forward(geometry);
     let passes = passes(geometry, &stencil);
     let sum = OuterSum {
-        inputs: geometry.input_channels,
-        outputs: geometry.output_channels,
-        input,
-        input_plane: geometry.input_positions() * geometry.batch * LANES,
-        output_gradient,
-        output_plane: geometry.output_positions() * geometry.batch * LANES,
-        passes: &passes,
-        taps: geometry.taps(),
         packed: SharedBuffer::new(packed),
-        go_on: false,
+        ..OuterSum::new(geometry, input, output_gradient, &passes)
     };
     let channel_tiles = tiles(geometry.output_channels, instructions.run(Width));
     let input_blocks = blocks(geometry.input_channels);
@@ -126,8 +162,34 @@ pub(crate) struct OuterSum<'a> {
     pub taps: usize,
     /// The sums, laid out as packed weights.
     pub packed: SharedBuffer<'a, f32>,
+    /// Floats of packed weights before the first of `packed`.
+    pub packed_start: usize,
     /// Whether they go on from what is there.
     pub go_on: bool,
+}
+
+impl<'a> OuterSum<'a> {
+    /// Of a convolution, without a place for the sums yet.
+    fn new(
+        geometry: &Geometry,
+        input: &'a [f32],
+        output_gradient: &'a [f32],
+        passes: &'a [Vec<Vec<Run>>],
+    ) -> Self {
+        Self {
+            inputs: geometry.input_channels,
+            outputs: geometry.output_channels,
+            input,
+            input_plane: geometry.input_positions() * geometry.batch * LANES,
+            output_gradient,
+            output_plane: geometry.output_positions() * geometry.batch * LANES,
+            passes,
+            taps: geometry.taps(),
+            packed: SharedBuffer::new(&mut []),
+            packed_start: 0,
+            go_on: false,
+        }
+    }
 }
 
 /// The part of a sum that one task computes.
@@ -152,7 +214,7 @@ impl WithKernels for OuterTask<'_> {
                 for block in self.input_blocks.clone() {
                     let present = (sum.inputs - block * LANES).min(LANES);
                     for tap in self.taps.clone() {
-                        let start = channels.start * sum.taps * sum.inputs
+                        let start = channels.start * sum.taps * sum.inputs - sum.packed_start
                             + (tap * sum.inputs + block * LANES) * width;
                         let mut lane = 0;
                         while lane < present {

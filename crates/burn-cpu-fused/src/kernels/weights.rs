@@ -102,11 +102,15 @@ pub(crate) fn pack(weight: &[f32], view: &WeightView, width: usize, packed: &mut
 
 /// Packs the weights of one tile: for every group of elements that lie together in memory, a matrix with
 /// a row for each channel of the tile is transposed.
-struct PackTile<'a> {
-    weight: &'a [f32],
-    view: &'a WeightView,
-    channels: Range<usize>,
-    out: &'a mut [f32],
+pub(crate) struct PackTile<'a> {
+    /// The weight itself.
+    pub weight: &'a [f32],
+    /// How to read it.
+    pub view: &'a WeightView,
+    /// See [`tile_channels`].
+    pub channels: Range<usize>,
+    /// `[kernel offsets, input channels, channels of the tile]`
+    pub out: &'a mut [f32],
 }
 
 impl WithKernels for PackTile<'_> {
@@ -170,12 +174,15 @@ pub(crate) fn unpack(packed: &[f32], view: &WeightView, width: usize, weight: &m
 }
 
 /// The reverse of [`PackTile`].
-struct UnpackTile<'a> {
-    packed: &'a [f32],
-    view: &'a WeightView,
-    width: usize,
+pub(crate) struct UnpackTile<'a> {
+    /// `[kernel offsets, input channels, width]`
+    pub packed: &'a [f32],
+    /// How the weight is read.
+    pub view: &'a WeightView,
+    /// Channels of the tile, filled up to whole blocks.
+    pub width: usize,
     /// Rows of the channels present.
-    out: &'a mut [f32],
+    pub out: &'a mut [f32],
 }
 
 impl WithKernels for UnpackTile<'_> {

@@ -13,7 +13,7 @@ use super::blocked::{LANES, blocks};
 use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
-use super::product::{MatrixProduct, Packed, Width};
+use super::product::{MatrixProduct, Width};
 use super::tiles::{Kernels, Run};
 use super::weight_gradient::{OuterSum, OuterTask, chunks};
 use super::weights::{WeightView, pack, tiles};
@@ -238,7 +238,9 @@ impl Filter<'_> {
                 // SAFETY: points do not overlap; parts of a point are distinct channels.
                 let out = unsafe { shared_written.slice(point * results..(point + 1) * results) };
                 instructions.run(MatrixProduct {
-                    weights: Packed { values, outputs, inputs, taps: 1 },
+                    weights: values,
+                    outputs,
+                    inputs,
                     input: &read[point * length..(point + 1) * length],
                     lines,
                     output: SharedBuffer::new(out),
@@ -512,6 +514,7 @@ pub(crate) fn weight_gradient(
                         passes: &runs,
                         taps: 1,
                         packed: SharedBuffer::new(sums),
+                        packed_start: 0,
                         go_on: group > 0,
                     };
                     instructions.run(OuterTask {

@@ -2,6 +2,8 @@
 //! `cargo bench --bench throughput -- [--json] [FILTER...]`. `benches/compare.py` sets the same work in
 //! PyTorch and ONNX Runtime beside it.
 
+mod gan;
+
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
@@ -17,8 +19,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A piece of work by name; it returns one step, to be called again and again.
 struct Work {
     name: String,
-    prepare: Box<dyn Fn() -> Box<dyn FnMut() + Send> + Send + Sync>,
+    prepare: Box<dyn Fn() -> Step + Send + Sync>,
 }
+
+/// Does the work once.
+type Step = Box<dyn FnMut() + Send>;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -68,11 +73,14 @@ fn works() -> Vec<Work> {
             works.push(inference(name, architecture, batch, 48));
         }
     }
+    works.push(Work { name: "dcgan-step-b16".to_owned(), prepare: Box::new(|| gan::dcgan_step(16)) });
+    let critic = || gan::wgan_gp_critic_step(8);
+    works.push(Work { name: "wgan-gp-critic-b8".to_owned(), prepare: Box::new(critic) });
     works
 }
 
 fn training(name: &str, architecture: Architecture, batch: usize, side: usize) -> Work {
-    let prepare = move || -> Box<dyn FnMut() + Send> {
+    let prepare = move || -> Step {
         let device = Device::flex().autodiff();
         let mut config = NetworkConfig::new(architecture, 1, 7);
         config.dropout = 0.0;
@@ -93,7 +101,7 @@ fn training(name: &str, architecture: Architecture, batch: usize, side: usize) -
 }
 
 fn inference(name: &str, architecture: Architecture, batch: usize, side: usize) -> Work {
-    let prepare = move || -> Box<dyn FnMut() + Send> {
+    let prepare = move || -> Step {
         let device = Device::flex();
         let network = NetworkConfig::new(architecture, 1, 7).init(0, &device).prepared();
         let images = Tensor::<4>::random([batch, 1, side, side], Distribution::Normal(0.0, 1.0), &device);

@@ -134,13 +134,13 @@ operation!(Gate<1>, (FloatTensor<B>, f32), |ops, (by, slope), gradient, gradient
     give::<B, 1>(ops, gradients, [Some(B::fused_gate(gradient, by, slope))]);
 });
 
-/// Input, output, gamma, mean and variance of a batch normalisation; epsilon and slope.
+/// Five tensors of a batch normalisation; epsilon and slope.
 type NormalizationState<B> = ([FloatTensor<B>; 5], [f32; 2]);
 
 operation!(BatchNorm<3>, NormalizationState<B>, |ops, state, gradient, gradients| {
-    let ([input, output, gamma, mean, variance], [epsilon, slope]) = state;
+    let ([input, gamma, beta, mean, variance], [epsilon, slope]) = state;
     let (input, gamma, beta) =
-        B::fused_batch_norm_backward(input, output, gradient, gamma, mean, variance, epsilon, slope);
+        B::fused_batch_norm_backward(input, gradient, gamma, beta, mean, variance, epsilon, slope);
     give::<B, 3>(ops, gradients, [Some(input), Some(gamma), Some(beta)]);
 });
 
@@ -244,9 +244,9 @@ impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, 
         slope: f32,
     ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
         let forward = |[input, gamma, beta]: [FloatTensor<B>; 3]| {
-            let (x, g) = (input.clone(), gamma.clone());
+            let (x, g, b) = (input.clone(), gamma.clone(), beta.clone());
             let (output, mean, variance) = B::fused_batch_norm(input, gamma, beta, epsilon, slope);
-            let saved = [x, output.clone(), g, mean.clone(), variance.clone()];
+            let saved = [x, g, b, mean.clone(), variance.clone()];
             (output, (saved, [epsilon, slope]), (mean, variance))
         };
         let (output, (mean, variance)) = record::<B, C, _, _, 3>(BatchNorm, [input, gamma, beta], forward);

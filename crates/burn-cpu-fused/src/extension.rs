@@ -14,7 +14,7 @@ use crate::kernels::descent::{self, AdamStep, SgdStep};
 use crate::kernels::elementwise;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::linear::{self, Sizes};
-use crate::kernels::normalization::{self, Saved};
+use crate::kernels::normalization::{self, Saved, Side};
 use crate::kernels::pooling::{self, Window};
 use crate::kernels::weight_gradient::weight_gradient;
 
@@ -95,13 +95,13 @@ pub trait FusedOperations: Backend {
         slope: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Gradients of input, gamma and beta; `saved` is input, output, gamma, mean and variance.
+    /// Gradients of input, gamma and beta.
     #[allow(clippy::too_many_arguments)]
     fn fused_batch_norm_backward(
         input: FloatTensor<Self>,
-        output: FloatTensor<Self>,
         output_gradient: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         epsilon: f32,
@@ -258,26 +258,27 @@ fn normalize(
     (tensor(result.output, shape), mean, variance)
 }
 
-/// Gradients of input, gamma, beta and, if asked for, residual; `saved` is the forward pass's input,
-/// output, gamma, mean and variance.
+/// Gradients of input, gamma, beta and residual, if there was one: then `side` is the forward pass's output,
+/// otherwise beta. `saved` is its input, gamma, mean and variance.
 fn normalize_backward(
-    [input, output, gamma, mean, variance]: [FlexTensor; 5],
+    [input, gamma, mean, variance]: [FlexTensor; 4],
+    side: FlexTensor,
     output_gradient: FlexTensor,
     epsilon: f32,
     slope: f32,
-    with_residual: bool,
 ) -> (FlexTensor, FlexTensor, FlexTensor, Option<FlexTensor>) {
-    let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
+    let [input, output_gradient, side] = [input, output_gradient, side].map(contiguous);
     let (shape, [channels]) = (dims::<5>(&input), dims(&gamma));
     let [gamma, mean, variance] = [gamma, mean, variance].map(|vector| padded(values(&contiguous(vector))));
+    let beta = padded(if side.shape().num_dims() == 1 { values(&side) } else { &[] });
     let saved = Saved {
         input: values(&input),
-        output: values(&output),
+        side: if beta.is_empty() { Side::Output(values(&side)) } else { Side::Beta(&beta) },
         gamma: &gamma,
         mean: &mean,
         variance: &variance,
     };
-    let result = normalization::backward(&saved, values(&output_gradient), epsilon, slope, with_residual);
+    let result = normalization::backward(&saved, values(&output_gradient), epsilon, slope);
     (
         tensor(result.input, shape),
         vector(result.gamma, channels),
@@ -400,16 +401,16 @@ impl FusedOperations for Flex {
 
     fn fused_batch_norm_backward(
         input: FlexTensor,
-        output: FlexTensor,
         output_gradient: FlexTensor,
         gamma: FlexTensor,
+        beta: FlexTensor,
         mean: FlexTensor,
         variance: FlexTensor,
         epsilon: f32,
         slope: f32,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let saved = [input, output, gamma, mean, variance];
-        let (input, gamma, beta, _) = normalize_backward(saved, output_gradient, epsilon, slope, false);
+        let saved = [input, gamma, mean, variance];
+        let (input, gamma, beta, _) = normalize_backward(saved, beta, output_gradient, epsilon, slope);
         (input, gamma, beta)
     }
 
@@ -423,9 +424,10 @@ impl FusedOperations for Flex {
         epsilon: f32,
         slope: f32,
     ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-        let saved = [input, output, gamma, mean, variance];
-        let (input, gamma, beta, residual) = normalize_backward(saved, output_gradient, epsilon, slope, true);
-        (input, gamma, beta, residual.expect("asked for"))
+        let saved = [input, gamma, mean, variance];
+        let (input, gamma, beta, residual) =
+            normalize_backward(saved, output, output_gradient, epsilon, slope);
+        (input, gamma, beta, residual.expect("there was a residual"))
     }
 
     fn fused_max_pool2d(input: FlexTensor, kernel: usize, stride: usize, padding: usize) -> FlexTensor {

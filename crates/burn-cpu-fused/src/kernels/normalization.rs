@@ -108,10 +108,7 @@ pub(crate) fn forward(
         let residual = residual.map(|values| values[range].as_chunks::<LANES>().0);
         let (mean, shift, variance) = (lanes(&mean, block), lanes(beta, block), lanes(&variance, block));
         let gamma = lanes(gamma, block);
-        let mut scale = [0.0_f32; LANES];
-        for lane in 0..LANES {
-            scale[lane] = gamma[lane] / (variance[lane] + epsilon).sqrt();
-        }
+        let scale = scale_of(gamma, variance, epsilon);
         vectorized((x, residual, y, [mean, &scale, shift], slope), normalize_part);
     });
     Normalized { output, mean, variance }
@@ -158,43 +155,74 @@ pub(crate) struct Gradients {
     pub residual: Option<Vec<f32>>,
 }
 
+/// What tells on which side of the activation's kink a value was.
+#[derive(Clone, Copy)]
+pub(crate) enum Side<'a> {
+    /// The output: needed where there was a residual, whose gradient is then returned too.
+    Output(&'a [f32]),
+    /// Beta: without a residual the normalised value is computed again, which costs less than reading it.
+    Beta(&'a [f32]),
+}
+
 /// What the backward pass needs of the forward pass.
 pub(crate) struct Saved<'a> {
     pub input: &'a [f32],
-    pub output: &'a [f32],
+    pub side: Side<'a>,
     pub gamma: &'a [f32],
     pub mean: &'a [f32],
     pub variance: &'a [f32],
 }
 
+/// Gamma over the deviation, as both passes compute it.
+fn scale_of(gamma: &[f32; LANES], variance: &[f32; LANES], epsilon: f32) -> [f32; LANES] {
+    let mut scale = [0.0_f32; LANES];
+    for lane in 0..LANES {
+        scale[lane] = gamma[lane] / (variance[lane] + epsilon).sqrt();
+    }
+    scale
+}
+
 /// Backward: with dz the gradient before the activation and h the normalised input,
 /// `dx = gamma / sigma * (dz - mean(dz) - h * mean(dz * h))`.
-pub(crate) fn backward(
-    saved: &Saved<'_>,
-    output_gradient: &[f32],
-    epsilon: f32,
-    slope: f32,
-    with_residual: bool,
-) -> Gradients {
+pub(crate) fn backward(saved: &Saved<'_>, output_gradient: &[f32], epsilon: f32, slope: f32) -> Gradients {
     let blocks = saved.gamma.len() / LANES;
     let lines = saved.input.len() / blocks / LANES;
     let parts = line_parts(lines);
-    let mut sums = vec![[[0.0_f64; LANES]; 2]; blocks * parts];
-    let shared = SharedBuffer::new(&mut sums);
     let range = |task: usize| {
         let here = part(lines, parts, task % parts, 1);
         let start = (task / parts * lines + here.start) * LANES;
         start..start + here.len() * LANES
     };
+    let mut residual = match saved.side {
+        Side::Output(_) => Some(for_overwrite(saved.input.len())),
+        Side::Beta(_) => None,
+    };
+    let shared_residual = residual.as_mut().map(|values| SharedBuffer::new(values));
+    let mut sums = vec![[[0.0_f64; LANES]; 2]; blocks * parts];
+    let shared = SharedBuffer::new(&mut sums);
+    let scales: Vec<[f32; LANES]> = (0..blocks)
+        .map(|block| scale_of(lanes(saved.gamma, block), lanes(saved.variance, block), epsilon))
+        .collect();
     for_each_task(blocks * parts, |task| {
-        let range = range(task);
+        let (block, range) = (task / parts, range(task));
         let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
-        let (y, _) = saved.output[range.clone()].as_chunks::<LANES>();
-        let (dy, _) = output_gradient[range].as_chunks::<LANES>();
-        let mean = lanes(saved.mean, task / parts);
+        let (dy, _) = output_gradient[range.clone()].as_chunks::<LANES>();
+        let mean = lanes(saved.mean, block);
         // SAFETY: every part of every block belongs to one task.
         let sums = unsafe { &mut shared.slice(task..task + 1)[0] };
-        *sums = vectorized(([x, y, dy], mean, slope), backward_sums);
+        *sums = match saved.side {
+            Side::Beta(beta) => {
+                let affine = [mean, &scales[block], lanes(beta, block)];
+                vectorized(([x, dy], affine, slope), sums_by_input)
+            }
+            Side::Output(output) => {
+                let (y, _) = output[range.clone()].as_chunks::<LANES>();
+                let shared = shared_residual.expect("made for this side");
+                // SAFETY: as above.
+                let (dz, _) = unsafe { shared.slice(range) }.as_chunks_mut::<LANES>();
+                vectorized(([x, y, dy], dz, mean, slope), sums_by_output)
+            }
+        };
     });
     let (mut gamma, mut beta) = (Vec::new(), Vec::new());
     // The coefficients of `dx = dz * scale + (x - mean) * by_input + constant`.
@@ -216,56 +244,92 @@ pub(crate) fn backward(
         coefficients.push(block_coefficients);
     }
     let mut input = for_overwrite(saved.input.len());
-    let mut residual = with_residual.then(|| for_overwrite(saved.input.len()));
     let shared_input = SharedBuffer::new(&mut input);
-    let shared_residual = residual.as_mut().map(|values| SharedBuffer::new(values));
+    let by_output = residual.as_deref();
     for_each_task(blocks * parts, |task| {
-        let range = range(task);
+        let (block, range) = (task / parts, range(task));
         let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
-        let (y, _) = saved.output[range.clone()].as_chunks::<LANES>();
-        let (dy, _) = output_gradient[range.clone()].as_chunks::<LANES>();
-        let mean = lanes(saved.mean, task / parts);
+        let mean = lanes(saved.mean, block);
         // SAFETY: every part of every block belongs to one task.
-        let (dx, dz) = unsafe {
-            (shared_input.slice(range.clone()), shared_residual.map(|shared| shared.slice(range.clone())))
-        };
-        let (dx, _) = dx.as_chunks_mut::<LANES>();
-        let dz = dz.map(|dz| dz.as_chunks_mut::<LANES>().0);
-        vectorized(([x, y, dy], (dx, dz), mean, &coefficients[task / parts], slope), backward_part);
+        let (dx, _) = unsafe { shared_input.slice(range.clone()) }.as_chunks_mut::<LANES>();
+        match (saved.side, by_output) {
+            (Side::Output(_), Some(dz)) => {
+                let (dz, _) = dz[range].as_chunks::<LANES>();
+                vectorized(([x, dz], dx, mean, &coefficients[block]), gradient_by_output);
+            }
+            (Side::Beta(beta), _) => {
+                let (dy, _) = output_gradient[range].as_chunks::<LANES>();
+                let affine = [mean, &scales[block], lanes(beta, block)];
+                vectorized(([x, dy], dx, affine, &coefficients[block], slope), gradient_by_input);
+            }
+            (Side::Output(_), None) => unreachable!("made for this side"),
+        }
     });
     Gradients { input, gamma, beta, residual }
 }
 
 #[inline(always)]
-fn backward_sums(([x, y, dy], mean, slope): ([Lines<'_>; 3], &[f32; LANES], f32)) -> [[f64; LANES]; 2] {
-    let (y, dy) = (&y[..x.len()], &dy[..x.len()]);
+fn sums_by_input(
+    ([x, dy], [mean, scale, shift], slope): ([Lines<'_>; 2], Affine<'_>, f32),
+) -> [[f64; LANES]; 2] {
+    let dy = &dy[..x.len()];
     line_sums(x.len(), |line, lane| {
-        let dz = dy[line][lane] * if y[line][lane] > 0.0 { 1.0 } else { slope };
-        [dz, dz * (x[line][lane] - mean[lane])]
+        let distance = x[line][lane] - mean[lane];
+        let dz = dy[line][lane] * if distance * scale[lane] + shift[lane] > 0.0 { 1.0 } else { slope };
+        [dz, dz * distance]
     })
 }
 
+/// Writes `dz`, too.
 #[inline(always)]
-fn backward_part(
-    ([x, y, dy], (dx, dz), mean, [scale, by_input, constant], slope): (
-        [Lines<'_>; 3],
-        (&mut [[f32; LANES]], Option<&mut [[f32; LANES]]>),
-        &[f32; LANES],
-        &[[f32; LANES]; 3],
+fn sums_by_output(
+    ([x, y, dy], dz, mean, slope): ([Lines<'_>; 3], &mut [[f32; LANES]], &[f32; LANES], f32),
+) -> [[f64; LANES]; 2] {
+    for ((dz, y), dy) in dz.iter_mut().zip(y).zip(dy) {
+        for lane in 0..LANES {
+            dz[lane] = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
+        }
+    }
+    let dz = &dz[..x.len()];
+    line_sums(x.len(), |line, lane| [dz[line][lane], dz[line][lane] * (x[line][lane] - mean[lane])])
+}
+
+/// Scale, factor of the input and constant of one block.
+type Coefficients = [[f32; LANES]; 3];
+
+#[inline(always)]
+fn gradient_by_input(
+    ([x, dy], dx, [mean, scale, shift], coefficients, slope): (
+        [Lines<'_>; 2],
+        &mut [[f32; LANES]],
+        Affine<'_>,
+        &Coefficients,
         f32,
     ),
 ) {
-    for (((dx, x), y), dy) in dx.iter_mut().zip(x).zip(y).zip(dy) {
+    let [by_gradient, by_input, constant] = coefficients;
+    for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
         for lane in 0..LANES {
-            let dz = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
-            dx[lane] = dz * scale[lane] + ((x[lane] - mean[lane]) * by_input[lane] + constant[lane]);
+            let distance = x[lane] - mean[lane];
+            let dz = dy[lane] * if distance * scale[lane] + shift[lane] > 0.0 { 1.0 } else { slope };
+            dx[lane] = dz * by_gradient[lane] + (distance * by_input[lane] + constant[lane]);
         }
     }
-    if let Some(dz) = dz {
-        for ((dz, y), dy) in dz.iter_mut().zip(y).zip(dy) {
-            for lane in 0..LANES {
-                dz[lane] = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
-            }
+}
+
+#[inline(always)]
+fn gradient_by_output(
+    ([x, dz], dx, mean, [by_gradient, by_input, constant]): (
+        [Lines<'_>; 2],
+        &mut [[f32; LANES]],
+        &[f32; LANES],
+        &Coefficients,
+    ),
+) {
+    for ((dx, x), dz) in dx.iter_mut().zip(x).zip(dz) {
+        for lane in 0..LANES {
+            let distance = x[lane] - mean[lane];
+            dx[lane] = dz[lane] * by_gradient[lane] + (distance * by_input[lane] + constant[lane]);
         }
     }
 }

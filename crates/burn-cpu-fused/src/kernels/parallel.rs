@@ -76,6 +76,19 @@ impl<'a, T> SharedBuffer<'a, T> {
     }
 }
 
+/// Asks for the memory at `index` to be brought near, if there is such an element.
+#[inline(always)]
+pub(crate) fn prefetch(values: &[f32], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(value) = values.get(index) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing, and the address is one of the slice's.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, index);
+}
+
 /// Calls `work` with `length` floats of reused memory (contents arbitrary).
 pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut scratch = Pooled::new(for_overwrite(length));

@@ -5,9 +5,12 @@ use std::ops::Range;
 
 use super::blocked::{LANES, blocks};
 use super::geometry::Geometry;
-use super::parallel::{SharedBuffer, for_each_task};
+use super::parallel::{SharedBuffer, for_each_task, prefetch};
 use super::tiles::Kernels;
 use crate::instructions::{Instructions, WithKernels};
+
+/// How far ahead of the block in work a row is brought near, in floats.
+const AHEAD: usize = 8 * LANES;
 
 /// How a product reads a weight `[output_channels, input_channels, kernel_height, kernel_width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,17 +128,28 @@ impl WithKernels for PackTile<'_> {
             out.fill(0.0);
         }
         let (groups, length) = view.groups();
+        if view.output_stride == 1 {
+            // The channels of a tile lie together already.
+            for (input, row) in out.chunks_exact_mut(width).enumerate() {
+                let start = input * view.input_stride + channels.start;
+                row[..present].copy_from_slice(&weight[start..start + present]);
+            }
+            return;
+        }
         for group in 0..groups {
             let start = channels.start * view.output_stride + group * view.input_stride;
-            for first in (0..length).step_by(LANES) {
-                let columns = (length - first).min(LANES);
-                for lane in (0..present).step_by(LANES) {
+            // One block of channels after the other: sixteen streams are as many as are prefetched well.
+            for lane in (0..present).step_by(LANES) {
+                for first in (0..length).step_by(LANES) {
+                    let columns = (length - first).min(LANES);
                     let at = start + lane * view.output_stride + first;
                     let last = at + (LANES - 1) * view.output_stride + LANES;
                     if lane + LANES <= present && last <= weight.len() {
                         let mut block = [[0.0; LANES]; LANES];
                         for (row, values) in block.iter_mut().enumerate() {
-                            let row = &weight[at + row * view.output_stride..];
+                            let start = at + row * view.output_stride;
+                            prefetch(weight, start + AHEAD);
+                            let row = &weight[start..];
                             *values = *row.first_chunk().expect("within the weight");
                         }
                         let block = kernels.transpose(&block);
@@ -193,9 +207,9 @@ impl WithKernels for UnpackTile<'_> {
         let Self { packed, view, width, out } = self;
         let depth = view.taps * view.inputs;
         let present = out.len() / depth;
-        for first in (0..depth).step_by(LANES) {
-            let columns = (depth - first).min(LANES);
-            for lane in (0..present).step_by(LANES) {
+        for lane in (0..present).step_by(LANES) {
+            for first in (0..depth).step_by(LANES) {
+                let columns = (depth - first).min(LANES);
                 let mut block = [[0.0; LANES]; LANES];
                 for (column, values) in block.iter_mut().enumerate().take(columns) {
                     let row = view.packed_row(0, first + column) * width + lane;

@@ -1,8 +1,10 @@
-//! Milliseconds of one training step and one forward pass of the networks, as medians after a warm-up:
-//! `cargo bench --bench throughput -- [--json] [FILTER...]`. `benches/compare.py` sets the same work in
-//! PyTorch and ONNX Runtime beside it.
+//! Milliseconds of one training step and one forward pass of the networks, as medians after a warm-up, with
+//! the share of the machine's peak: `cargo bench --bench throughput -- [--json] [--sweep] [FILTER...]`.
+//! `--sweep` goes over batch sizes and image sizes instead. `benches/compare.py` sets the same work in PyTorch
+//! and ONNX Runtime beside it. Operations are the plain algorithm's: Winograd's needs fewer.
 
 mod gan;
+mod peak;
 
 use std::time::Instant;
 
@@ -19,6 +21,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A piece of work by name; it returns one step, to be called again and again.
 struct Work {
     name: String,
+    /// Two for each multiply-add of one step, where that is known.
+    gigaflop: Option<f64>,
     prepare: Box<dyn Fn() -> Step + Send + Sync>,
 }
 
@@ -29,15 +33,24 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let json = arguments.iter().any(|argument| argument == "--json");
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    for work in works() {
+    let sweep = arguments.iter().any(|argument| argument == "--sweep");
+    let peak = if json { 0.0 } else { peak::gigaflops() };
+    if !json {
+        println!("peak {peak:.0} GFLOP/s on {} threads", rayon::current_num_threads());
+    }
+    for work in if sweep { sweep_works() } else { works() } {
         if !filters.is_empty() && !filters.iter().any(|filter| work.name.contains(filter.as_str())) {
             continue;
         }
         let milliseconds = measure(&work);
         if json {
             println!("{{\"work\": \"{}\", \"milliseconds\": {milliseconds:.3}}}", work.name);
-        } else {
-            println!("{:<28} {milliseconds:9.2} ms", work.name);
+            continue;
+        }
+        print!("{:<28} {milliseconds:9.2} ms", work.name);
+        match work.gigaflop.map(|gigaflop| gigaflop / milliseconds * 1e3) {
+            Some(rate) => println!("  {rate:6.0} GFLOP/s  {:4.0} % of peak", rate / peak * 100.0),
+            None => println!(),
         }
     }
 }
@@ -73,10 +86,39 @@ fn works() -> Vec<Work> {
             works.push(inference(name, architecture, batch, 48));
         }
     }
-    works.push(Work { name: "dcgan-step-b16".to_owned(), prepare: Box::new(|| gan::dcgan_step(16)) });
-    let critic = || gan::wgan_gp_critic_step(8);
-    works.push(Work { name: "wgan-gp-critic-b8".to_owned(), prepare: Box::new(critic) });
+    let gan = |name: &str, prepare: fn() -> Step| Work {
+        name: name.to_owned(),
+        gigaflop: None,
+        prepare: Box::new(prepare),
+    };
+    works.push(gan("dcgan-step-b16", || gan::dcgan_step(16)));
+    works.push(gan("wgan-gp-critic-b8", || gan::wgan_gp_critic_step(8)));
     works
+}
+
+fn sweep_works() -> Vec<Work> {
+    let resnet = |batch, side| training("resnet50", Architecture::ResNet50, batch, side);
+    let mut works: Vec<Work> = [1, 2, 4, 8, 16, 32, 64, 128].map(|batch| resnet(batch, 48)).into();
+    works.extend([(32, 96), (8, 224)].map(|(batch, side)| resnet(batch, side)));
+    for batch in [1, 2, 4, 8, 16, 32, 64, 128] {
+        works.push(inference("resnet50", Architecture::ResNet50, batch, 48));
+    }
+    for (batch, side) in [(1, 96), (1, 224), (32, 96), (8, 224)] {
+        works.push(inference("resnet50", Architecture::ResNet50, batch, side));
+    }
+    works
+}
+
+/// Billions of operations of one forward pass.
+fn gigaflop(architecture: Architecture, batch: usize, side: usize) -> f64 {
+    let network = NetworkConfig::new(architecture, 1, 7).init(0, &Device::flex());
+    2e-9 * network.multiply_adds(side, side) as f64 * batch as f64
+}
+
+/// The name of work at another size than usual says so.
+fn name(network: &str, work: &str, batch: usize, side: usize) -> String {
+    let size = if side == 48 { String::new() } else { format!("-{side}px") };
+    format!("{network}-{work}-b{batch}{size}")
 }
 
 fn training(name: &str, architecture: Architecture, batch: usize, side: usize) -> Work {
@@ -97,7 +139,9 @@ fn training(name: &str, architecture: Architecture, batch: usize, side: usize) -
             network = Some(sgd.step(current, gradients, step));
         })
     };
-    Work { name: format!("{name}-train-b{batch}"), prepare: Box::new(prepare) }
+    // The backward pass costs twice the forward pass.
+    let gigaflop = Some(3.0 * gigaflop(architecture, batch, side));
+    Work { name: self::name(name, "train", batch, side), gigaflop, prepare: Box::new(prepare) }
 }
 
 fn inference(name: &str, architecture: Architecture, batch: usize, side: usize) -> Work {
@@ -110,5 +154,6 @@ fn inference(name: &str, architecture: Architecture, batch: usize, side: usize) 
             std::hint::black_box(logits);
         })
     };
-    Work { name: format!("{name}-infer-b{batch}"), prepare: Box::new(prepare) }
+    let gigaflop = Some(gigaflop(architecture, batch, side));
+    Work { name: self::name(name, "infer", batch, side), gigaflop, prepare: Box::new(prepare) }
 }

@@ -15,6 +15,16 @@ const BATCH: usize = 128;
 ///
 /// `network` must be without autodiff (`network.valid()`), so that running statistics are used.
 pub fn logits(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
+    // Inside Rayon's pool, so that the small operations of a network need not wake it each time.
+    rayon::scope(|_| logits_in_pool(network, preprocessing, faces, mirrored))
+}
+
+fn logits_in_pool(
+    network: &Network,
+    preprocessing: &Preprocessing,
+    faces: &[&[u8]],
+    mirrored: bool,
+) -> Vec<f32> {
     let device = network.devices().into_iter().next().unwrap_or_default();
     let mut logits = Vec::new();
     for batch in faces.chunks(BATCH) {

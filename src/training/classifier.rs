@@ -105,7 +105,14 @@ pub enum Outcome {
 /// # Errors
 /// Before any work: an unwritable or foreign run directory, a data set without images. Later:
 /// divergence, or a file that cannot be written.
-pub fn train(job: &Job<'_>, watch: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainingError> {
+pub fn train(job: &Job<'_>, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<Outcome, TrainingError> {
+    // Inside Rayon's pool, so that the small operations of a step need not wake it each time.
+    let outcome = rayon::scope(|_| train_in_pool(job, watch));
+    burn_cpu_fused::release_buffers();
+    outcome
+}
+
+fn train_in_pool(job: &Job<'_>, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<Outcome, TrainingError> {
     let inputs = Inputs::new(job)?;
     let mut trainer = Trainer::start(&inputs)?;
     if trainer.progress.finished {
@@ -210,7 +217,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Trains to the end of the epoch, then evaluates and saves; false if stopped before.
-    fn epoch(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<bool, TrainingError> {
+    fn epoch(&mut self, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<bool, TrainingError> {
         let epoch = self.progress.epochs;
         let batches = self.inputs.batches(epoch);
         let count = batches.len();
@@ -320,7 +327,11 @@ impl<'a> Trainer<'a> {
         Ok(assign(self.inputs.manifest.network.init(0, self.job.device), weights)?.prepared())
     }
 
-    fn finish_epoch(&mut self, rate: f64, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainingError> {
+    fn finish_epoch(
+        &mut self,
+        rate: f64,
+        watch: &mut (dyn FnMut(Event<'_>) + Send),
+    ) -> Result<(), TrainingError> {
         let begun = Instant::now();
         let result = self.result()?;
         let (validation_loss, validation_accuracy) = self.validate(&result);

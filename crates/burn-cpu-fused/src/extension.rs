@@ -7,7 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Shape};
 
-use crate::buffers::Pooled;
+use crate::buffers::{Pooled, for_overwrite};
 use crate::kernels::blocked::{self, LANES, padded};
 use crate::kernels::convolution::{self, Epilogue};
 use crate::kernels::descent::{self, AdamStep, SgdStep};
@@ -198,6 +198,19 @@ fn contiguous(tensor: FlexTensor) -> FlexTensor {
 
 fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("fused operations run on contiguous f32 tensors only")
+}
+
+/// Whose memory is its values and nothing else, to be updated in place; a part of a larger tensor is
+/// copied.
+fn writable(tensor: FlexTensor) -> FlexTensor {
+    let tensor = contiguous(tensor);
+    let count = values(&tensor).len();
+    if tensor.storage::<f32>().len() == count {
+        return tensor;
+    }
+    let mut copy = for_overwrite(count);
+    copy.copy_from_slice(values(&tensor));
+    FlexTensor::new(Pooled::new(copy).into_bytes(), Layout::contiguous(tensor.shape().clone()), DType::F32)
 }
 
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
@@ -505,14 +518,14 @@ impl FusedOperations for Flex {
         gradient: FlexTensor,
         step: SgdStep,
     ) -> (FlexTensor, FlexTensor) {
-        let (mut weight, mut velocity) = (contiguous(weight), contiguous(velocity));
+        let (mut weight, mut velocity) = (writable(weight), writable(velocity));
         let gradient = contiguous(gradient);
         descent::sgd(weight.storage_mut(), velocity.storage_mut(), values(&gradient), step);
         (weight, velocity)
     }
 
     fn fused_plain_sgd(weight: FlexTensor, gradient: FlexTensor, step: SgdStep) -> FlexTensor {
-        let (mut weight, gradient) = (contiguous(weight), contiguous(gradient));
+        let (mut weight, gradient) = (writable(weight), contiguous(gradient));
         descent::plain_sgd(weight.storage_mut(), values(&gradient), step);
         weight
     }
@@ -524,7 +537,8 @@ impl FusedOperations for Flex {
         gradient: FlexTensor,
         step: AdamStep,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let [mut weight, mut mean, mut square, gradient] = [weight, mean, square, gradient].map(contiguous);
+        let [mut weight, mut mean, mut square] = [weight, mean, square].map(writable);
+        let gradient = contiguous(gradient);
         let (w, m, s) = (weight.storage_mut(), mean.storage_mut(), square.storage_mut());
         descent::adam(w, m, s, values(&gradient), step);
         (weight, mean, square)

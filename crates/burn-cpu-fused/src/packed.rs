@@ -258,8 +258,9 @@ impl Activations {
     pub(crate) fn from_blocked(values: Tensor<5>, channels: usize) -> Self {
         let device = values.device();
         let [_, height, width, batch, _] = values.dims();
-        let values = floats(values.into_data());
-        let buffer = Buffer::filled(values.len(), |out| out.copy_from_slice(&values));
+        let data = values.into_data();
+        let values = data.as_slice::<f32>().expect("fused tensors are f32");
+        let buffer = Buffer::filled(values.len(), |out| out.copy_from_slice(values));
         Self { buffer, batch, channels, height, width, device }
     }
 }

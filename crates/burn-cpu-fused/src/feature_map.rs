@@ -114,7 +114,7 @@ impl FeatureMap {
     }
 
     /// Pooled memory as Burn's tensors; anything else as it is.
-    fn as_tensors(self) -> Values {
+    fn into_tensors(self) -> Values {
         match self.0 {
             Values::Pooled(activations) => Self::from_batch(activations.to_batch()).0,
             values => values,
@@ -147,7 +147,7 @@ impl FeatureMap {
         activation: Activation,
     ) -> Self {
         let [channels, ..] = weight.dims();
-        let values = match (self.as_tensors(), bias) {
+        let values = match (self.into_tensors(), bias) {
             (Values::Blocked { values, .. }, Some(bias)) => {
                 let (values, weight, bias) =
                     (values.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
@@ -188,7 +188,7 @@ impl FeatureMap {
         assert!(divided, "{groups} groups do not divide {inputs} and {outputs} channels");
         let group_outputs = outputs / groups;
         let whole = group_inputs.is_multiple_of(LANES) && group_outputs.is_multiple_of(LANES);
-        match self.as_tensors() {
+        match self.into_tensors() {
             Values::Blocked { values, .. } if whole => {
                 let parts = (0..groups).map(|group| {
                     let blocks = |size: usize| group * size / LANES..(group + 1) * size / LANES;
@@ -227,7 +227,7 @@ impl FeatureMap {
     ) -> Self {
         let ([_, _, height, width], [_, channels, kernel_height, kernel_width]) =
             (self.dims(), weight.dims());
-        match self.as_tensors() {
+        match self.into_tensors() {
             Values::Blocked { values, .. } => {
                 let size = |length: usize, kernel: usize| (length - 1) * stride + kernel - 2 * padding;
                 let (height, width) = (size(height, kernel_height), size(width, kernel_width));
@@ -261,7 +261,7 @@ impl FeatureMap {
         epsilon: f32,
         activation: Activation,
     ) -> (Self, Tensor<1>, Tensor<1>) {
-        let (values, channels) = match self.as_tensors() {
+        let (values, channels) = match self.into_tensors() {
             Values::Blocked { values, channels } => (values.into_dispatch(), channels),
             Values::Batch(values) => {
                 let residual = residual.map(FeatureMap::into_batch);
@@ -270,7 +270,7 @@ impl FeatureMap {
             Values::Pooled(_) => unreachable!("just converted"),
         };
         let (gamma, beta, slope) = (gamma.into_dispatch(), beta.into_dispatch(), activation.slope());
-        let (values, mean, variance) = match residual.map(FeatureMap::as_tensors) {
+        let (values, mean, variance) = match residual.map(FeatureMap::into_tensors) {
             None => Dispatch::fused_batch_norm(values, gamma, beta, epsilon, slope),
             Some(Values::Blocked { values: residual, .. }) => {
                 let residual = residual.into_dispatch();
@@ -287,7 +287,7 @@ impl FeatureMap {
     /// # Panics
     /// If shapes or devices differ.
     pub fn add(self, other: FeatureMap, activation: Activation) -> Self {
-        match (self.as_tensors(), other.as_tensors()) {
+        match (self.into_tensors(), other.into_tensors()) {
             (Values::Blocked { values, channels }, Values::Blocked { values: other, .. }) => {
                 Self(Values::Blocked { values: activation.apply(values + other), channels })
             }
@@ -305,7 +305,7 @@ impl FeatureMap {
     /// If shapes or devices differ.
     pub fn gate(self, by: &FeatureMap, activation: Activation) -> Self {
         let slope = activation.slope();
-        match (self.as_tensors(), by.clone().as_tensors()) {
+        match (self.into_tensors(), by.clone().into_tensors()) {
             (Values::Blocked { values, channels }, Values::Blocked { values: by, .. }) => {
                 let (values, by) = (values.into_dispatch(), by.into_dispatch());
                 Self(Values::Blocked { values: fused!(fused_gate(values, by, slope)), channels })

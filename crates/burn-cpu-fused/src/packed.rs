@@ -20,6 +20,8 @@ use crate::kernels::{blocked, winograd};
 #[derive(Debug, Clone)]
 pub struct PackedConvolution(Arc<Kind>);
 
+// Nearly always the large one.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Kind {
     Fused(FusedConvolution),

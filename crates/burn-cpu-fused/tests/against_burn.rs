@@ -297,6 +297,61 @@ fn descent_equals_its_definition() {
     }
 }
 
+/// The derivative along a direction, by the backward pass and by central differences of the fused forward pass.
+fn assert_finite_differences(name: &str, shapes: &[[usize; 4]], work: impl Fn(&[Tensor<4>]) -> Tensor<4>) {
+    let device = Device::flex().autodiff();
+    let points: Vec<Tensor<4>> = shapes.iter().map(|shape| random(*shape, &device)).collect();
+    let directions: Vec<Tensor<4>> = shapes.iter().map(|shape| random(*shape, &device)).collect();
+    let tracked: Vec<Tensor<4>> = points.iter().map(|point| point.clone().require_grad()).collect();
+    let output = work(&tracked);
+    let weighting = random(output.dims(), &device);
+    let gradients = (output * weighting.clone()).sum().backward();
+    for (index, direction) in directions.iter().enumerate() {
+        let at = |step: f64| -> f64 {
+            let mut moved = points.clone();
+            moved[index] = moved[index].clone() + direction.clone() * step;
+            let value: Tensor<4> = work(&moved) * weighting.clone();
+            value.into_data().iter::<f64>().sum()
+        };
+        let step = 1e-2;
+        let expected = (at(step) - at(-step)) / (2.0 * step);
+        let gradient = tracked[index].grad(&gradients).unwrap() * direction.clone().inner();
+        let terms: Vec<f64> = gradient.into_data().iter::<f64>().collect();
+        let scale = terms.iter().map(|term| term * term).sum::<f64>().sqrt();
+        let found: f64 = terms.iter().sum();
+        assert!(
+            (found - expected).abs() < 5e-3 * scale.max(1.0),
+            "{name}, operand {index}: {found}, {expected}"
+        );
+    }
+}
+
+#[test]
+fn backward_passes_equal_finite_differences() {
+    let map = |t: &Tensor<4>| FeatureMap::from_batch(t.clone());
+    assert_finite_differences("convolution", &[[3, 20, 6, 5], [18, 20, 3, 3], [1, 1, 1, 18]], |t| {
+        map(&t[0]).conv2d(t[1].clone(), Some(vector(&t[2])), 2, 1, Activation::Identity).into_batch()
+    });
+    assert_finite_differences("Winograd's", &[[8, 16, 8, 8], [16, 16, 3, 3]], |t| {
+        map(&t[0]).conv2d(t[1].clone(), None, 1, 1, Activation::Identity).into_batch()
+    });
+    assert_finite_differences("transposed", &[[2, 6, 4, 4], [6, 20, 4, 4]], |t| {
+        map(&t[0]).conv_transpose2d(t[1].clone(), None, 2, 1, Activation::Identity).into_batch()
+    });
+    let shapes = [[4, 5, 3, 3], [1, 1, 1, 5], [1, 1, 1, 5], [4, 5, 3, 3]];
+    assert_finite_differences("batch norm", &shapes, |t| {
+        let (gamma, beta, residual) = (vector(&t[1]), vector(&t[2]), Some(map(&t[3])));
+        map(&t[0]).batch_norm(gamma, beta, residual, 1e-5, Activation::Identity).0.into_batch()
+    });
+    assert_finite_differences("average pooling", &[[2, 5, 3, 3]], |t| {
+        map(&t[0]).global_average_pool().reshape([1, 1, 2, 5])
+    });
+    assert_finite_differences("fully connected", &[[1, 1, 3, 7], [1, 1, 4, 7], [1, 1, 1, 4]], |t| {
+        let (x, w) = (t[0].clone().reshape([3, 7]), t[1].clone().reshape([4, 7]));
+        linear(x, w, vector(&t[2]), Activation::Identity).reshape([1, 1, 3, 4])
+    });
+}
+
 #[test]
 fn adam_equals_its_definition() {
     let device = Device::flex();

@@ -87,7 +87,7 @@ fn run() -> Vec<(String, Vec<f32>)> {
         note("linear weight gradient", values(head.grad(&gradients).unwrap()));
     }
     let device = Device::flex();
-    let [w, v, g] = [5000, 5001, 5002].map(|count| numbers([count], &device).slice([0..5000]));
+    let [w, v, g] = [5000, 5001, 5002].map(|count| numbers([count], &device).slice_dim(0, 0..5000));
     let step = SgdStep { rate: 0.1, momentum: 0.9, decay: 1e-3, nesterov: true };
     // Parts of larger tensors: an update in place once took the whole memory for the part.
     found.push(("descent".into(), values(sgd_step(w.clone(), Some(v), g.clone(), step).0)));

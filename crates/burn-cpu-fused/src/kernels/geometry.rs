@@ -135,8 +135,9 @@ impl Stencil {
             sources: Vec::new(),
         };
         for (tap, (kernel_row, kernel_column)) in geometry.offsets().enumerate() {
-            let meets =
-                |first: usize, offset: usize| (first + padding + stride * offset - offset) % stride == 0;
+            let meets = |first: usize, offset: usize| {
+                (first + padding + (stride - 1) * offset).is_multiple_of(stride)
+            };
             if !meets(first_row, kernel_row) || !meets(first_column, kernel_column) {
                 continue;
             }

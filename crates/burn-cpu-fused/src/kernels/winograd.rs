@@ -98,6 +98,8 @@ impl WithKernels for WeightTransform<'_> {
             for (column, values) in columns.iter_mut().enumerate() {
                 *values = g(simd, [load(column), load(3 + column), load(6 + column)]);
             }
+            // An index, for it takes one value of each column.
+            #[allow(clippy::needless_range_loop)]
             for row in 0..4 {
                 let values = g(simd, [columns[0][row], columns[1][row], columns[2][row]]);
                 for (column, value) in values.into_iter().enumerate() {
@@ -600,6 +602,8 @@ impl WithKernels for WeightGradientTransform<'_> {
                 let u = [load(column), load(4 + column), load(8 + column), load(12 + column)];
                 *values = g_transposed(simd, u);
             }
+            // An index, for it takes one value of each column.
+            #[allow(clippy::needless_range_loop)]
             for row in 0..3 {
                 let u = [columns[0][row], columns[1][row], columns[2][row], columns[3][row]];
                 let values = g_transposed(simd, u);

@@ -34,6 +34,13 @@ enum Command {
 /// Runs the program on the process's arguments: 0 done, 1 failed, 2 usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The library's warnings.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .without_time()
+        .with_target(false)
+        .init();
     let result = match cli.command {
         Command::Data(args) => commands::data::run(args),
         Command::Train(args) => commands::train::run(args),

@@ -68,7 +68,7 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         eprintln!("wrote {} and {}", files.html.display(), files.json.display());
     }
     if args.json {
-        println!("{}", render_json(&page)?);
+        print!("{}", render_json(&page)?);
     } else {
         print!("{}", render_table(&page));
     }

@@ -16,3 +16,4 @@ pub(crate) mod tiles;
 pub(crate) mod weight_gradient;
 pub(crate) mod weights;
 pub(crate) mod winograd;
+pub(crate) mod winograd_gradient;

@@ -9,7 +9,7 @@ use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
-use super::winograd;
+use super::{winograd, winograd_gradient};
 use crate::buffers::for_overwrite;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -36,7 +36,7 @@ pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradien
     }
     with_scratch(view.packed_len(), |packed| {
         if winograd::pays(geometry) {
-            winograd::weight_gradient(geometry, input, output_gradient, packed);
+            winograd_gradient::weight_gradient(geometry, input, output_gradient, packed);
         } else {
             direct(geometry, instructions, input, output_gradient, packed);
         }

@@ -12,6 +12,9 @@ use crate::instructions::{Instructions, WithKernels};
 /// How far ahead of the block in work a row is brought near, in floats.
 const AHEAD: usize = 8 * LANES;
 
+/// The same in rows, where the rows of a tile lie far apart.
+const ROWS_AHEAD: usize = 8;
+
 /// How a product reads a weight `[output_channels, input_channels, kernel_height, kernel_width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WeightView {
@@ -132,7 +135,12 @@ impl WithKernels for PackTile<'_> {
             // The channels of a tile lie together already.
             for (input, row) in out.chunks_exact_mut(width).enumerate() {
                 let start = input * view.input_stride + channels.start;
-                row[..present].copy_from_slice(&weight[start..start + present]);
+                prefetch(weight, start + ROWS_AHEAD * view.input_stride);
+                // Whole blocks by fixed size: a call of memcpy would cost more than the copy.
+                let (blocks, _) = weight[start..start + present].as_chunks::<LANES>();
+                let (rows, rest) = row[..present].as_chunks_mut::<LANES>();
+                rows.iter_mut().zip(blocks).for_each(|(to, from)| *to = *from);
+                rest.copy_from_slice(&weight[start + blocks.len() * LANES..start + present]);
             }
             return;
         }
@@ -155,7 +163,8 @@ impl WithKernels for PackTile<'_> {
                         let block = kernels.transpose(&block);
                         for (column, values) in block.iter().enumerate().take(columns) {
                             let row = view.packed_row(group, first + column) * width + lane;
-                            out[row..row + LANES].copy_from_slice(values);
+                            let row = out[row..].first_chunk_mut().expect("packed rows hold whole blocks");
+                            *row = *values;
                         }
                     } else {
                         for column in 0..columns {
@@ -218,7 +227,10 @@ impl WithKernels for UnpackTile<'_> {
                 let block = kernels.transpose(&block);
                 for (row, values) in block.iter().enumerate().take(present - lane) {
                     let start = (lane + row) * depth + first;
-                    out[start..start + columns].copy_from_slice(&values[..columns]);
+                    match out[start..].first_chunk_mut::<LANES>() {
+                        Some(row) if columns == LANES => *row = *values,
+                        _ => out[start..start + columns].copy_from_slice(&values[..columns]),
+                    }
                 }
             }
         }

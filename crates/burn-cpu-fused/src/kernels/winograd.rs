@@ -14,17 +14,16 @@ use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::{MatrixProduct, Width};
-use super::tiles::{Kernels, Run};
-use super::weight_gradient::{OuterSum, OuterTask, chunks};
+use super::tiles::Kernels;
 use super::weights::{WeightView, pack, tiles};
 use crate::instructions::{Instructions, WithKernels};
 
 /// Elements of a transformed tile.
-const POINTS: usize = 16;
+pub(super) const POINTS: usize = 16;
 /// Bytes of transformed input and output that one task works on at once.
 const TASK_BYTES: usize = 640 << 10;
 /// Bytes of them when all tasks work on the same tiles.
-const SHARED_BYTES: usize = 10 << 20;
+pub(super) const SHARED_BYTES: usize = 10 << 20;
 /// From this many weights on, a task of its own for each group of tiles would read them too often.
 const MANY_WEIGHTS: usize = 24 << 10;
 
@@ -49,7 +48,7 @@ fn tile_columns(geometry: &Geometry) -> usize {
     geometry.width.div_ceil(2)
 }
 
-fn tile_positions(geometry: &Geometry) -> usize {
+pub(super) fn tile_positions(geometry: &Geometry) -> usize {
     tile_rows(geometry) * tile_columns(geometry)
 }
 
@@ -119,15 +118,6 @@ fn g<S: Simd>(simd: S, w: [S::f32s; 3]) -> [S::f32s; 4] {
     let plus = simd.mul_f32s(half, simd.add_f32s(outer, w[1]));
     let minus = simd.mul_f32s(half, simd.sub_f32s(outer, w[1]));
     [w[0], plus, minus, w[2]]
-}
-
-/// `G^T u`.
-#[inline(always)]
-fn g_transposed<S: Simd>(simd: S, u: [S::f32s; 4]) -> [S::f32s; 3] {
-    let half = simd.splat_f32s(0.5);
-    let plus = simd.mul_f32s(half, simd.add_f32s(u[1], u[2]));
-    let minus = simd.mul_f32s(half, simd.sub_f32s(u[1], u[2]));
-    [simd.add_f32s(u[0], plus), minus, simd.add_f32s(plus, u[3])]
 }
 
 /// `A y`.
@@ -225,7 +215,7 @@ impl Filter<'_> {
                 let (point_len, out) = (input_blocks * lines * LANES, shared_read);
                 let geometry = &self.geometry;
                 let start = block * lines * LANES;
-                instructions.run(InputTransform { geometry, image, positions, out, start, point_len });
+                instructions.run(TileTransform::<true> { geometry, image, positions, out, start, point_len });
             });
             let read = &*read;
             let shared_written = SharedBuffer::new(written);
@@ -265,19 +255,20 @@ impl Filter<'_> {
     }
 }
 
-/// `B^T x B` of one block of channels at some tile positions.
-struct InputTransform<'a> {
-    geometry: &'a Geometry,
+/// `B^T x B` (of 4x4 input pixels) or `A dy A^T` (of 2x2 pixels of the output's gradient) of one block of channels
+/// at some tile positions.
+pub(super) struct TileTransform<'a, const INPUT: bool> {
+    pub geometry: &'a Geometry,
     /// `[height, width, batch, 16]`
-    image: &'a [f32],
-    positions: Range<usize>,
-    out: SharedBuffer<'a, f32>,
+    pub image: &'a [f32],
+    pub positions: Range<usize>,
+    pub out: SharedBuffer<'a, f32>,
     /// Where the block's first point starts.
-    start: usize,
-    point_len: usize,
+    pub start: usize,
+    pub point_len: usize,
 }
 
-impl WithKernels for InputTransform<'_> {
+impl<const INPUT: bool> WithKernels for TileTransform<'_, INPUT> {
     type Output = ();
 
     #[inline(always)]
@@ -285,11 +276,15 @@ impl WithKernels for InputTransform<'_> {
         let (height, width) = (self.geometry.height as isize, self.geometry.width as isize);
         let row_len = self.geometry.batch * LANES;
         let columns = tile_columns(self.geometry);
+        // Pixels of a tile's side, and how far it begins before the output tile.
+        let (side, before) = if INPUT { (4, 1) } else { (2, 0) };
         for (index, tile) in self.positions.enumerate() {
-            let (top, left) = ((tile / columns * 2) as isize - 1, (tile % columns * 2) as isize - 1);
-            let sources: [Option<&[f32]>; POINTS] = std::array::from_fn(|point| {
-                let (row, column) = (top + (point / 4) as isize, left + (point % 4) as isize);
+            let (top, left) =
+                ((tile / columns * 2) as isize - before, (tile % columns * 2) as isize - before);
+            let sources: [Option<&[f32]>; POINTS] = std::array::from_fn(|pixel| {
+                let (row, column) = (top + (pixel / side) as isize, left + (pixel % side) as isize);
                 let inside = (0..height).contains(&row) && (0..width).contains(&column);
+                let inside = inside && pixel < side * side;
                 inside.then(|| &self.image[(row * width + column) as usize * row_len..][..row_len])
             });
             let start = self.start + index * row_len;
@@ -298,7 +293,7 @@ impl WithKernels for InputTransform<'_> {
                 // SAFETY: every (point, block, position) is written by one task.
                 unsafe { self.out.slice(start..start + row_len) }
             });
-            simd.vectorize(TransformLines::<true> { sources, targets });
+            simd.vectorize(TransformLines::<INPUT> { sources, targets });
         }
     }
 }
@@ -439,179 +434,6 @@ impl WithSimd for OutputLine<'_> {
             // In this order a NaN stays a NaN.
             value = simd.max_f32s(simd.mul_f32s(value, slope), value);
             S::as_mut_simd_f32s(&mut self.target[at..at + S::F32_LANES]).0[0] = value;
-        }
-    }
-}
-
-/// The gradient of the weight, laid out as packed weights.
-pub(crate) fn weight_gradient(
-    geometry: &Geometry,
-    input: &[f32],
-    output_gradient: &[f32],
-    packed: &mut [f32],
-) {
-    let instructions = Instructions::current();
-    let [inputs, outputs] = [geometry.input_channels, geometry.output_channels];
-    let (input_blocks, output_blocks) = (blocks(inputs), blocks(outputs));
-    let width = instructions.run(Width);
-    let point_len = packed.len() / 9;
-    let positions = tile_positions(geometry);
-    let bytes = POINTS * (input_blocks + output_blocks) * LANES * 4 * geometry.batch;
-    let count = positions.div_ceil((SHARED_BYTES / bytes).max(1));
-    with_scratch(POINTS * point_len, |sums| {
-        let sums = SharedBuffer::new(sums);
-        for group in 0..count {
-            let positions = part(positions, count, group, 1);
-            let lines = positions.len() * geometry.batch;
-            let read = POINTS * input_blocks * lines * LANES;
-            with_scratch(read + POINTS * output_blocks * lines * LANES, |scratch| {
-                let (inputs_read, gradients_read) = scratch.split_at_mut(read);
-                let (out, out_gradient) = (SharedBuffer::new(inputs_read), SharedBuffer::new(gradients_read));
-                for_each_task(input_blocks + output_blocks, |block| {
-                    let plane = geometry.input_positions() * geometry.batch * LANES;
-                    let positions = positions.clone();
-                    if let Some(block) = block.checked_sub(input_blocks) {
-                        let image = &output_gradient[block * plane..(block + 1) * plane];
-                        let point_len = output_blocks * lines * LANES;
-                        let start = block * lines * LANES;
-                        let out = out_gradient;
-                        instructions.run(GradientTransform {
-                            geometry,
-                            image,
-                            positions,
-                            out,
-                            start,
-                            point_len,
-                        });
-                    } else {
-                        let image = &input[block * plane..(block + 1) * plane];
-                        let point_len = input_blocks * lines * LANES;
-                        let start = block * lines * LANES;
-                        instructions.run(InputTransform {
-                            geometry,
-                            image,
-                            positions,
-                            out,
-                            start,
-                            point_len,
-                        });
-                    }
-                });
-                let runs: Vec<Vec<Vec<Run>>> = chunks(lines)
-                    .map(|chunk| {
-                        vec![vec![Run { source: chunk.start, target: chunk.start, length: chunk.len() }]]
-                    })
-                    .collect();
-                let (inputs_read, gradients_read) = (&*inputs_read, &*gradients_read);
-                for_each_task(POINTS, |point| {
-                    // SAFETY: every point belongs to one task.
-                    let sums = unsafe { sums.slice(point * point_len..(point + 1) * point_len) };
-                    let sum = OuterSum {
-                        inputs,
-                        outputs,
-                        input: &inputs_read[point * input_blocks * lines * LANES..],
-                        input_plane: lines * LANES,
-                        output_gradient: &gradients_read[point * output_blocks * lines * LANES..],
-                        output_plane: lines * LANES,
-                        passes: &runs,
-                        taps: 1,
-                        packed: SharedBuffer::new(sums),
-                        packed_start: 0,
-                        go_on: group > 0,
-                    };
-                    instructions.run(OuterTask {
-                        sum: &sum,
-                        channel_tiles: 0..tiles(outputs, width),
-                        input_blocks: 0..input_blocks,
-                        taps: 0..1,
-                    });
-                });
-            });
-        }
-        let shared = SharedBuffer::new(packed);
-        for_each_task(tiles(outputs, width), |tile| {
-            let channels = super::weights::tile_channels(outputs, width, tile);
-            let length = channels.len() * inputs;
-            // SAFETY: every tile belongs to one task.
-            let taps = unsafe { shared.slice(channels.start * 9 * inputs..channels.end * 9 * inputs) };
-            let points = std::array::from_fn(|point| {
-                let start = point * point_len + channels.start * inputs;
-                // SAFETY: read only, after all sums are written.
-                unsafe { &*sums.slice(start..start + length) }
-            });
-            instructions.run(WeightGradientTransform { points, taps });
-        });
-    });
-}
-
-/// `A dy A^T` of one block of channels at some tile positions.
-struct GradientTransform<'a> {
-    geometry: &'a Geometry,
-    /// `[height, width, batch, 16]`
-    image: &'a [f32],
-    positions: Range<usize>,
-    out: SharedBuffer<'a, f32>,
-    start: usize,
-    point_len: usize,
-}
-
-impl WithKernels for GradientTransform<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernels>(self, simd: K) {
-        let (height, width) = (self.geometry.height, self.geometry.width);
-        let row_len = self.geometry.batch * LANES;
-        let columns = tile_columns(self.geometry);
-        for (index, tile) in self.positions.enumerate() {
-            let mut sources = [None; POINTS];
-            for (pixel, source) in sources.iter_mut().enumerate().take(4) {
-                let (row, column) = (tile / columns * 2 + pixel / 2, tile % columns * 2 + pixel % 2);
-                if row < height && column < width {
-                    *source = Some(&self.image[(row * width + column) * row_len..][..row_len]);
-                }
-            }
-            let start = self.start + index * row_len;
-            let targets: [&mut [f32]; POINTS] = std::array::from_fn(|point| {
-                let start = start + point * self.point_len;
-                // SAFETY: every (point, block, position) is written by one task.
-                unsafe { self.out.slice(start..start + row_len) }
-            });
-            simd.vectorize(TransformLines::<false> { sources, targets });
-        }
-    }
-}
-
-/// `G^T u G`: sixteen points to nine taps.
-struct WeightGradientTransform<'a> {
-    points: [&'a [f32]; POINTS],
-    /// `[9, length]`
-    taps: &'a mut [f32],
-}
-
-impl WithKernels for WeightGradientTransform<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernels>(self, simd: K) {
-        let length = self.points[0].len();
-        for at in (0..length).step_by(K::F32_LANES) {
-            let load = |point: usize| K::as_simd_f32s(&self.points[point][at..at + K::F32_LANES]).0[0];
-            let mut columns = [[simd.splat_f32s(0.0); 3]; 4];
-            for (column, values) in columns.iter_mut().enumerate() {
-                let u = [load(column), load(4 + column), load(8 + column), load(12 + column)];
-                *values = g_transposed(simd, u);
-            }
-            // An index, for it takes one value of each column.
-            #[allow(clippy::needless_range_loop)]
-            for row in 0..3 {
-                let u = [columns[0][row], columns[1][row], columns[2][row], columns[3][row]];
-                let values = g_transposed(simd, u);
-                for (column, value) in values.into_iter().enumerate() {
-                    let out = &mut self.taps[(row * 3 + column) * length + at..][..K::F32_LANES];
-                    K::as_mut_simd_f32s(out).0[0] = value;
-                }
-            }
         }
     }
 }

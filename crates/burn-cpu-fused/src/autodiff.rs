@@ -39,7 +39,7 @@ where
     (output, rest)
 }
 
-/// Registers a gradient for each parent that wants one; gradients are computed only then.
+/// Registers the gradients of the parents that want one.
 fn give<B: FusedOperations, const N: usize>(
     ops: Ops<(), N>,
     gradients: &mut Gradients,

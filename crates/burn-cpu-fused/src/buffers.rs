@@ -80,6 +80,14 @@ pub(crate) fn for_overwrite(length: usize) -> Vec<f32> {
     values
 }
 
+/// A vector of [`for_overwrite`] that will not come back to the pool: it counts as in use no longer.
+pub(crate) fn taken_away(values: Vec<f32>) -> Vec<f32> {
+    if values.capacity() >= SHORTEST {
+        with_pool(|pool| pool.used_floats = pool.used_floats.saturating_sub(values.capacity()));
+    }
+    values
+}
+
 /// Memory that goes back to the pool.
 #[derive(Debug)]
 pub(crate) struct Pooled(Vec<f32>);

@@ -191,6 +191,8 @@ impl WithKernels for Task<'_> {
             let wide = channels.len() > LANES || K::WIDTH == LANES;
             let values = match weights.values {
                 Values::Packed(values) => &values[channels.start * depth..channels.end * depth],
+                // A stencil without kernel offsets, which writes zeros, reads no weights.
+                Values::Plain(..) if taps == 0 => &[],
                 Values::Plain(weight, view) => {
                     let out = &mut packed.values_mut()[..channels.len() * depth];
                     PackTile { weight, view, channels: channels.clone(), out: &mut *out }.run(kernels);
@@ -304,8 +306,10 @@ pub(crate) struct MatrixProduct<'a> {
     pub input: &'a [f32],
     /// Lines.
     pub lines: usize,
-    /// `[blocks, lines, 16]`
+    /// Holds the result, `[blocks, lines, 16]`.
     pub output: SharedBuffer<'a, f32>,
+    /// Where in it the result starts.
+    pub output_start: usize,
     /// Tiles of output channels to compute.
     pub channel_tiles: Range<usize>,
 }
@@ -332,7 +336,7 @@ impl WithKernels for MatrixProduct<'_> {
                     weights: values,
                     sources: Sources::Adjacent(&[(0, lines.start * LANES)]),
                     output: self.output,
-                    output_block: channels.start / LANES * plane,
+                    output_block: self.output_start + channels.start / LANES * plane,
                     output_plane: plane,
                     targets: Targets::Adjacent(lines.start * LANES),
                     start: Start::Zero,

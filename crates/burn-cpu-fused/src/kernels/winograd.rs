@@ -227,15 +227,14 @@ impl Filter<'_> {
                 let values = &self.transformed[point * weight_len..(point + 1) * weight_len];
                 let length = input_blocks * lines * LANES;
                 let results = output_blocks * lines * LANES;
-                // SAFETY: points do not overlap; parts of a point are distinct channels.
-                let out = unsafe { shared_written.slice(point * results..(point + 1) * results) };
                 instructions.run(MatrixProduct {
                     weights: values,
                     outputs,
                     inputs,
                     input: &read[point * length..(point + 1) * length],
                     lines,
-                    output: SharedBuffer::new(out),
+                    output: shared_written,
+                    output_start: point * results,
                     channel_tiles: part(channel_tiles, parts, task % parts, 1),
                 });
             });

@@ -80,6 +80,15 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// How the names of temporary files end.
+const PARTIAL: &str = ".partial";
+
+/// Whether a file of this name is what a write that was killed left behind.
+pub(crate) fn is_partial(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') && name.ends_with(PARTIAL)
+}
+
 /// A new temporary file in the folder of `path`, once that is known to be a fit place.
 fn temporary_beside(path: &Path) -> Result<NamedTempFile, AtomicError> {
     let Some(name) = path.file_name() else {
@@ -111,7 +120,7 @@ fn temporary_beside(path: &Path) -> Result<NamedTempFile, AtomicError> {
     prefix.push(name);
     prefix.push(".");
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(".partial");
+    builder.prefix(&prefix).suffix(PARTIAL);
     // tempfile's default keeps the file to its owner; results get the permissions of ordinary files.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -107,8 +107,10 @@ impl RunDirectory {
         let run = Self { path: path.to_owned() };
         let read = |source| TrainingError::Read { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(|source| AtomicError::system(path, source))?;
-        let mut entries = std::fs::read_dir(path).map_err(read)?;
-        if !run.file("recipe.toml").exists() && entries.next().is_some() {
+        // A run killed while it wrote its first file leaves no more than that file's beginning.
+        let mut entries = std::fs::read_dir(path).map_err(read)?.flatten();
+        let is_foreign = entries.any(|entry| !crate::data::atomic::is_partial(&entry.file_name()));
+        if !run.file("recipe.toml").exists() && is_foreign {
             return Err(TrainingError::NotARun(path.to_owned()));
         }
         crate::data::atomic::check_writable(&run.file("recipe.toml"))?;
@@ -243,6 +245,11 @@ mod tests {
         std::fs::create_dir(&full).unwrap();
         std::fs::write(full.join("thesis.tex"), "mine").unwrap();
         assert!(matches!(RunDirectory::open(&full), Err(TrainingError::NotARun(_))));
+        // Killed in its first moment, a run once could not be begun again.
+        let killed = folder.path().join("killed");
+        std::fs::create_dir(&killed).unwrap();
+        std::fs::write(killed.join(".recipe.toml.x1y2z3.partial"), "see").unwrap();
+        assert!(RunDirectory::open(&killed).is_ok());
     }
 
     #[test]

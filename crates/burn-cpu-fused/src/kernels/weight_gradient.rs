@@ -115,9 +115,7 @@ fn passes(geometry: &Geometry, stencil: &Stencil) -> Vec<Vec<Vec<Run>>> {
     let batch = geometry.batch;
     let positions = geometry.output_positions();
     if geometry.input_positions() == positions && stencil.is_identity(positions) {
-        return chunks(batch * positions)
-            .map(|lines| vec![vec![Run { source: lines.start, target: lines.start, length: lines.len() }]])
-            .collect();
+        return identity_passes(batch * positions);
     }
     let run = |source: u32, target: usize| {
         (source != NOWHERE).then_some(Run {
@@ -136,8 +134,15 @@ fn passes(geometry: &Geometry, stencil: &Stencil) -> Vec<Vec<Vec<Run>>> {
         .collect()
 }
 
+/// Passes over `lines` lines that each meet themselves.
+pub(crate) fn identity_passes(lines: usize) -> Vec<Vec<Vec<Run>>> {
+    chunks(lines)
+        .map(|chunk| vec![vec![Run { source: chunk.start, target: chunk.start, length: chunk.len() }]])
+        .collect()
+}
+
 /// Nearly equal ranges of `lines`.
-pub(crate) fn chunks(lines: usize) -> impl Iterator<Item = Range<usize>> {
+fn chunks(lines: usize) -> impl Iterator<Item = Range<usize>> {
     let count = if lines <= LINES_IN_ONE { 1 } else { lines.div_ceil(LINES_AT_ONCE) };
     (0..count).map(move |index| part(lines, count, index, 1))
 }

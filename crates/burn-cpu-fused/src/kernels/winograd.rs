@@ -209,13 +209,11 @@ impl Filter<'_> {
             let (read, written) = scratch.split_at_mut(read);
             let shared_read = SharedBuffer::new(read);
             each(input_blocks, &|block| {
-                let plane = self.geometry.input_positions() * self.geometry.batch * LANES;
-                let image = &input[block * plane..(block + 1) * plane];
+                let of = [block, input_blocks];
                 let positions = positions.clone();
-                let (point_len, out) = (input_blocks * lines * LANES, shared_read);
-                let geometry = &self.geometry;
-                let start = block * lines * LANES;
-                instructions.run(TileTransform::<true> { geometry, image, positions, out, start, point_len });
+                let transform =
+                    TileTransform::<true>::of_block(&self.geometry, input, of, positions, shared_read);
+                instructions.run(transform);
             });
             let read = &*read;
             let shared_written = SharedBuffer::new(written);
@@ -257,14 +255,36 @@ impl Filter<'_> {
 /// `B^T x B` (of 4x4 input pixels) or `A dy A^T` (of 2x2 pixels of the output's gradient) of one block of channels
 /// at some tile positions.
 pub(super) struct TileTransform<'a, const INPUT: bool> {
-    pub geometry: &'a Geometry,
+    geometry: &'a Geometry,
     /// `[height, width, batch, 16]`
-    pub image: &'a [f32],
-    pub positions: Range<usize>,
-    pub out: SharedBuffer<'a, f32>,
+    image: &'a [f32],
+    positions: Range<usize>,
+    out: SharedBuffer<'a, f32>,
     /// Where the block's first point starts.
-    pub start: usize,
-    pub point_len: usize,
+    start: usize,
+    point_len: usize,
+}
+
+impl<'a, const INPUT: bool> TileTransform<'a, INPUT> {
+    /// Of one of so many blocks of `map`; `out` holds the points, each `[blocks, positions, batch, 16]`.
+    pub(super) fn of_block(
+        geometry: &'a Geometry,
+        map: &'a [f32],
+        [block, blocks]: [usize; 2],
+        positions: Range<usize>,
+        out: SharedBuffer<'a, f32>,
+    ) -> Self {
+        let plane = geometry.input_positions() * geometry.batch * LANES;
+        let length = positions.len() * geometry.batch * LANES;
+        Self {
+            geometry,
+            image: &map[block * plane..(block + 1) * plane],
+            positions,
+            out,
+            start: block * length,
+            point_len: blocks * length,
+        }
+    }
 }
 
 impl<const INPUT: bool> WithKernels for TileTransform<'_, INPUT> {

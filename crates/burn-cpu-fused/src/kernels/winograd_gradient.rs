@@ -7,8 +7,8 @@ use super::blocked::{LANES, blocks};
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
-use super::tiles::{Kernels, Run};
-use super::weight_gradient::{OuterSum, OuterTask, chunks};
+use super::tiles::Kernels;
+use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{tile_channels, tiles};
 use super::winograd::{POINTS, SHARED_BYTES, TileTransform, tile_positions};
 use crate::instructions::{Instructions, WithKernels};
@@ -47,40 +47,23 @@ pub(crate) fn weight_gradient(
                 let (inputs_read, gradients_read) = scratch.split_at_mut(read);
                 let (out, out_gradient) = (SharedBuffer::new(inputs_read), SharedBuffer::new(gradients_read));
                 for_each_task(input_blocks + output_blocks, |block| {
-                    let plane = geometry.input_positions() * geometry.batch * LANES;
                     let positions = positions.clone();
                     if let Some(block) = block.checked_sub(input_blocks) {
-                        let image = &output_gradient[block * plane..(block + 1) * plane];
-                        let point_len = output_blocks * lines * LANES;
-                        let start = block * lines * LANES;
-                        let out = out_gradient;
-                        instructions.run(TileTransform::<false> {
+                        let of = [block, output_blocks];
+                        instructions.run(TileTransform::<false>::of_block(
                             geometry,
-                            image,
+                            output_gradient,
+                            of,
                             positions,
-                            out,
-                            start,
-                            point_len,
-                        });
+                            out_gradient,
+                        ));
                     } else {
-                        let image = &input[block * plane..(block + 1) * plane];
-                        let point_len = input_blocks * lines * LANES;
-                        let start = block * lines * LANES;
-                        instructions.run(TileTransform::<true> {
-                            geometry,
-                            image,
-                            positions,
-                            out,
-                            start,
-                            point_len,
-                        });
+                        let of = [block, input_blocks];
+                        instructions
+                            .run(TileTransform::<true>::of_block(geometry, input, of, positions, out));
                     }
                 });
-                let runs: Vec<Vec<Vec<Run>>> = chunks(lines)
-                    .map(|chunk| {
-                        vec![vec![Run { source: chunk.start, target: chunk.start, length: chunk.len() }]]
-                    })
-                    .collect();
+                let passes = identity_passes(lines);
                 let (inputs_read, gradients_read) = (&*inputs_read, &*gradients_read);
                 for_each_task(POINTS, |point| {
                     // SAFETY: every point belongs to one task.
@@ -92,7 +75,7 @@ pub(crate) fn weight_gradient(
                         input_plane: lines * LANES,
                         output_gradient: &gradients_read[point * output_blocks * lines * LANES..],
                         output_plane: lines * LANES,
-                        passes: &runs,
+                        passes: &passes,
                         taps: 1,
                         packed: SharedBuffer::new(sums),
                         packed_start: 0,

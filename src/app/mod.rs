@@ -3,6 +3,7 @@
 
 mod commands;
 mod devices;
+mod interrupt;
 mod scoring;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum Command {
     Train(commands::train::TrainArgs),
     /// Score a model on a data set
     Eval(commands::eval::EvalArgs),
+    /// Train generators of faces, generate, and judge what they generate
+    Gan(commands::gan::GanArgs),
     /// Import and export weights, show what a model file says
     Model(commands::model::ModelArgs),
     /// Recognise the expression of every face in pictures
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Data(args) => commands::data::run(args),
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
+        Command::Gan(args) => commands::gan::run(args),
         Command::Model(args) => commands::model::run(args),
         Command::Predict(args) => commands::predict::run(args),
     };

@@ -29,6 +29,18 @@ pub fn mix_seed(parts: &[u64]) -> u64 {
     })
 }
 
+/// The samples `0..len` in an order drawn from `seed`, cut into batches. The last batch is left out when it
+/// would be smaller than half a batch and is not the only one: its batch statistics would be noise.
+pub fn epoch_batches(len: usize, batch_size: usize, seed: u64) -> Vec<Vec<u32>> {
+    let mut order: Vec<u32> = (0..len as u32).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut batches: Vec<Vec<u32>> = order.chunks(batch_size).map(<[u32]>::to_vec).collect();
+    if batches.len() > 1 && batches.last().is_some_and(|last| last.len() * 2 < batch_size) {
+        batches.pop();
+    }
+    batches
+}
+
 /// The batches of one training epoch, each image once, in an order drawn from the seed.
 #[derive(Debug)]
 pub struct EpochBatches<'a> {
@@ -36,14 +48,12 @@ pub struct EpochBatches<'a> {
     faces: &'a ResizedFaces,
     augmentation: Augmentation,
     preprocessing: &'a Preprocessing,
-    order: Vec<u32>,
-    batch_size: usize,
+    batches: Vec<Vec<u32>>,
     seed: u64,
 }
 
 impl<'a> EpochBatches<'a> {
-    /// Of the given epoch. The last batch is left out when it would be smaller than half a batch and
-    /// is not the only one: its batch statistics would be noise.
+    /// Of the given epoch; [`epoch_batches`] cuts it.
     pub fn new(
         split: &'a TrainingSplit<'a>,
         faces: &'a ResizedFaces,
@@ -53,26 +63,23 @@ impl<'a> EpochBatches<'a> {
         [seed, epoch]: [u64; 2],
     ) -> Self {
         let seed = mix_seed(&[seed, epoch]);
-        let mut order: Vec<u32> = (0..split.len() as u32).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        Self { split, faces, augmentation, preprocessing, order, batch_size, seed }
+        let batches = epoch_batches(split.len(), batch_size, seed);
+        Self { split, faces, augmentation, preprocessing, batches, seed }
     }
 
     /// How many batches there are.
     pub fn len(&self) -> usize {
-        let (whole, rest) = (self.order.len() / self.batch_size, self.order.len() % self.batch_size);
-        whole + usize::from(rest * 2 >= self.batch_size || whole == 0)
+        self.batches.len()
     }
 
     /// Whether the split is empty.
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.batches.is_empty()
     }
 
     /// The `index`-th batch.
     pub fn batch(&self, index: usize) -> Batch {
-        let end = ((index + 1) * self.batch_size).min(self.order.len());
-        let chosen = &self.order[index * self.batch_size..end];
+        let chosen = &self.batches[index];
         let length = self.preprocessing.input_len();
         let mut images = vec![0.0; chosen.len() * length];
         images.par_chunks_exact_mut(length).zip(chosen).for_each(|(out, sample)| {

@@ -18,6 +18,7 @@ pub mod export;
 pub mod fer2013;
 pub mod ferplus;
 pub mod folder;
+pub mod generative;
 pub mod packed;
 pub mod picture;
 pub mod picture_tree;

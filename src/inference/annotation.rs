@@ -1,21 +1,18 @@
 //! *Annotation*: boxes and labels drawn onto a picture, legible at any of its sizes.
 
-use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _};
+use ab_glyph::{Font as _, PxScale, ScaleFont as _};
 use image::{Rgb, RgbImage};
 
 use crate::expression::LabelSet;
 use crate::inference::face_detection::FaceBox;
+use crate::inference::lettering::{draw_text, font, text_width};
 use crate::inference::recognition::RecognizedFace;
-
-/// DejaVu Sans Bold, printable ASCII only (licence beside it).
-const FONT: &[u8] = include_bytes!("../../assets/fonts/DejaVuSans-Bold-ascii.ttf");
 
 /// Letters are not drawn smaller than this many pixels from line to line.
 const LEAST_TEXT: f32 = 11.0;
 
 /// Draws a box and a label, such as "happy 93%", for every face.
 pub fn annotate(picture: &mut RgbImage, faces: &[RecognizedFace], labels: LabelSet) {
-    let font = FontRef::try_from_slice(FONT).expect("the built-in font is well formed");
     // Boxes first: a neighbour's box must not strike through a label.
     for face in faces {
         draw_box(picture, face.bounds, line_width(picture), colour_of(face.expression(labels)));
@@ -24,7 +21,7 @@ pub fn annotate(picture: &mut RgbImage, faces: &[RecognizedFace], labels: LabelS
         let (label, probability) = face.ranked()[0];
         let name = labels.names()[label];
         let text = format!("{name} {:.0}%", probability * 100.0);
-        draw_label(picture, &font, face.bounds, &text, colour_of(name));
+        draw_label(picture, face.bounds, &text, colour_of(name));
     }
 }
 
@@ -63,16 +60,14 @@ fn draw_box(picture: &mut RgbImage, area: FaceBox, width: u32, colour: Rgb<u8>) 
 }
 
 /// Writes `text` on a bar of `colour`, above `area` or, where there is no room, inside it.
-fn draw_label(picture: &mut RgbImage, font: &FontRef<'_>, area: FaceBox, text: &str, colour: Rgb<u8>) {
+fn draw_label(picture: &mut RgbImage, area: FaceBox, text: &str, colour: Rgb<u8>) {
     let longest = picture.width().max(picture.height()) as f32;
     // In step with the face, but legible and not wider than the picture.
     let wanted =
         (area.width as f32 / 7.0).clamp((longest / 60.0).max(LEAST_TEXT), longest / 18.0 + LEAST_TEXT);
-    let width_at = |size: f32| {
-        let scaled = font.as_scaled(PxScale::from(size));
-        text.chars().map(|letter| scaled.h_advance(scaled.glyph_id(letter))).sum::<f32>() + size * 0.6
-    };
+    let width_at = |size: f32| text_width(text, size) + size * 0.6;
     let size = wanted * (picture.width() as f32 / width_at(wanted)).min(1.0);
+    let font = font();
     let scaled = font.as_scaled(PxScale::from(size));
     let (width, height) = (width_at(size).ceil() as i32, (size * 1.15).ceil() as i32);
 
@@ -85,19 +80,9 @@ fn draw_label(picture: &mut RgbImage, font: &FontRef<'_>, area: FaceBox, text: &
     }
     let ink = ink_on(colour);
     let baseline = top as f32 + (height as f32 + scaled.ascent() + scaled.descent()) / 2.0;
-    let mut pen = left as f32 + size * 0.3;
-    for letter in text.chars() {
-        let glyph = scaled.glyph_id(letter);
-        let advance = scaled.h_advance(glyph);
-        let placed = glyph.with_scale_and_position(size, ab_glyph::point(pen, baseline));
-        if let Some(outline) = font.outline_glyph(placed) {
-            let corner = outline.px_bounds().min;
-            outline.draw(|x, y, coverage| {
-                blend(picture, corner.x as i32 + x as i32, corner.y as i32 + y as i32, ink, coverage);
-            });
-        }
-        pen += advance;
-    }
+    draw_text(text, (left as f32 + size * 0.3, baseline), size, |x, y, coverage| {
+        blend(picture, x, y, ink, coverage);
+    });
 }
 
 /// Black on light colours, white on dark ones.

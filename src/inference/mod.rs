@@ -1,7 +1,10 @@
 //! *Inference*: trained models at work on pictures, without gradients.
 
 pub mod annotation;
+pub mod contact_sheet;
 pub mod face_detection;
+mod lettering;
 pub mod predictor;
 pub mod recognition;
 pub mod scoring;
+pub mod synthesis;

@@ -155,27 +155,14 @@ impl Checkpoint {
     /// Reads a file's bytes; `path` names it in errors.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
         let format = |reason: String| CheckpointError::Format { path: path.to_owned(), reason };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| format(error.to_string()))?;
-        let text =
-            metadata.metadata().as_ref().and_then(|entries| entries.get(MANIFEST_KEY)).ok_or_else(|| {
-                format("no manifest; `duchenne model import` reads plain weights".to_owned())
-            })?;
+        let (metadata, weights) = read_tensors(bytes).map_err(format)?;
+        let text = metadata.get(MANIFEST_KEY).ok_or_else(|| {
+            format("no manifest; `duchenne model import` reads plain weights".to_owned())
+        })?;
         let manifest: Manifest = serde_json::from_str(text).map_err(|error| format(error.to_string()))?;
         if let Some(problem) = manifest.problem() {
             return Err(format(problem));
         }
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| format(error.to_string()))?;
-        let weights = tensors
-            .tensors()
-            .into_iter()
-            .filter(|(name, _)| !name.ends_with(BATCH_COUNTER))
-            .map(|(name, view)| {
-                let values = floats(&view).ok_or_else(|| {
-                    format(format!("weight `{name}` is {:?}, expected f32 or f16", view.dtype()))
-                })?;
-                Ok(NamedTensor { name, shape: view.shape().to_vec(), values })
-            })
-            .collect::<Result<_, CheckpointError>>()?;
         Ok(Self { manifest, weights })
     }
 
@@ -203,6 +190,24 @@ impl Checkpoint {
         write_tensors(&self.weights, counters.collect(), metadata, precision, path)
             .map_err(CheckpointError::Write)
     }
+}
+
+/// The metadata and the float tensors of a safetensors file; batch counters, which are integers, are
+/// left out.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn read_tensors(bytes: &[u8]) -> Result<(HashMap<String, String>, Vec<NamedTensor>), String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let tensors = tensors.tensors().into_iter().filter(|(name, _)| !name.ends_with(BATCH_COUNTER));
+    let named = tensors.map(|(name, view)| {
+        let values = floats(&view)
+            .ok_or_else(|| format!("weight `{name}` is {:?}, expected f32 or f16", view.dtype()))?;
+        Ok(NamedTensor { name, shape: view.shape().to_vec(), values })
+    });
+    let named = named.collect::<Result<_, String>>()?;
+    Ok((metadata.metadata().clone().unwrap_or_default(), named))
 }
 
 /// Writes named tensors as safetensors, whole or not at all; `counters` are written as the 64-bit

@@ -86,6 +86,35 @@ impl Convolution {
         }
     }
 
+    /// Independent normal weights of the given deviation, and a bias of zero where there is one.
+    pub fn normal(
+        [inputs, outputs, kernel]: [usize; 3],
+        [stride, padding]: [usize; 2],
+        deviation: f32,
+        with_bias: bool,
+        initializer: &mut Initializer,
+    ) -> Self {
+        Self {
+            weight: initializer.normal([outputs, inputs, kernel, kernel], deviation),
+            bias: with_bias.then(|| initializer.constant([outputs], 0.0)),
+            stride,
+            padding,
+            packed: None,
+        }
+    }
+
+    /// The gradient of the input from that of the output, which is the transposed convolution with the
+    /// same weight, and like it differentiable: what a gradient penalty needs.
+    pub fn input_gradient(&self, gradient: FeatureMap) -> FeatureMap {
+        gradient.conv_transpose2d(
+            self.weight.val(),
+            None,
+            self.stride,
+            self.padding,
+            Activation::Identity,
+        )
+    }
+
     /// Packs the weights for inference, without autodiff, together with the batch normalisation that
     /// follows, if one does.
     pub fn prepare(&mut self, norm: Option<&BatchNorm>) {
@@ -169,7 +198,17 @@ impl BatchNorm {
         if !self.weight.val().is_autodiff() {
             return self.folded(convolution, input, residual, activation);
         }
-        let map = convolution.forward(input, Activation::Identity);
+        self.normalized(convolution.forward(input, Activation::Identity), residual, activation)
+    }
+
+    /// The map normalised by its own statistics, towards which the running ones move, plus a residual, then
+    /// an activation: what happens while training.
+    pub fn normalized(
+        &self,
+        map: FeatureMap,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+    ) -> FeatureMap {
         let [batch, _, height, width] = map.dims();
         let count = (batch * height * width) as f64;
         let (map, mean, variance) =
@@ -181,14 +220,20 @@ impl BatchNorm {
         map
     }
 
+    /// What the running statistics make of a value: scale and shift, each `[channels]`.
+    pub fn scale_and_shift(&self) -> (Tensor<1>, Tensor<1>) {
+        let scale = self.weight.val() / (self.running_var.value() + f64::from(EPSILON)).sqrt();
+        let shift = self.bias.val() - self.running_mean.value() * scale.clone();
+        (scale, shift)
+    }
+
     /// Weight and bias of the convolution and this normalisation in one.
     fn fold(&self, convolution: &Convolution) -> (Tensor<4>, Tensor<1>) {
-        let scale = self.weight.val() / (self.running_var.value() + f64::from(EPSILON)).sqrt();
-        let mean = match &convolution.bias {
-            Some(bias) => self.running_mean.value() - bias.val(),
-            None => self.running_mean.value(),
+        let (scale, shift) = self.scale_and_shift();
+        let shift = match &convolution.bias {
+            Some(bias) => shift + bias.val() * scale.clone(),
+            None => shift,
         };
-        let shift = self.bias.val() - mean * scale.clone();
         let [channels] = scale.dims();
         (convolution.weight.val() * scale.reshape([channels, 1, 1, 1]), shift)
     }

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod compact;
+pub mod gan;
 pub mod import;
 pub mod layers;
 pub mod network;

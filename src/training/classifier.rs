@@ -17,7 +17,8 @@ use super::error::TrainingError;
 use super::loss::{class_weights, loss, mix, smooth_targets};
 use super::optimizer::{Sgd, WeightAverage};
 use super::recipe::Recipe;
-use super::run_directory::{EpochRecord, Identity, Progress, RunDirectory, RunState};
+use super::progress::{EpochRecord, Progress};
+use super::run_directory::{Identity, RunDirectory, RunState};
 use super::schedule::learning_rate;
 use crate::data::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
 use crate::data::{PublicTestSplit, TrainingSplit};
@@ -28,6 +29,11 @@ use crate::models::weights::{assign, collect};
 
 /// Within an epoch the state is saved this often.
 const SAVE_EVERY: Duration = Duration::from_secs(120);
+
+/// Groups of tensors in the saved state.
+const WEIGHTS: &str = "weight";
+const VELOCITIES: &str = "velocity";
+const AVERAGES: &str = "average";
 
 /// What to train, on what, where to.
 #[derive(Debug)]
@@ -198,7 +204,7 @@ impl<'a> Trainer<'a> {
         let job = inputs.job;
         let autodiff = job.device.clone().autodiff();
         let fresh = inputs.manifest.network.init(job.recipe.training.seed, &autodiff);
-        let (network, sgd, average, progress) = match job.run.load(&inputs.identity)? {
+        let (network, sgd, average, progress) = match job.run.load::<Progress>(&inputs.identity)? {
             None => {
                 let network = match job.initial {
                     Some(initial) => assign(fresh, initial.checkpoint.weights.clone())?,
@@ -206,12 +212,13 @@ impl<'a> Trainer<'a> {
                 };
                 (network, Sgd::default(), WeightAverage::default(), Progress::default())
             }
-            Some(state) => (
-                assign(fresh, state.weights)?,
-                Sgd::restore(state.velocities, job.device),
-                WeightAverage::restore(state.averages, state.progress.average_steps, job.device),
-                state.progress,
-            ),
+            Some(RunState { progress, mut tensors, .. }) => {
+                let mut take = |group| tensors.remove(group).unwrap_or_default();
+                let network = assign(fresh, take(WEIGHTS))?;
+                let sgd = Sgd::restore(take(VELOCITIES), job.device);
+                let average = WeightAverage::restore(take(AVERAGES), progress.average_steps, job.device);
+                (network, sgd, average, progress)
+            }
         };
         Ok(Self { inputs, job, network: Some(network), sgd, average, progress })
     }
@@ -397,13 +404,13 @@ impl<'a> Trainer<'a> {
         let network = self.network.as_ref().expect("the network is back after every step");
         let (averages, average_steps) = self.average.state();
         self.progress.average_steps = average_steps;
-        self.job.run.save(&RunState {
+        let groups = [(WEIGHTS, collect(network)), (VELOCITIES, self.sgd.state()), (AVERAGES, averages)];
+        let state = RunState {
             identity: self.inputs.identity.clone(),
             progress: self.progress.clone(),
-            weights: collect(network),
-            velocities: self.sgd.state(),
-            averages,
-        })
+            tensors: groups.map(|(group, tensors)| (group.to_owned(), tensors)).into(),
+        };
+        self.job.run.save(&state, &self.progress.records)
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod classifier;
 mod error;
+pub mod gan;
 pub mod loss;
 pub mod optimizer;
+pub mod progress;
 pub mod recipe;
 pub mod run_directory;
 pub mod schedule;

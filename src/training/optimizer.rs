@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_cpu_fused::{SgdStep, sgd_step};
+use burn_cpu_fused::{AdamStep, SgdStep, adam_step, sgd_step};
 
 use crate::models::weights::{ModulePath, NamedTensor};
 
@@ -22,7 +22,13 @@ pub struct Sgd {
 impl Sgd {
     /// One step; weights without a gradient stay as they are.
     pub fn step<M: Module>(&mut self, network: M, gradients: GradientsParams, step: SgdStep) -> M {
-        network.map(&mut Descent { path: ModulePath::default(), sgd: self, gradients, step })
+        descend(network, gradients, |name, weight, gradient| {
+            let (weight, velocity) = sgd_step(weight, self.velocities.remove(name), gradient, step);
+            if let Some(velocity) = velocity {
+                self.velocities.insert(name.to_owned(), velocity);
+            }
+            weight
+        })
     }
 
     /// The velocities, for a checkpoint.
@@ -36,14 +42,56 @@ impl Sgd {
     }
 }
 
-struct Descent<'a> {
-    path: ModulePath,
-    sgd: &'a mut Sgd,
-    gradients: GradientsParams,
-    step: SgdStep,
+/// Adam (Kingma & Ba 2015).
+#[derive(Debug, Default)]
+pub struct Adam {
+    means: State,
+    squares: State,
+    steps: u32,
 }
 
-impl ModuleMapper for Descent<'_> {
+impl Adam {
+    /// One step; weights without a gradient stay as they are. The count in `step` is Adam's own.
+    pub fn step<M: Module>(&mut self, network: M, gradients: GradientsParams, step: AdamStep) -> M {
+        self.steps += 1;
+        let step = AdamStep { time: self.steps, ..step };
+        descend(network, gradients, |name, weight, gradient| {
+            let moments = self.means.remove(name).zip(self.squares.remove(name));
+            let (weight, [mean, square]) = adam_step(weight, moments.map(Into::into), gradient, step);
+            self.means.insert(name.to_owned(), mean);
+            self.squares.insert(name.to_owned(), square);
+            weight
+        })
+    }
+
+    /// The means of gradients and of squared gradients, and the count of steps, for a checkpoint.
+    pub fn state(&self) -> ([Vec<NamedTensor>; 2], u32) {
+        ([to_named(&self.means), to_named(&self.squares)], self.steps)
+    }
+
+    /// With the means and the count of a checkpoint.
+    pub fn restore([means, squares]: [Vec<NamedTensor>; 2], steps: u32, device: &Device) -> Self {
+        Self { means: from_named(means, device), squares: from_named(squares, device), steps }
+    }
+}
+
+/// Every weight that has a gradient replaced by what `rule` makes of its name, itself and the gradient,
+/// all flat and without autodiff.
+fn descend<M: Module>(
+    network: M,
+    gradients: GradientsParams,
+    rule: impl FnMut(&str, Tensor<1>, Tensor<1>) -> Tensor<1>,
+) -> M {
+    network.map(&mut Descent { path: ModulePath::default(), gradients, rule })
+}
+
+struct Descent<R> {
+    path: ModulePath,
+    gradients: GradientsParams,
+    rule: R,
+}
+
+impl<R: FnMut(&str, Tensor<1>, Tensor<1>) -> Tensor<1>> ModuleMapper for Descent<R> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -59,13 +107,8 @@ impl ModuleMapper for Descent<'_> {
         let (id, tensor, mapper): (ParamId, Tensor<D>, _) = param.consume();
         let shape = tensor.dims();
         let count: usize = shape.iter().product();
-        let name = self.path.name();
-        let velocity = self.sgd.velocities.remove(&name);
         let weight = tensor.inner().reshape([count]);
-        let (weight, velocity) = sgd_step(weight, velocity, gradient.reshape([count]), self.step);
-        if let Some(velocity) = velocity {
-            self.sgd.velocities.insert(name, velocity);
-        }
+        let weight = (self.rule)(&self.path.name(), weight, gradient.reshape([count]));
         let weight = Tensor::from_inner(weight.reshape(shape)).require_grad();
         Param::from_mapped_value(id, weight, mapper)
     }

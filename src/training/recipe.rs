@@ -1,6 +1,7 @@
 //! A *recipe* is everything that decides a training run, but for the data: one TOML file that holds
 //! only what differs from the defaults.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::data::augmentation::Augmentation;
@@ -199,22 +200,7 @@ impl Recipe {
 
     /// From TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is for errors.
     pub fn parse(name: &str, text: &str, settings: &[String]) -> Result<Self, RecipeError> {
-        let syntax = |reason: String| RecipeError::Syntax { name: name.to_owned(), reason };
-        let mut table: toml::Table =
-            toml::from_str(text).map_err(|error| syntax(error.to_string().trim_end().to_owned()))?;
-        for setting in settings {
-            let (key, value) = setting
-                .split_once('=')
-                .ok_or_else(|| syntax(format!("setting `{setting}` is not of the form key=value")))?;
-            // A bare word is a string, so that `training.loss=squared-hinge` needs no quotes.
-            let fragment: toml::Table = toml::from_str(&format!("{key} = {value}"))
-                .or_else(|_| toml::from_str(&format!("{key} = {:?}", value.trim())))
-                .map_err(|_| syntax(format!("setting `{setting}` is not of the form key=value")))?;
-            merge(&mut table, fragment);
-        }
-        let recipe: Self = table
-            .try_into()
-            .map_err(|error: toml::de::Error| syntax(error.to_string().trim_end().to_owned()))?;
+        let recipe: Self = parse_with_settings(name, text, settings)?;
         match recipe.problem() {
             Some(reason) => Err(RecipeError::Value { name: name.to_owned(), reason }),
             None => Ok(recipe),
@@ -264,6 +250,31 @@ impl Recipe {
         network.dropout = self.network.dropout.unwrap_or(network.dropout);
         Manifest::new(network, label_set, preprocessing)
     }
+}
+
+/// A recipe of any kind from TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is
+/// for errors.
+pub(super) fn parse_with_settings<R: DeserializeOwned>(
+    name: &str,
+    text: &str,
+    settings: &[String],
+) -> Result<R, RecipeError> {
+    let syntax = |reason: String| RecipeError::Syntax { name: name.to_owned(), reason };
+    let mut table: toml::Table =
+        toml::from_str(text).map_err(|error| syntax(error.to_string().trim_end().to_owned()))?;
+    for setting in settings {
+        let (key, value) = setting
+            .split_once('=')
+            .ok_or_else(|| syntax(format!("setting `{setting}` is not of the form key=value")))?;
+        // A bare word is a string, so that `training.loss=squared-hinge` needs no quotes.
+        let fragment: toml::Table = toml::from_str(&format!("{key} = {value}"))
+            .or_else(|_| toml::from_str(&format!("{key} = {:?}", value.trim())))
+            .map_err(|_| syntax(format!("setting `{setting}` is not of the form key=value")))?;
+        merge(&mut table, fragment);
+    }
+    table
+        .try_into()
+        .map_err(|error: toml::de::Error| syntax(error.to_string().trim_end().to_owned()))
 }
 
 /// Lays `over` over `base`, table by table.

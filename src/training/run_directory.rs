@@ -13,55 +13,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::SafeTensors;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainingError;
 use crate::data::atomic::{AtomicError, write_atomically};
-use crate::models::checkpoint::{Precision, floats, write_tensors};
+use crate::models::checkpoint::{Precision, read_tensors, write_tensors};
 use crate::models::weights::NamedTensor;
-
-/// One finished epoch; a line of the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// From one.
-    pub epoch: usize,
-    /// At the epoch's last step.
-    pub learning_rate: f64,
-    /// Mean over the epoch's augmented images.
-    pub training_loss: f64,
-    /// On the same images, while the weights moved; 0..=1.
-    pub training_accuracy: f64,
-    /// Cross-entropy on PublicTest, centre crop.
-    pub validation_loss: f64,
-    /// On PublicTest, centre crop; 0..=1.
-    pub validation_accuracy: f64,
-    /// Of computation, over all sittings; not part of what resuming reproduces.
-    pub seconds: f64,
-}
-
-/// Where a run stands, apart from tensors.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Finished epochs.
-    pub epochs: usize,
-    /// Finished batches of the next epoch.
-    pub batches: usize,
-    /// Sum of the losses of those batches times their sizes, as bits, so that it survives text.
-    pub loss_sum_bits: u64,
-    /// Images seen in those batches.
-    pub seen: usize,
-    /// Of them recognised.
-    pub correct: usize,
-    /// Seconds spent on those batches.
-    pub seconds: f64,
-    /// Updates of the weight average.
-    pub average_steps: u64,
-    /// Whether nothing is left to do.
-    pub finished: bool,
-    /// All finished epochs.
-    pub records: Vec<EpochRecord>,
-}
 
 /// What must not change between sittings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,25 +30,20 @@ pub struct Identity {
     pub data: String,
 }
 
-/// All that a run needs to go on.
+/// Tensors by group (weights, the optimiser's means) for a state file.
+pub type TensorGroups = BTreeMap<String, Vec<NamedTensor>>;
+
+/// All that a run needs to go on; `P` says where it stands, apart from tensors.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunState {
+pub struct RunState<P> {
     /// Of this run.
     pub identity: Identity,
     /// Where it stands.
-    pub progress: Progress,
-    /// The weights.
-    pub weights: Vec<NamedTensor>,
-    /// The optimiser's velocities.
-    pub velocities: Vec<NamedTensor>,
-    /// The moving average.
-    pub averages: Vec<NamedTensor>,
+    pub progress: P,
+    /// Weights and whatever else moves; group names hold no slash.
+    pub tensors: TensorGroups,
 }
 
-/// Prefixes of tensor names in the state.
-const WEIGHT: &str = "weight/";
-const VELOCITY: &str = "velocity/";
-const AVERAGE: &str = "average/";
 /// Keys of its metadata.
 const IDENTITY: &str = "identity";
 const PROGRESS: &str = "progress";
@@ -123,7 +76,10 @@ impl RunDirectory {
     }
 
     /// The state of this run, if it was begun; an error if the directory holds another run.
-    pub fn load(&self, identity: &Identity) -> Result<Option<RunState>, TrainingError> {
+    pub fn load<P: DeserializeOwned>(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<RunState<P>>, TrainingError> {
         let path = self.file("state.safetensors");
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -142,27 +98,26 @@ impl RunDirectory {
         Ok(Some(state))
     }
 
-    /// Writes recipe, log and state.
-    pub fn save(&self, state: &RunState) -> Result<(), TrainingError> {
+    /// Writes recipe, log (a line for each of `records`) and state.
+    pub fn save<P: Serialize, R: Serialize>(
+        &self,
+        state: &RunState<P>,
+        records: &[R],
+    ) -> Result<(), TrainingError> {
         self.write_text("recipe.toml", &state.identity.recipe)?;
         let line = |record| serde_json::to_string(record).expect("a record is plain numbers") + "\n";
-        let log: String = state.progress.records.iter().map(line).collect();
+        let log: String = records.iter().map(line).collect();
         self.write_text("log.jsonl", &log)?;
         let json = |value: serde_json::Result<String>| value.expect("run state is plain numbers and text");
         let metadata = HashMap::from([
             (IDENTITY.to_owned(), json(serde_json::to_string(&state.identity))),
             (PROGRESS.to_owned(), json(serde_json::to_string(&state.progress))),
         ]);
-        let groups = [(WEIGHT, &state.weights), (VELOCITY, &state.velocities), (AVERAGE, &state.averages)];
-        let tensors: Vec<NamedTensor> = groups
-            .into_iter()
-            .flat_map(|(prefix, tensors)| {
-                tensors.iter().map(move |tensor| NamedTensor {
-                    name: format!("{prefix}{}", tensor.name),
-                    ..tensor.clone()
-                })
-            })
-            .collect();
+        let grouped = |(group, tensors): (&String, &Vec<NamedTensor>)| -> Vec<NamedTensor> {
+            let name = |tensor: &NamedTensor| format!("{group}/{}", tensor.name);
+            tensors.iter().map(|tensor| NamedTensor { name: name(tensor), ..tensor.clone() }).collect()
+        };
+        let tensors: Vec<NamedTensor> = state.tensors.iter().flat_map(grouped).collect();
         write_tensors(&tensors, Vec::new(), metadata, Precision::Full, &self.file("state.safetensors"))?;
         Ok(())
     }
@@ -176,49 +131,35 @@ impl RunDirectory {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<RunState, String> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-    let entries = metadata.metadata().clone().unwrap_or_default();
+fn parse<P: DeserializeOwned>(bytes: &[u8]) -> Result<RunState<P>, String> {
+    let (entries, named) = read_tensors(bytes)?;
     let entry = |key: &str| entries.get(key).ok_or_else(|| format!("no {key}"));
     let identity = serde_json::from_str(entry(IDENTITY)?).map_err(|error| error.to_string())?;
     let progress = serde_json::from_str(entry(PROGRESS)?).map_err(|error| error.to_string())?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let mut groups: BTreeMap<&str, Vec<NamedTensor>> = BTreeMap::new();
-    for (name, view) in tensors.tensors() {
-        let prefix = [WEIGHT, VELOCITY, AVERAGE]
-            .into_iter()
-            .find(|prefix| name.starts_with(prefix))
-            .ok_or_else(|| format!("unknown tensor `{name}`"))?;
-        let values = floats(&view).ok_or_else(|| format!("`{name}` is {:?}", view.dtype()))?;
-        let name = name[prefix.len()..].to_owned();
-        groups.entry(prefix).or_default().push(NamedTensor { name, shape: view.shape().to_vec(), values });
+    let mut tensors = TensorGroups::new();
+    for tensor in named {
+        let (group, name) =
+            tensor.name.split_once('/').ok_or_else(|| format!("unknown tensor `{}`", tensor.name))?;
+        let (group, name) = (group.to_owned(), name.to_owned());
+        tensors.entry(group).or_default().push(NamedTensor { name, ..tensor });
     }
-    let mut take = |prefix| groups.remove(prefix).unwrap_or_default();
-    Ok(RunState {
-        identity,
-        progress,
-        weights: take(WEIGHT),
-        velocities: take(VELOCITY),
-        averages: take(AVERAGE),
-    })
+    Ok(RunState { identity, progress, tensors })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn state() -> RunState {
-        let tensor = |name: &str, value: f32| NamedTensor {
-            name: name.to_owned(),
+    fn state() -> RunState<u64> {
+        let tensor = |value: f32| NamedTensor {
+            name: "x.weight".to_owned(),
             shape: vec![2],
             values: vec![value, -value],
         };
         RunState {
             identity: Identity { recipe: "a = 1\n".to_owned(), data: "d".to_owned() },
-            progress: Progress { batches: 3, loss_sum_bits: 0.1_f64.to_bits(), ..Progress::default() },
-            weights: vec![tensor("x", 1.0)],
-            velocities: vec![tensor("x", 2.0)],
-            averages: vec![tensor("x", 3.0)],
+            progress: 0.1_f64.to_bits(),
+            tensors: ["weight", "mean"].map(|group| (group.to_owned(), vec![tensor(1.0)])).into(),
         }
     }
 
@@ -226,20 +167,21 @@ mod tests {
     fn state_survives_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(&folder.path().join("run")).unwrap();
-        assert_eq!(run.load(&state().identity).unwrap(), None);
-        run.save(&state()).unwrap();
+        assert_eq!(run.load::<u64>(&state().identity).unwrap(), None);
+        run.save(&state(), &[1, 2]).unwrap();
         assert_eq!(run.load(&state().identity).unwrap(), Some(state()));
+        assert_eq!(std::fs::read_to_string(run.file("log.jsonl")).unwrap(), "1\n2\n");
     }
 
     #[test]
     fn another_run_and_other_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(&folder.path().join("run")).unwrap();
-        run.save(&state()).unwrap();
+        run.save(&state(), &[1, 2]).unwrap();
         let other = Identity { recipe: "a = 2\n".to_owned(), ..state().identity };
-        assert!(matches!(run.load(&other), Err(TrainingError::OtherRun { what: "recipe", .. })));
+        assert!(matches!(run.load::<u64>(&other), Err(TrainingError::OtherRun { what: "recipe", .. })));
         let other = Identity { data: "e".to_owned(), ..state().identity };
-        assert!(matches!(run.load(&other), Err(TrainingError::OtherRun { what: "data set", .. })));
+        assert!(matches!(run.load::<u64>(&other), Err(TrainingError::OtherRun { what: "data set", .. })));
 
         let full = folder.path().join("full");
         std::fs::create_dir(&full).unwrap();
@@ -256,10 +198,10 @@ mod tests {
     fn damaged_state_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(&folder.path().join("run")).unwrap();
-        run.save(&state()).unwrap();
+        run.save(&state(), &[1, 2]).unwrap();
         let path = run.file("state.safetensors");
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        assert!(matches!(run.load(&state().identity), Err(TrainingError::State { .. })));
+        assert!(matches!(run.load::<u64>(&state().identity), Err(TrainingError::State { .. })));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod eval;
+pub mod gan;
 pub mod model;
 pub mod predict;
 pub mod train;

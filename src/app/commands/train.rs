@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::devices::device;
+use crate::app::interrupt::stop_flag;
 use crate::app::scoring::calibrate;
 use crate::data::PackedDataset;
 use crate::data::checksum::sha256_of_file;
@@ -67,17 +66,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let device = device(&args.device)?;
     let initial = args.init.as_deref().map(initial_weights).transpose()?;
     let directory = RunDirectory::open(&args.run)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        // A second Ctrl-C does not wait.
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this batch and saving; press Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
-
+    let stop = stop_flag()?;
     let epochs = recipe.training.epochs;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} images, {per_sec}, {eta} left in epoch")?

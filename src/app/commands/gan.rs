@@ -1,0 +1,52 @@
+//! `duchenne gan`: trains generators of faces and uses them.
+
+mod train;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::training::gan::trainer::GENERATOR_FILE;
+
+/// Arguments of `duchenne gan`.
+#[derive(Debug, clap::Args)]
+pub struct GanArgs {
+    #[command(subcommand)]
+    command: GanCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum GanCommand {
+    /// Train generators on a data set, or go on with them
+    Train(train::GanTrainArgs),
+}
+
+/// Runs the command.
+pub fn run(args: GanArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        GanCommand::Train(args) => train::run(args),
+    }
+}
+
+/// The generators' files of a run, by the names of their folders: the run itself, or the folders in it.
+fn generator_files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let own = run.join(GENERATOR_FILE);
+    if own.is_file() {
+        return Ok(vec![own]);
+    }
+    let entries = std::fs::read_dir(run).with_context(|| format!("cannot read run `{}`", run.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path().join(GENERATOR_FILE))
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        bail!(
+            "`{}` holds no finished generator ({GENERATOR_FILE}); train one with `duchenne gan train`",
+            run.display()
+        );
+    }
+    Ok(files)
+}

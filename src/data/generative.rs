@@ -1,0 +1,127 @@
+//! What a generator learns from: photographs of the Training split, or of a set without splits (CK+),
+//! less a share of the people, whom it never sees, so that it can be told whether it copies.
+
+use std::collections::BTreeSet;
+
+use image::GrayImage;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::error::DataError;
+use super::packed::PackedDataset;
+use super::split::{Origin, Split};
+
+/// The photographs of a data set that generators may know, divided by person.
+///
+/// PublicTest and PrivateTest have no part in it.
+#[derive(Debug, Clone)]
+pub struct GenerativeSplit<'a> {
+    dataset: &'a PackedDataset,
+    seen: Vec<u32>,
+    held_out: Vec<u32>,
+}
+
+impl<'a> GenerativeSplit<'a> {
+    /// Holds out about `share` (`0.0..=0.5`) of the people, or of the photographs where the set does not
+    /// tell people apart. The choice depends on the set alone, so that all generators of one set hold out
+    /// the same.
+    ///
+    /// # Errors
+    /// [`DataError::Split`] when the set has no photograph to learn from.
+    pub fn new(dataset: &'a PackedDataset, share: f64) -> Result<Self, DataError> {
+        let usable = |row: &usize| {
+            matches!(dataset.split(*row), Split::Training | Split::Unassigned)
+                && dataset.origin(*row) == Origin::Photograph
+        };
+        let rows: Vec<usize> = (0..dataset.len()).filter(usable).collect();
+        if rows.is_empty() {
+            return Err(DataError::Split {
+                name: dataset.name().to_owned(),
+                problem: "has no photographs of the training split, nor any without a split, to learn from"
+                    .to_owned(),
+            });
+        }
+        // Without subjects every photograph counts as a person of its own.
+        let person = |row: usize| dataset.subject(row).map_or(row as u64, u64::from);
+        let people: BTreeSet<u64> = rows.iter().map(|row| person(*row)).collect();
+        let mut people: Vec<u64> = people.into_iter().collect();
+        people.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
+        people.truncate((people.len() as f64 * share).round() as usize);
+        let away: BTreeSet<u64> = people.into_iter().collect();
+        let (held_out, seen) = rows.into_iter().partition(|row| away.contains(&person(*row)));
+        let narrow = |rows: Vec<usize>| rows.into_iter().map(|row| row as u32).collect();
+        Ok(Self { dataset, seen: narrow(seen), held_out: narrow(held_out) })
+    }
+
+    /// The whole data set.
+    pub fn dataset(&self) -> &'a PackedDataset {
+        self.dataset
+    }
+
+    /// Rows to learn from, ascending; with a label only those of that class.
+    pub fn seen(&self, label: Option<u8>) -> Vec<u32> {
+        self.of_class(&self.seen, label)
+    }
+
+    /// Rows of the people held out, ascending; with a label only those of that class.
+    pub fn held_out(&self, label: Option<u8>) -> Vec<u32> {
+        self.of_class(&self.held_out, label)
+    }
+
+    fn of_class(&self, rows: &[u32], label: Option<u8>) -> Vec<u32> {
+        let wanted = |row: &u32| label.is_none_or(|label| self.dataset.label(*row as usize) == label);
+        rows.iter().copied().filter(wanted).collect()
+    }
+
+    /// The labels that occur among the rows to learn from, ascending.
+    pub fn labels(&self) -> Vec<u8> {
+        let labels: BTreeSet<u8> = self.seen.iter().map(|row| self.dataset.label(*row as usize)).collect();
+        labels.into_iter().collect()
+    }
+
+    /// The photograph of a row.
+    pub fn face(&self, row: u32) -> GrayImage {
+        face(self.dataset, row as usize)
+    }
+}
+
+/// The picture in `row` of a packed data set.
+pub fn face(dataset: &PackedDataset, row: usize) -> GrayImage {
+    let (width, height) = (dataset.width() as u32, dataset.height() as u32);
+    GrayImage::from_raw(width, height, dataset.image(row).to_vec())
+        .expect("packed images have the packed size")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::PackedBuilder;
+    use crate::data::builder::Take;
+    use crate::expression::LabelSet;
+
+    #[test]
+    fn people_are_held_out_whole_and_test_pictures_never_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        let mut builder = PackedBuilder::new("test", LabelSet::CkPlus, 2, 2);
+        let mut takes = Vec::new();
+        for index in 0..60_u8 {
+            let split = if index < 50 { Split::Unassigned } else { Split::PrivateTest };
+            builder.push(&[index; 4], index % 7, split, Origin::Photograph).unwrap();
+            takes.push(Take { subject: u16::from(index / 5), sequence: 0, frame: u16::from(index) });
+        }
+        builder.set_takes(takes).unwrap();
+        builder.write(&path, "none").unwrap();
+        let dataset = PackedDataset::open(&path).unwrap();
+        let split = GenerativeSplit::new(&dataset, 0.2).unwrap();
+        let (seen, away) = (split.seen(None), split.held_out(None));
+        assert_eq!((seen.len(), away.len()), (40, 10));
+        let people = |rows: &[u32]| rows.iter().map(|row| row / 5).collect::<BTreeSet<_>>();
+        assert!(people(&seen).is_disjoint(&people(&away)));
+        assert!(seen.iter().chain(&away).all(|row| *row < 50));
+        assert!(split.seen(Some(3)).iter().all(|row| row % 7 == 3));
+        assert_eq!(GenerativeSplit::new(&dataset, 0.2).unwrap().held_out(None), away);
+        assert_eq!(GenerativeSplit::new(&dataset, 0.0).unwrap().seen(None).len(), 50);
+    }
+}

@@ -1,0 +1,11 @@
+//! *Training generators* of faces: losses, differentiable augmentation, the recipe, the loop.
+
+pub mod augmentation;
+pub mod losses;
+pub mod recipe;
+mod steps;
+pub mod trainer;
+
+pub use recipe::GanRecipe;
+pub use steps::Adversaries;
+pub use trainer::{Event, FacesJudge, GanJob, GanRecord, train_gan};

@@ -3,6 +3,7 @@
 
 mod commands;
 mod devices;
+mod generation;
 mod interrupt;
 mod scoring;
 

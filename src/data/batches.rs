@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::augmentation::Augmentation;
 use super::preprocessing::Preprocessing;
-use super::split::{Samples, TrainingSplit};
+use super::split::{Images, TrainingSplit};
 
 /// Network inputs and labels of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +101,7 @@ pub struct ResizedFaces {
 impl ResizedFaces {
     /// Resizes where needed.
     pub fn new(
-        samples: &(impl Samples + Sync),
+        samples: &(impl Images + Sync),
         preprocessing: &Preprocessing,
         [height, width]: [usize; 2],
     ) -> Self {
@@ -118,7 +118,7 @@ impl ResizedFaces {
     }
 
     /// The face of a sample, `resize x resize`.
-    pub fn face<'a>(&'a self, samples: &'a impl Samples, index: usize) -> &'a [u8] {
+    pub fn face<'a>(&'a self, samples: &'a impl Images, index: usize) -> &'a [u8] {
         match &self.resized {
             Some(faces) => &faces[index],
             None => samples.image(index),

@@ -2,6 +2,7 @@
 //!
 //! Samples are held in memory until they are written: 2,304 bytes each at 48x48, 83 MB for FER-2013.
 
+use std::collections::BTreeMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use super::atomic::{AtomicError, write_atomically};
 use super::error::DataError;
-use super::packed::{FORMAT, FORMAT_VERSION, VOTE_COLUMNS, fingerprint_of};
+use super::packed::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS, fingerprint_of};
 use super::split::{Origin, Split};
 use crate::expression::LabelSet;
 
@@ -29,6 +30,7 @@ pub struct PackedBuilder {
     origin: Vec<u8>,
     votes: Option<Vec<u8>>,
     takes: Option<Vec<Take>>,
+    provenance: BTreeMap<String, String>,
 }
 
 /// What an importer made of a source.
@@ -77,6 +79,7 @@ impl PackedBuilder {
             origin: Vec::new(),
             votes: None,
             takes: None,
+            provenance: BTreeMap::new(),
         }
     }
 
@@ -146,6 +149,12 @@ impl PackedBuilder {
         self.same_length(takes.len(), "subjects")?;
         self.takes = Some(takes);
         Ok(())
+    }
+
+    /// Says where the samples come from, where that is more than a source's checksum: the generators of a
+    /// synthetic set.
+    pub fn set_provenance(&mut self, provenance: BTreeMap<String, String>) {
+        self.provenance = provenance;
     }
 
     fn same_length(&self, got: usize, what: &str) -> Result<(), DataError> {
@@ -222,17 +231,19 @@ impl PackedBuilder {
     /// the same file.
     fn header(&self, tensors: &[Tensor<'_>], source_checksum: &str, fingerprint: &str) -> Vec<u8> {
         let mut header = serde_json::Map::new();
-        header.insert(
-            "__metadata__".to_owned(),
-            json!({
-                "format": FORMAT,
-                "format_version": FORMAT_VERSION,
-                "name": self.name,
-                "label_set": self.label_set.key(),
-                "source_checksum": source_checksum,
-                "fingerprint": fingerprint,
-            }),
-        );
+        let mut metadata = json!({
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "label_set": self.label_set.key(),
+            "source_checksum": source_checksum,
+            "fingerprint": fingerprint,
+        });
+        if !self.provenance.is_empty() {
+            // The format allows texts only.
+            metadata[PROVENANCE] = json!(json!(self.provenance).to_string());
+        }
+        header.insert("__metadata__".to_owned(), metadata);
         let mut begin = 0;
         for (name, dtype, shape, bytes) in tensors {
             let end = begin + bytes.len();

@@ -59,7 +59,10 @@ pub fn export(dataset: &PackedDataset, folder: &Path, progress: Progress<'_>) ->
 }
 
 /// Whether `folder` exists; refuses it when it holds anything, or its own folder is missing.
-fn check_empty(folder: &Path) -> Result<bool, AtomicError> {
+///
+/// # Errors
+/// [`AtomicError`] saying which.
+pub fn check_empty(folder: &Path) -> Result<bool, AtomicError> {
     let refuse = |problem: String| Err(AtomicError::Place { path: folder.to_owned(), problem });
     match fs::read_dir(folder) {
         Ok(mut entries) => match entries.next() {

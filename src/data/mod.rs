@@ -25,11 +25,12 @@ pub mod picture_tree;
 mod pixel_rows;
 pub mod preprocessing;
 pub mod split;
+pub mod synthetic;
 
 pub use builder::PackedBuilder;
 pub use error::DataError;
 pub use packed::PackedDataset;
-pub use split::{Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingSplit};
+pub use split::{Images, Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingSplit};
 
 /// Is told how far a long piece of work has come: `(done, total)`, in bytes or pictures.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);

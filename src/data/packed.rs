@@ -12,10 +12,10 @@
 //! | `sequence` | u16  | `[n]`              | optional: CK+'s film of that person                 |
 //! | `frame`    | u16  | `[n]`              | optional: CK+'s frame of that film                  |
 //!
-//! The metadata holds `format`, `format_version`, `name`, `label_set`, `source_checksum` and
-//! `fingerprint`.
+//! The metadata holds `format`, `format_version`, `name`, `label_set`, `source_checksum`, `fingerprint` and,
+//! for a synthetic set, `provenance`: a JSON object of texts about its generators.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -33,6 +33,8 @@ use crate::expression::LabelSet;
 pub const FORMAT: &str = "duchenne-dataset";
 /// The `format_version` that this program writes and reads.
 pub const FORMAT_VERSION: &str = "1";
+/// The metadata's key of the provenance.
+pub(super) const PROVENANCE: &str = "provenance";
 /// Columns of the votes: FER+'s eight classes, `unknown`, `NF` (no face).
 pub const VOTE_COLUMNS: usize = 10;
 
@@ -44,6 +46,7 @@ pub struct PackedDataset {
     label_set: LabelSet,
     source_checksum: String,
     fingerprint: String,
+    provenance: BTreeMap<String, String>,
     len: usize,
     height: usize,
     width: usize,
@@ -86,6 +89,12 @@ impl PackedDataset {
         let label_set = LabelSet::from_key(&label_set)
             .ok_or_else(|| wrong(format!("label set `{label_set}`, expected fer2013, ckplus or ferplus")))?;
 
+        let provenance = match texts.get(PROVENANCE) {
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| wrong(format!("its provenance cannot be read: {error}")))?,
+            None => BTreeMap::new(),
+        };
+
         let tensors = Tensors { path, metadata: &metadata, start: 8 + header };
         let shape = tensors.shape("images")?;
         let &[len, height, width] = shape else {
@@ -109,6 +118,7 @@ impl PackedDataset {
             source_checksum: text(path, &texts, "source_checksum")?,
             fingerprint: text(path, &texts, "fingerprint")?,
             map,
+            provenance,
             label_set,
             len,
             height,
@@ -178,6 +188,11 @@ impl PackedDataset {
     /// SHA-256 over the tensors, taken when the file was written: identifies the data set.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
+    }
+
+    /// Where a synthetic set comes from: its generators' recipe, data, seed, by name; empty for others.
+    pub fn provenance(&self) -> &BTreeMap<String, String> {
+        &self.provenance
     }
 
     /// Whether the tensors still have the [`fingerprint`](Self::fingerprint) they were written with;

@@ -6,6 +6,7 @@
 
 use super::error::DataError;
 use super::packed::PackedDataset;
+use super::synthetic::SyntheticFaces;
 
 /// The part of a data set that a sample belongs to; the value is the packed file's byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,16 +96,20 @@ impl Origin {
     }
 }
 
-/// Read-only access to the samples of a split, for code that does not train.
-pub trait Samples {
-    /// The number of samples.
+/// A list of pictures of one size.
+pub trait Images {
+    /// The number of pictures.
     fn len(&self) -> usize;
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Pixels of sample `index`, row by row, 0 black to 255 white.
+    /// Pixels of picture `index`, row by row, 0 black to 255 white.
     fn image(&self, index: usize) -> &[u8];
+}
+
+/// Read-only access to the samples of a split, for code that does not train.
+pub trait Samples: Images {
     /// Label of sample `index`, an index into the data set's label set.
     fn label(&self, index: usize) -> u8;
     /// The row of sample `index` in the whole data set.
@@ -153,7 +158,7 @@ macro_rules! split_type {
             }
         }
 
-        impl Samples for $name<'_> {
+        impl Images for $name<'_> {
             fn len(&self) -> usize {
                 self.rows.len()
             }
@@ -161,7 +166,9 @@ macro_rules! split_type {
             fn image(&self, index: usize) -> &[u8] {
                 self.dataset.image(self.rows[index] as usize)
             }
+        }
 
+        impl Samples for $name<'_> {
             fn label(&self, index: usize) -> u8 {
                 self.dataset.label(self.rows[index] as usize)
             }
@@ -174,10 +181,6 @@ macro_rules! split_type {
 }
 
 split_type! {
-    /// The Training samples, photographs and synthetic pictures: what training functions take.
-    TrainingSplit
-}
-split_type! {
     /// The PublicTest samples: what selection takes.
     PublicTestSplit
 }
@@ -186,20 +189,89 @@ split_type! {
     PrivateTestSplit
 }
 
+/// The Training samples, photographs and synthetic pictures: what training functions take. Those of the data
+/// set come first, then any [`SyntheticFaces`] that joined.
+#[derive(Debug, Clone)]
+pub struct TrainingSplit<'a> {
+    dataset: &'a PackedDataset,
+    rows: Vec<u32>,
+    joined: Option<&'a SyntheticFaces<'a>>,
+}
+
 impl<'a> TrainingSplit<'a> {
     pub(super) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
         let rows = rows_of(dataset, Split::Training);
         if rows.is_empty() {
             return Err(missing(dataset, Split::Training));
         }
-        Ok(Self { dataset, rows })
+        Ok(Self { dataset, rows, joined: None })
     }
 
-    /// The first `count` samples, or all when there are fewer: for runs that only try the machinery.
+    /// The first `count` samples of the data set, or all when there are fewer: for runs that only try the
+    /// machinery.
     #[must_use]
     pub fn limit(mut self, count: usize) -> Self {
         self.rows.truncate(count);
         self
+    }
+
+    /// With generated faces, which must have been selected for this data set.
+    #[must_use]
+    pub fn join(mut self, faces: &'a SyntheticFaces<'a>) -> Self {
+        assert_eq!(faces.target(), self.dataset.label_set(), "faces selected for another label set");
+        self.joined = Some(faces);
+        self
+    }
+
+    /// The number of samples; never zero when it comes from a [`PackedDataset`].
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.joined.map_or(0, SyntheticFaces::len)
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows, in the whole data set, of the samples that come from it, ascending.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    /// The generated faces that joined.
+    pub fn joined(&self) -> Option<&'a SyntheticFaces<'a>> {
+        self.joined
+    }
+
+    /// Pixels of sample `index`, row by row, 0 black to 255 white.
+    pub fn image(&self, index: usize) -> &'a [u8] {
+        match (self.rows.get(index), self.joined) {
+            (None, Some(faces)) => faces.image(index - self.rows.len()),
+            _ => self.dataset.image(self.rows[index] as usize),
+        }
+    }
+
+    /// Label of sample `index`, an index into the data set's label set.
+    pub fn label(&self, index: usize) -> u8 {
+        match (self.rows.get(index), self.joined) {
+            (None, Some(faces)) => faces.label(index - self.rows.len()),
+            _ => self.dataset.label(self.rows[index] as usize),
+        }
+    }
+
+    /// The whole data set, without what joined.
+    pub fn dataset(&self) -> &'a PackedDataset {
+        self.dataset
+    }
+}
+
+impl Images for TrainingSplit<'_> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn image(&self, index: usize) -> &[u8] {
+        self.image(index)
     }
 }
 

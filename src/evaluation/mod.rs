@@ -13,6 +13,7 @@ mod confusion;
 mod error;
 mod ferplus_view;
 mod figures;
+pub mod generation;
 mod intervals;
 mod mcnemar;
 pub mod report;

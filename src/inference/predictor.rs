@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use image::GrayImage;
 
-use super::scoring::logits;
+use super::scoring::{deep_features, logits};
 use crate::expression::LabelSet;
 use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
 use crate::models::network::Network;
@@ -100,6 +100,14 @@ impl Predictor {
     /// Raw logits `[faces, classes]` of faces that have the size of `manifest().preprocessing.resize`.
     pub fn logits(&self, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
         logits(&self.network, &self.manifest.preprocessing, faces, mirrored)
+    }
+
+    /// Activations of the last layer but one, `[faces, features]`, row-major, of gray faces of any size.
+    pub fn deep_features(&self, faces: &[GrayImage]) -> Vec<f32> {
+        let resized: Vec<Vec<u8>> =
+            faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect();
+        let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
+        deep_features(&self.network, &self.manifest.preprocessing, &slices)
     }
 }
 

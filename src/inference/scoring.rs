@@ -1,4 +1,4 @@
-//! *Scoring*: the logits of a network for many faces, in batches of bounded size.
+//! *Scoring*: the outputs of a network for many faces, in batches of bounded size.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -15,37 +15,40 @@ const BATCH: usize = 128;
 ///
 /// `network` must be without autodiff (`network.valid()`), so that running statistics are used.
 pub fn logits(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
-    // Inside Rayon's pool, so that the small operations of a network need not wake it each time.
-    rayon::scope(|_| logits_in_pool(network, preprocessing, faces, mirrored))
+    let plain = outputs(network, preprocessing, faces, false, |images| network.forward(images));
+    if !mirrored {
+        return plain;
+    }
+    let mirror = outputs(network, preprocessing, faces, true, |images| network.forward(images));
+    plain.iter().zip(&mirror).map(|(a, b)| (a + b) / 2.0).collect()
 }
 
-fn logits_in_pool(
+/// Activations of the last layer but one, `[faces, features]`, row-major, of faces resized to
+/// `preprocessing.resize`.
+pub fn deep_features(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]]) -> Vec<f32> {
+    outputs(network, preprocessing, faces, false, |images| network.deep_features(images))
+}
+
+fn outputs(
     network: &Network,
     preprocessing: &Preprocessing,
     faces: &[&[u8]],
     mirrored: bool,
+    forward: impl Fn(Tensor<4>) -> Tensor<2> + Sync + Send,
 ) -> Vec<f32> {
     let device = network.devices().into_iter().next().unwrap_or_default();
-    let mut logits = Vec::new();
-    for batch in faces.chunks(BATCH) {
-        let plain = forward(network, preprocessing, batch, false, &device);
-        if mirrored {
-            let mirror = forward(network, preprocessing, batch, true, &device);
-            logits.extend(plain.iter().zip(&mirror).map(|(a, b)| (a + b) / 2.0));
-        } else {
-            logits.extend(plain);
+    let mut values = Vec::new();
+    // Inside Rayon's pool, so that the small operations of a network need not wake it each time.
+    rayon::scope(|_| {
+        for batch in faces.chunks(BATCH) {
+            let images = images(preprocessing, batch, mirrored, &device);
+            values.extend(forward(images).into_data().iter::<f32>());
         }
-    }
-    logits
+    });
+    values
 }
 
-fn forward(
-    network: &Network,
-    preprocessing: &Preprocessing,
-    faces: &[&[u8]],
-    mirrored: bool,
-    device: &Device,
-) -> Vec<f32> {
+fn images(preprocessing: &Preprocessing, faces: &[&[u8]], mirrored: bool, device: &Device) -> Tensor<4> {
     let length = preprocessing.input_len();
     let mut images = vec![0.0; faces.len() * length];
     images
@@ -53,6 +56,5 @@ fn forward(
         .zip(faces)
         .for_each(|(out, face)| preprocessing.write_centre(face, mirrored, out));
     let shape = [faces.len(), preprocessing.channels(), preprocessing.crop, preprocessing.crop];
-    let images = Tensor::<4>::from_data(TensorData::new(images, shape), device);
-    network.forward(images).into_data().iter::<f32>().collect()
+    Tensor::from_data(TensorData::new(images, shape), device)
 }

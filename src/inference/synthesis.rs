@@ -1,5 +1,6 @@
 //! *Synthesis*: faces from a trained generator.
 
+use std::ops::Range;
 use std::path::Path;
 
 use burn::module::Module;
@@ -48,23 +49,23 @@ impl Synthesizer {
         &self.manifest
     }
 
-    /// The first `count` faces of a class, `side` pixels wide. The seed, the class and its number decide a
-    /// face: the same ones come first, however many are asked for.
+    /// Faces of a class by their numbers, `side` pixels wide. Seed, class and number decide a face, however
+    /// many are asked for.
     ///
     /// # Panics
     /// If the generator does not know the label.
-    pub fn faces(&self, label: u8, count: usize, seed: u64, side: usize) -> Vec<GrayImage> {
-        let (mut faces, from) = (Vec::with_capacity(count), 0);
+    pub fn faces(&self, label: u8, numbers: Range<usize>, seed: u64, side: usize) -> Vec<GrayImage> {
+        let mut faces = Vec::with_capacity(numbers.len());
         // Inside Rayon's pool, so that the small operations need not wake it each time.
         rayon::scope(|_| {
-            for begin in (from..count).step_by(BATCH) {
-                faces.extend(self.batch(label, begin..count.min(begin + BATCH), seed, side));
+            for begin in numbers.clone().step_by(BATCH) {
+                faces.extend(self.batch(label, begin..numbers.end.min(begin + BATCH), seed, side));
             }
         });
         faces
     }
 
-    fn batch(&self, label: u8, range: std::ops::Range<usize>, seed: u64, side: usize) -> Vec<GrayImage> {
+    fn batch(&self, label: u8, range: Range<usize>, seed: u64, side: usize) -> Vec<GrayImage> {
         assert!(self.manifest.labels.contains(&label), "the generator does not know label {label}");
         let device = self.generator.devices().into_iter().next().unwrap_or_default();
         let network = self.manifest.network;
@@ -126,12 +127,13 @@ mod tests {
         let network = GeneratorConfig { side: 64, latent: 8, width: 4, classes: 7 };
         let manifest = GeneratorManifest::new(network, LabelSet::CkPlus, vec![1, 4]);
         let synthesizer = Synthesizer::new(manifest, network.init(5, &Device::flex()));
-        let many = synthesizer.faces(4, 70, 9, 48);
+        let many = synthesizer.faces(4, 0..70, 9, 48);
         assert_eq!(many.len(), 70);
         assert!(many.iter().all(|face| face.dimensions() == (48, 48)));
-        assert_eq!(synthesizer.faces(4, 70, 9, 48), many);
-        assert_ne!(synthesizer.faces(4, 1, 10, 48)[0], many[0]);
+        assert_eq!(synthesizer.faces(4, 0..70, 9, 48), many);
+        assert_ne!(synthesizer.faces(4, 0..1, 10, 48)[0], many[0]);
         assert_ne!(many[0], many[1]);
+        assert_eq!(synthesizer.faces(4, 66..70, 9, 48), many[66..]);
     }
 
     #[test]

@@ -163,11 +163,12 @@ impl<'a> Inputs<'a> {
             counts[usize::from(job.training.label(index))] += 1;
         }
         let begun = job.initial.map_or(String::new(), |initial| format!(" from {}", initial.checksum));
+        let joined = job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
         Ok(Self {
             job,
             identity: Identity {
                 recipe: job.recipe.to_toml(),
-                data: format!("{} ({} training images){begun}", dataset.fingerprint(), job.training.len()),
+                data: format!("{} ({} training images){joined}{begun}", dataset.fingerprint(), job.training.len()),
             },
             faces: ResizedFaces::new(job.training, &manifest.preprocessing, size),
             validation_faces: ResizedFaces::new(job.validation, &manifest.preprocessing, size),
@@ -433,6 +434,7 @@ fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
     // What is known of the model that a run begins from stays known, under names of its own.
     let before = job.initial.iter().flat_map(|initial| &initial.checkpoint.manifest.provenance);
     let before = before.map(|(key, value)| (format!("began-from.{key}"), value.clone()));
+    let joined = job.training.joined().map(|faces| ("synthetic".to_owned(), faces.description().to_owned()));
     [
         ("recipe", job.recipe_name.to_owned()),
         ("data", dataset.name().to_owned()),
@@ -444,6 +446,7 @@ fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
+    .chain(joined)
     .chain(before)
     .collect()
 }

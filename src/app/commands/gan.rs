@@ -1,5 +1,8 @@
 //! `duchenne gan`: trains generators of faces and uses them.
 
+mod eval;
+mod grid;
+mod sample;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -20,12 +23,21 @@ pub struct GanArgs {
 enum GanCommand {
     /// Train generators on a data set, or go on with them
     Train(train::GanTrainArgs),
+    /// Generate faces as a synthetic packed data set
+    Sample(sample::SampleArgs),
+    /// Judge generated faces against photographs: distances, memorisation, diversity
+    Eval(eval::GanEvalArgs),
+    /// One face of every class from several runs, in one picture
+    Grid(grid::GridArgs),
 }
 
 /// Runs the command.
 pub fn run(args: GanArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         GanCommand::Train(args) => train::run(args),
+        GanCommand::Sample(args) => sample::run(args),
+        GanCommand::Eval(args) => eval::run(args),
+        GanCommand::Grid(args) => grid::run(args),
     }
 }
 

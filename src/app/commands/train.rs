@@ -12,6 +12,7 @@ use crate::app::interrupt::stop_flag;
 use crate::app::scoring::calibrate;
 use crate::data::PackedDataset;
 use crate::data::checksum::sha256_of_file;
+use crate::data::synthetic::{NeutralPolicy, SyntheticFaces};
 use crate::models::checkpoint::Checkpoint;
 use crate::training::classifier::{Event, InitialWeights, Job, Outcome, train};
 use crate::training::recipe::Recipe;
@@ -20,7 +21,8 @@ use crate::training::run_directory::RunDirectory;
 /// Arguments of `duchenne train`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  duchenne train --recipe compact --data fer2013.safetensors --run runs/compact\n\n\
+    after_help = "Examples:\n  duchenne train --recipe compact --data fer2013.safetensors --run runs/compact\n  \
+    duchenne train --recipe compact --data fer2013.safetensors --synthetic faces.safetensors --run runs/more\n\n\
     A run that was stopped or killed goes on when the same command is given again."
 )]
 pub struct TrainArgs {
@@ -36,6 +38,15 @@ pub struct TrainArgs {
     /// Begin from this model's weights in place of fresh ones (fine-tuning); same architecture and labels
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
+    /// Generated faces (`duchenne gan sample`) that join the training split, and nothing else; may be repeated
+    #[arg(long, value_name = "FILE")]
+    synthetic: Vec<PathBuf>,
+    /// At most this many generated faces per class
+    #[arg(long, value_name = "N", requires = "synthetic")]
+    synthetic_per_class: Option<usize>,
+    /// Generated neutral and contempt faces: neutral ones join (real), neither joins, or contempt joins as neutral
+    #[arg(long, value_enum, default_value = "real", requires = "synthetic")]
+    neutral: NeutralChoice,
     /// Epochs, in place of the recipe's
     #[arg(long)]
     epochs: Option<usize>,
@@ -53,6 +64,24 @@ pub struct TrainArgs {
     settings: Vec<String>,
 }
 
+/// The words of `--neutral`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum NeutralChoice {
+    Real,
+    Omit,
+    ContemptAsNeutral,
+}
+
+impl From<NeutralChoice> for NeutralPolicy {
+    fn from(choice: NeutralChoice) -> Self {
+        match choice {
+            NeutralChoice::Real => NeutralPolicy::Real,
+            NeutralChoice::Omit => NeutralPolicy::Omit,
+            NeutralChoice::ContemptAsNeutral => NeutralPolicy::ContemptAsNeutral,
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let recipe = recipe(&args)?;
@@ -60,6 +89,17 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let training = dataset.training()?;
     let training = match args.limit {
         Some(count) => training.limit(count),
+        None => training,
+    };
+    let sets = args.synthetic.iter().map(|path| PackedDataset::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let joining = (!sets.is_empty())
+        .then(|| SyntheticFaces::select(&sets, &dataset, args.synthetic_per_class, args.neutral.into()))
+        .transpose()?;
+    let training = match &joining {
+        Some(faces) => {
+            eprintln!("{} generated faces join the training split", faces.description());
+            training.join(faces)
+        }
         None => training,
     };
     let validation = dataset.public_test()?;

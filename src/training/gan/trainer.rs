@@ -405,7 +405,7 @@ impl<'a> Trainer<'a> {
         let (mut faces, mut labels) = (Vec::new(), Vec::new());
         for label in &self.manifest.labels {
             let count = self.job.photographs.held_out(Some(*label)).len();
-            faces.extend(synthesizer.faces(*label, count, 0, FACE_SIDE));
+            faces.extend(synthesizer.faces(*label, 0..count, 0, FACE_SIDE));
             labels.extend(std::iter::repeat_n(*label, count));
         }
         judge(&faces, &labels)
@@ -415,7 +415,7 @@ impl<'a> Trainer<'a> {
     fn write_sheet(&self, synthesizer: &Synthesizer, epoch: usize) -> Result<(), TrainingError> {
         let names = self.manifest.label_set.names();
         let rows = self.manifest.labels.iter().map(|label| {
-            let faces = synthesizer.faces(*label, SHEET_FACES, 0, self.job.recipe.network.side);
+            let faces = synthesizer.faces(*label, 0..SHEET_FACES, 0, self.job.recipe.network.side);
             (names[usize::from(*label)].to_owned(), faces)
         });
         let sheet = ContactSheet { columns: Vec::new(), rows: rows.collect() };

@@ -5,13 +5,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use image::GrayImage;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::devices::device;
+use crate::app::generation::KernelJudge;
 use crate::app::interrupt::stop_flag;
 use crate::data::PackedDataset;
 use crate::data::generative::GenerativeSplit;
-use crate::training::gan::{Event, GanJob, GanRecipe, GanRecord, train_gan};
+use crate::inference::predictor::Predictor;
+use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, train_gan};
 use crate::training::classifier::Outcome;
 use crate::training::run_directory::RunDirectory;
 
@@ -59,6 +62,12 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
     check_counts(&recipe, &photographs, &labels)?;
     std::fs::create_dir_all(&args.run)
         .with_context(|| format!("cannot make the run directory `{}`", args.run.display()))?;
+    let predictor = Predictor::built_in_on(&device)?;
+    let judge = match recipe.training.judge_every {
+        0 => None,
+        _ => Some(KernelJudge::new(&photographs, &predictor)?),
+    };
+    let judged = judge.as_ref().map(|judge| |faces: &[GrayImage], labels: &[u8]| judge.distance(faces, labels));
     let stop = stop_flag()?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} epochs, {eta} left")?.progress_chars("=> "),
@@ -77,7 +86,7 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
             run: &directory,
             device: &device,
             stop: &stop,
-            judge: None,
+            judge: judged.as_ref().map(|judge| judge as FacesJudge<'_>),
         };
         let place = format!("{class} ({}/{})", index + 1, labels.len());
         let outcome = train_gan(&job, &mut |event| show(&bar, &place, &recipe, event))?;

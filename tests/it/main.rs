@@ -3,6 +3,8 @@
 mod data;
 mod evaluation;
 mod floors;
+mod gan;
+mod golden;
 mod models;
 mod predict;
 mod training;

@@ -2,13 +2,15 @@
 //! statistics (`reference/torchvision_goldens.py` made the numbers); the fused single-precision path
 //! against the same logits; and, with `--features webgpu`, the same on a GPU.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use duchenne::models::network::{Architecture, Network, NetworkConfig};
 use duchenne::models::resnet::Stem;
-use duchenne::models::weights::{ModulePath, NamedTensor, assign, collect};
+use duchenne::models::weights::{ModulePath, assign, collect};
 use serde::Deserialize;
+
+use crate::golden::{Fingerprint, Reader, Widen, assert_close, check, hashed, numbers, value};
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -28,43 +30,8 @@ struct Case {
     statistics: Vec<Fingerprint>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Fingerprint {
-    name: String,
-    norm: f64,
-    projection: f64,
-}
-
 fn cases() -> Vec<Case> {
     serde_json::from_str::<Goldens>(include_str!("../goldens/torchvision.json")).unwrap().cases
-}
-
-/// As in the program that made the numbers.
-fn hashed(name: &str, count: usize) -> Vec<f64> {
-    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);
-    let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325, fnv);
-    let value = |index: u64| {
-        let state = seed.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((state ^ (state >> 31)) >> 40) as f64 / 2_f64.powi(24) - 0.5
-    };
-    (1..=count as u64).map(value).collect()
-}
-
-fn value(tensor: &NamedTensor) -> NamedTensor {
-    let count = tensor.values.len();
-    let scale = |u: f64| {
-        if tensor.shape.len() > 1 {
-            u * (24.0 / (count / tensor.shape[0]) as f64).sqrt()
-        } else if tensor.name.ends_with("running_var") || tensor.name.ends_with(".weight") {
-            1.0 + 0.4 * u
-        } else {
-            0.2 * u
-        }
-    };
-    let values = hashed(&tensor.name, count).into_iter().map(|u| scale(u) as f32).collect();
-    NamedTensor { values, ..tensor.clone() }
 }
 
 fn network(case: &Case, device: &Device) -> Network {
@@ -83,58 +50,6 @@ fn images(case: &Case, dtype: DType, device: &Device) -> Tensor<4> {
     Tensor::<4>::from_data(TensorData::new(values, shape), device).cast(dtype)
 }
 
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
-
-fn assert_close(ours: &[f64], reference: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(ours.len(), reference.len(), "{what}");
-    let magnitude = reference.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    for (a, b) in ours.iter().zip(reference) {
-        assert!((a - b).abs() <= tolerance * magnitude, "{what}: {a} against {b}");
-    }
-}
-
-/// Makes every parameter a double-precision leaf.
-struct Widen;
-
-impl ModuleMapper for Widen {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| {
-            if !tensor.is_autodiff() {
-                return tensor.cast(DType::F64);
-            }
-            Tensor::from_inner(tensor.inner().cast(DType::F64)).require_grad()
-        })
-    }
-}
-
-/// Gradients, where there are any, and values otherwise, by name.
-struct Reader<'a> {
-    path: ModulePath,
-    gradients: &'a Gradients,
-    found: Vec<(String, Vec<f64>, bool)>,
-}
-
-impl ModuleVisitor for Reader<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = param.val();
-        let (values, trained) = match tensor.grad(self.gradients) {
-            Some(gradient) => (numbers(gradient), true),
-            None => (numbers(tensor), false),
-        };
-        self.found.push((self.path.name(), values, trained));
-    }
-}
-
 /// How far a run may be from the goldens, relative.
 #[derive(Clone, Copy)]
 struct Tolerance {
@@ -143,29 +58,6 @@ struct Tolerance {
     statistics: f64,
     /// Norms below this count as this: a bias before a batch normalisation has no gradient but rounding.
     smallest_norm: f64,
-}
-
-fn check(
-    expected: &[Fingerprint],
-    found: &[(String, Vec<f64>, bool)],
-    trained: bool,
-    (tolerance, smallest_norm): (f64, f64),
-    network: &str,
-) {
-    let found: Vec<_> = found.iter().filter(|entry| entry.2 == trained).collect();
-    assert_eq!(found.len(), expected.len(), "{network}");
-    for golden in expected {
-        let name = &golden.name;
-        let (_, values, _) =
-            found.iter().find(|entry| entry.0 == *name).unwrap_or_else(|| panic!("no {name}"));
-        let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
-        let direction = hashed(&format!("{name}@projection"), values.len());
-        let projection: f64 = values.iter().zip(direction).map(|(a, b)| a * b).sum();
-        let tolerance = tolerance * golden.norm.max(smallest_norm);
-        assert!((norm - golden.norm).abs() <= tolerance, "{network} {name}: norm {norm}, {golden:?}");
-        let difference = (projection - golden.projection).abs();
-        assert!(difference <= tolerance, "{network} {name}: projection {projection}, {golden:?}");
-    }
 }
 
 /// Logits, loss, gradients and running statistics of every golden case.

@@ -5,6 +5,7 @@
 //! with; beside every figure stands that of photographs of other people, which no generator can be asked to
 //! beat.
 
+pub mod curves;
 mod distances;
 mod features;
 mod memorization;

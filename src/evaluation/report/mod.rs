@@ -3,7 +3,7 @@
 //!
 //! The three writers take the same [`ReportPage`]. A report holds no date, so equal predictions give equal bytes.
 
-mod charts;
+pub(super) mod charts;
 mod headline;
 mod html;
 mod json;

@@ -7,5 +7,5 @@ mod steps;
 pub mod trainer;
 
 pub use recipe::GanRecipe;
-pub use steps::Adversaries;
+pub use steps::{Adversaries, DiscriminatorFigures, DiscriminatorInput};
 pub use trainer::{Event, FacesJudge, GanJob, GanRecord, train_gan};

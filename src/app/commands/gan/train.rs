@@ -1,5 +1,6 @@
 //! `duchenne gan train`: one generator per class, or one for all.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use crate::app::devices::device;
 use crate::app::generation::KernelJudge;
 use crate::app::interrupt::stop_flag;
 use crate::data::PackedDataset;
+use crate::data::atomic::{AtomicError, write_atomically};
 use crate::data::generative::GenerativeSplit;
+use crate::evaluation::generation::curves::render_curves;
 use crate::inference::predictor::Predictor;
 use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, train_gan};
 use crate::training::classifier::Outcome;
@@ -90,6 +93,7 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
         };
         let place = format!("{class} ({}/{})", index + 1, labels.len());
         let outcome = train_gan(&job, &mut |event| show(&bar, &place, &recipe, event))?;
+        write_curves(&args)?;
         match outcome {
             Outcome::Interrupted => {
                 bar.finish_and_clear();
@@ -106,6 +110,27 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
     let run = args.run.display();
     eprintln!("finished; generate with: duchenne gan sample {run} --count 1000 --out faces.safetensors");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the curves of all the run's generators so far.
+fn write_curves(args: &GanTrainArgs) -> anyhow::Result<()> {
+    let read = || format!("cannot read run `{}`", args.run.display());
+    let mut logs = Vec::new();
+    for entry in std::fs::read_dir(&args.run).with_context(read)? {
+        let folder = entry.with_context(read)?.path();
+        let Ok(text) = std::fs::read_to_string(folder.join("log.jsonl")) else { continue };
+        let records = text.lines().map(serde_json::from_str).collect::<Result<Vec<GanRecord>, _>>();
+        let records = records.with_context(|| format!("the log of `{}` is damaged", folder.display()))?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        logs.push((name, records));
+    }
+    logs.sort_by(|a, b| a.0.cmp(&b.0));
+    let page = render_curves(&format!("{}: {}", args.recipe, args.run.display()), &logs)?;
+    let path = args.run.join("curves.html");
+    write_atomically(&path, |out| {
+        out.write_all(page.as_bytes()).map_err(|error| AtomicError::system(&path, error))
+    })?;
+    Ok(())
 }
 
 /// Tells the user how a run comes along; whole epochs a line every ten seconds at most.

@@ -11,7 +11,7 @@ const BAR: f64 = 12.0;
 const GROUP: f64 = 3.0 * BAR + 12.0;
 
 /// Draws three bars per class, in label order, with the number of images below the class's name.
-pub(in super::super) fn per_class_bars(classes: &[ClassFigures]) -> String {
+pub(in crate::evaluation) fn per_class_bars(classes: &[ClassFigures]) -> String {
     let height = TOP + GROUP * classes.len() as f64 + 18.0;
     let mut svg = Svg::new(WIDTH, height, "precision, recall and F1 per class");
     let mut x = LEFT;

@@ -9,7 +9,7 @@ const TOP: f64 = 46.0;
 
 /// Draws the matrix with true classes in rows; shade and percentage are shares of the row, the number below is
 /// the count.
-pub(in super::super) fn confusion_heatmap(classes: &[String], matrix: &ConfusionMatrix) -> String {
+pub(in crate::evaluation) fn confusion_heatmap(classes: &[String], matrix: &ConfusionMatrix) -> String {
     let cell = (WIDTH - LEFT) / classes.len() as f64;
     let mut svg = Svg::new(WIDTH, TOP + cell * classes.len() as f64 + 4.0, "confusion matrix");
     svg.text("label", (LEFT + (WIDTH - LEFT) / 2.0, 14.0), Anchor::Middle, "predicted class");

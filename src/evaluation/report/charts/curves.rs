@@ -10,7 +10,7 @@ const TOP: f64 = 34.0;
 const BOTTOM: f64 = HEIGHT - 40.0;
 
 /// One line of a chart.
-pub(in super::super) struct Curve<'a> {
+pub(in crate::evaluation) struct Curve<'a> {
     /// Its meaning, for the legend.
     pub name: &'a str,
     /// Its colour class in the page's style sheet.
@@ -21,7 +21,7 @@ pub(in super::super) struct Curve<'a> {
 
 /// Draws curves over epochs, with `format` for the numbers on the vertical axis and, where given, a mark at the
 /// selected epoch.
-pub(in super::super) fn line_chart(
+pub(in crate::evaluation) fn line_chart(
     title: &str,
     curves: &[Curve<'_>],
     selected: Option<u32>,

@@ -12,7 +12,7 @@ mod svg;
 
 pub(super) use bars::per_class_bars;
 pub(super) use confusion::confusion_heatmap;
-pub(super) use curves::{Curve, line_chart};
+pub(in crate::evaluation) use curves::{Curve, line_chart};
 pub(super) use reliability::reliability_diagram;
 
 /// The width of every chart in user units; text is 12 to 13 units high.

@@ -13,7 +13,7 @@ const HISTOGRAM_BOTTOM: f64 = 326.0;
 const HEIGHT: f64 = 364.0;
 
 /// Draws the bins of one calibration. Bars below the dashed line mean that the model is surer than it is right.
-pub(in super::super) fn reliability_diagram(calibration: &Calibration) -> String {
+pub(in crate::evaluation) fn reliability_diagram(calibration: &Calibration) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT, "reliability diagram");
     let next = svg.legend("a", (LEFT, 16.0), "accuracy of the bin");
     svg.legend("b", (next, 16.0), "its mean confidence");

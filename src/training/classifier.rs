@@ -207,6 +207,7 @@ impl<'a> Trainer<'a> {
         let fresh = inputs.manifest.network.init(job.recipe.training.seed, &autodiff);
         let (network, sgd, average, progress) = match job.run.load::<Progress>(&inputs.identity)? {
             None => {
+                job.run.begin(&inputs.identity)?;
                 let network = match job.initial {
                     Some(initial) => assign(fresh, initial.checkpoint.weights.clone())?,
                     None => fresh,

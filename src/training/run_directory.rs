@@ -75,7 +75,12 @@ impl RunDirectory {
         self.path.join(name)
     }
 
-    /// The state of this run, if it was begun; an error if the directory holds another run.
+    /// Marks the directory as this run's, before its first result: a run killed later is known by it.
+    pub fn begin(&self, identity: &Identity) -> Result<(), TrainingError> {
+        self.write_text("recipe.toml", &identity.recipe)
+    }
+
+    /// The state of this run, if any was saved; an error if the directory holds another run.
     pub fn load<P: DeserializeOwned>(
         &self,
         identity: &Identity,
@@ -187,7 +192,12 @@ mod tests {
         std::fs::create_dir(&full).unwrap();
         std::fs::write(full.join("thesis.tex"), "mine").unwrap();
         assert!(matches!(RunDirectory::open(&full), Err(TrainingError::NotARun(_))));
-        // Killed in its first moment, a run once could not be begun again.
+        // Killed in its first moment, or after its first result and before its first state, a run once could
+        // not be begun again.
+        let early = RunDirectory::open(&folder.path().join("early")).unwrap();
+        early.begin(&state().identity).unwrap();
+        std::fs::write(early.file("best.safetensors"), "a model").unwrap();
+        assert!(RunDirectory::open(&folder.path().join("early")).is_ok());
         let killed = folder.path().join("killed");
         std::fs::create_dir(&killed).unwrap();
         std::fs::write(killed.join(".recipe.toml.x1y2z3.partial"), "see").unwrap();

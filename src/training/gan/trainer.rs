@@ -240,6 +240,7 @@ impl<'a> Trainer<'a> {
         let device = job.device.clone().autodiff();
         let (adversaries, progress) = match job.run.load::<Progress>(&identity)? {
             None => {
+                job.run.begin(&identity)?;
                 let seed = mix_seed(&[recipe.training.seed, label_number(job.label)]);
                 (Adversaries::new(recipe, classes, seed, &device), Progress::default())
             }

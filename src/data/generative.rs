@@ -1,7 +1,7 @@
 //! What a generator learns from: photographs of the Training split, or of a set without splits (CK+),
 //! less a share of the people, whom it never sees, so that it can be told whether it copies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use image::GrayImage;
 use rand::seq::SliceRandom;
@@ -24,8 +24,8 @@ pub struct GenerativeSplit<'a> {
 
 impl<'a> GenerativeSplit<'a> {
     /// Holds out about `share` (`0.0..=0.5`) of the people, or of the photographs where the set does not
-    /// tell people apart. The choice depends on the set alone, so that all generators of one set hold out
-    /// the same.
+    /// tell people apart; of every class at least two people where it has more. The choice depends on the
+    /// set alone, so that all generators of one set hold out the same.
     ///
     /// # Errors
     /// [`DataError::Split`] when the set has no photograph to learn from.
@@ -47,8 +47,11 @@ impl<'a> GenerativeSplit<'a> {
         let people: BTreeSet<u64> = rows.iter().map(|row| person(*row)).collect();
         let mut people: Vec<u64> = people.into_iter().collect();
         people.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
-        people.truncate((people.len() as f64 * share).round() as usize);
-        let away: BTreeSet<u64> = people.into_iter().collect();
+        let count = (people.len() as f64 * share).round() as usize;
+        let away = with_all_classes(people, count, &|person_wanted| {
+            let of_person = rows.iter().filter(|row| person(**row) == person_wanted);
+            of_person.map(|row| (dataset.label(*row), dataset.sequence(*row))).collect()
+        });
         let (held_out, seen) = rows.into_iter().partition(|row| away.contains(&person(*row)));
         let narrow = |rows: Vec<usize>| rows.into_iter().map(|row| row as u32).collect();
         Ok(Self { dataset, seen: narrow(seen), held_out: narrow(held_out) })
@@ -86,6 +89,34 @@ impl<'a> GenerativeSplit<'a> {
     }
 }
 
+/// People of a class that are held out at least, where there are as many and one to learn from.
+const LEAST_PER_CLASS: usize = 2;
+
+/// The films of a person, by label and number.
+type Films = BTreeSet<(u8, Option<u16>)>;
+
+/// The first `count` people, and where they leave a class with fewer than [`LEAST_PER_CLASS`] of them those who
+/// take the fewest films along.
+fn with_all_classes(people: Vec<u64>, count: usize, films: &dyn Fn(u64) -> Films) -> BTreeSet<u64> {
+    let mut away: BTreeSet<u64> = people[..count].iter().copied().collect();
+    // Without people told apart, or with very many, every class has enough of them.
+    if count == 0 || people.len() > 1000 {
+        return away;
+    }
+    let films: BTreeMap<u64, Films> = people.iter().map(|person| (*person, films(*person))).collect();
+    let has = |person: &u64, label: u8| films[person].iter().any(|(own, _)| *own == label);
+    let labels: BTreeSet<u8> = films.values().flatten().map(|(label, _)| *label).collect();
+    for label in labels {
+        let all = people.iter().filter(|person| has(person, label)).count();
+        while away.iter().filter(|person| has(person, label)).count() < LEAST_PER_CLASS.min(all - 1) {
+            let left = people.iter().filter(|person| has(person, label) && !away.contains(person));
+            let Some(fewest) = left.min_by_key(|person| films[person].len()) else { break };
+            away.insert(*fewest);
+        }
+    }
+    away
+}
+
 /// The picture in `row` of a packed data set.
 pub fn face(dataset: &PackedDataset, row: usize) -> GrayImage {
     let (width, height) = (dataset.width() as u32, dataset.height() as u32);
@@ -108,19 +139,24 @@ mod tests {
         let mut takes = Vec::new();
         for index in 0..60_u8 {
             let split = if index < 50 { Split::Unassigned } else { Split::PrivateTest };
-            builder.push(&[index; 4], index % 7, split, Origin::Photograph).unwrap();
-            takes.push(Take { subject: u16::from(index / 5), sequence: 0, frame: u16::from(index) });
+            // Two classes each, and a rare one that only persons 2, 5 and 8 show.
+            let person = index / 5;
+            let label = if person % 3 == 2 && index % 5 == 4 { 6 } else { index % 2 };
+            builder.push(&[index; 4], label, split, Origin::Photograph).unwrap();
+            takes.push(Take { subject: person.into(), sequence: label.into(), frame: index.into() });
         }
         builder.set_takes(takes).unwrap();
         builder.write(&path, "none").unwrap();
         let dataset = PackedDataset::open(&path).unwrap();
         let split = GenerativeSplit::new(&dataset, 0.2).unwrap();
         let (seen, away) = (split.seen(None), split.held_out(None));
-        assert_eq!((seen.len(), away.len()), (40, 10));
+        assert_eq!(seen.len() + away.len(), 50);
+        assert!((10..=20).contains(&away.len()), "{away:?}");
         let people = |rows: &[u32]| rows.iter().map(|row| row / 5).collect::<BTreeSet<_>>();
         assert!(people(&seen).is_disjoint(&people(&away)));
         assert!(seen.iter().chain(&away).all(|row| *row < 50));
-        assert!(split.seen(Some(3)).iter().all(|row| row % 7 == 3));
+        assert!(split.seen(Some(1)).iter().all(|row| dataset.label(*row as usize) == 1));
+        assert_eq!((split.held_out(Some(6)).len(), split.seen(Some(6)).len()), (2, 1));
         assert_eq!(GenerativeSplit::new(&dataset, 0.2).unwrap().held_out(None), away);
         assert_eq!(GenerativeSplit::new(&dataset, 0.0).unwrap().seen(None).len(), 50);
     }

@@ -220,14 +220,12 @@ impl<'a> Trainer<'a> {
         labels.sort_unstable();
         labels.dedup();
         let mut manifest = GeneratorManifest::new(generator, label_set, labels);
-        let held_out = job.photographs.held_out(None).len();
         manifest.provenance = [
             ("recipe", job.recipe_name.to_owned()),
             ("data", dataset.name().to_owned()),
             ("data-fingerprint", dataset.fingerprint()),
             ("photographs", rows.len().to_string()),
             ("held-out-share", recipe.data.held_out.to_string()),
-            ("held-out-photographs-of-all-classes", held_out.to_string()),
             ("seed", recipe.training.seed.to_string()),
             ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
         ]

@@ -18,7 +18,8 @@ fn input(adversaries: &Adversaries, batch: usize, device: &Device) -> (Tensor<4>
     let latents = Tensor::random([batch, 100], Distribution::Normal(0.0, 1.0), device);
     let generated = adversaries.images(latents, None);
     let mut random = ChaCha8Rng::seed_from_u64(0);
-    let changes = [(); 2].map(|()| DifferentiableAugmentation::default().draw(batch, 64, &mut random, device));
+    let changes =
+        [(); 2].map(|()| DifferentiableAugmentation::default().draw(batch, 64, &mut random, device));
     let input = DiscriminatorInput {
         real: Tensor::random([batch, 1, 64, 64], Distribution::Normal(0.0, 1.0), device),
         generated: generated.clone(),

@@ -36,7 +36,10 @@ impl<'a> KernelJudge<'a> {
     pub fn new(photographs: &GenerativeSplit<'_>, predictor: &'a Predictor) -> anyhow::Result<Self> {
         let rows = photographs.held_out(None);
         if rows.len() < 2 {
-            bail!("{} photographs are held out to judge by, expected at least 2; raise data.held_out", rows.len());
+            bail!(
+                "{} photographs are held out to judge by, expected at least 2; raise data.held_out",
+                rows.len()
+            );
         }
         let faces: Vec<GrayImage> = rows.iter().map(|row| photographs.face(*row)).collect();
         Ok(Self { predictor, reference: features(predictor, &faces) })
@@ -192,7 +195,8 @@ impl<'a> Comparison<'a> {
         let picks: [fn(&Class) -> &[usize]; 3] =
             [|class| &class.generated, |class| &class.seen, |class| &class.reference];
         picks.map(|pick| {
-            let rows = self.classes.iter().flat_map(|class| pick(class).iter().map(|row| (*row, class.label)));
+            let rows =
+                self.classes.iter().flat_map(|class| pick(class).iter().map(|row| (*row, class.label)));
             rows.collect()
         })
     }

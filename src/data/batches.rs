@@ -67,6 +67,13 @@ impl<'a> EpochBatches<'a> {
         Self { split, faces, augmentation, preprocessing, batches, seed }
     }
 
+    /// No more than the first `most`.
+    #[must_use]
+    pub fn at_most(mut self, most: usize) -> Self {
+        self.batches.truncate(most);
+        self
+    }
+
     /// How many batches there are.
     pub fn len(&self) -> usize {
         self.batches.len()
@@ -159,6 +166,8 @@ mod tests {
         assert!(seen.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3), "{seen:?}");
         assert_eq!(batches(0).batch(1), first.batch(1));
         assert_ne!(batches(1).batch(1), first.batch(1));
+        assert_eq!(batches(0).at_most(2).len(), 2);
+        assert_eq!(batches(0).at_most(9).len(), 3);
     }
 
     fn write_set(path: &std::path::Path, count: u8) {

@@ -69,8 +69,7 @@ impl<'a> SyntheticFaces<'a> {
         let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
         let mut faces = Vec::new();
         for (index, set) in sets.iter().enumerate() {
-            let refuse =
-                |problem: String| Err(DataError::Split { name: set.name().to_owned(), problem });
+            let refuse = |problem: String| Err(DataError::Split { name: set.name().to_owned(), problem });
             if let Some(row) = (0..set.len()).find(|row| set.origin(*row) != Origin::Synthetic) {
                 return refuse(format!(
                     "is not synthetic: row {row} (from 0) is a photograph; `duchenne gan sample` makes \

@@ -81,7 +81,10 @@ impl Synthesizer {
             (network.classes > 0).then(|| one_hot(&vec![label; count], network.classes, 1.0, &device));
         let images = self.generator.forward(noise, condition).into_data();
         let values: Vec<f32> = images.iter::<f32>().collect();
-        values.chunks_exact(network.side * network.side).map(|face| to_face(face, network.side, side)).collect()
+        values
+            .chunks_exact(network.side * network.side)
+            .map(|face| to_face(face, network.side, side))
+            .collect()
     }
 }
 

@@ -156,9 +156,9 @@ impl Checkpoint {
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
         let format = |reason: String| CheckpointError::Format { path: path.to_owned(), reason };
         let (metadata, weights) = read_tensors(bytes).map_err(format)?;
-        let text = metadata.get(MANIFEST_KEY).ok_or_else(|| {
-            format("no manifest; `duchenne model import` reads plain weights".to_owned())
-        })?;
+        let text = metadata
+            .get(MANIFEST_KEY)
+            .ok_or_else(|| format("no manifest; `duchenne model import` reads plain weights".to_owned()))?;
         let manifest: Manifest = serde_json::from_str(text).map_err(|error| format(error.to_string()))?;
         if let Some(problem) = manifest.problem() {
             return Err(format(problem));

@@ -106,13 +106,7 @@ impl Convolution {
     /// The gradient of the input from that of the output, which is the transposed convolution with the
     /// same weight, and like it differentiable: what a gradient penalty needs.
     pub fn input_gradient(&self, gradient: FeatureMap) -> FeatureMap {
-        gradient.conv_transpose2d(
-            self.weight.val(),
-            None,
-            self.stride,
-            self.padding,
-            Activation::Identity,
-        )
+        gradient.conv_transpose2d(self.weight.val(), None, self.stride, self.padding, Activation::Identity)
     }
 
     /// Packs the weights for inference, without autodiff, together with the batch normalisation that

@@ -16,8 +16,8 @@ use rand_distr::{Beta, Distribution};
 use super::error::TrainingError;
 use super::loss::{class_weights, loss, mix, smooth_targets};
 use super::optimizer::{Sgd, WeightAverage};
-use super::recipe::Recipe;
 use super::progress::{EpochRecord, Progress};
+use super::recipe::Recipe;
 use super::run_directory::{Identity, RunDirectory, RunState};
 use super::schedule::learning_rate;
 use crate::data::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
@@ -163,12 +163,17 @@ impl<'a> Inputs<'a> {
             counts[usize::from(job.training.label(index))] += 1;
         }
         let begun = job.initial.map_or(String::new(), |initial| format!(" from {}", initial.checksum));
-        let joined = job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
+        let joined =
+            job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
         Ok(Self {
             job,
             identity: Identity {
                 recipe: job.recipe.to_toml(),
-                data: format!("{} ({} training images){joined}{begun}", dataset.fingerprint(), job.training.len()),
+                data: format!(
+                    "{} ({} training images){joined}{begun}",
+                    dataset.fingerprint(),
+                    job.training.len()
+                ),
             },
             faces: ResizedFaces::new(job.training, &manifest.preprocessing, size),
             validation_faces: ResizedFaces::new(job.validation, &manifest.preprocessing, size),
@@ -187,6 +192,7 @@ impl<'a> Inputs<'a> {
             training.batch_size,
             [training.seed, epoch as u64],
         )
+        .at_most(if training.steps_per_epoch > 0 { training.steps_per_epoch } else { usize::MAX })
     }
 }
 

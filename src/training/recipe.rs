@@ -106,6 +106,10 @@ pub struct TrainingRecipe {
     pub epochs: usize,
     /// Images per step.
     pub batch_size: usize,
+    /// Steps per epoch where they should be fewer than a pass takes, drawn anew in each; 0 for whole passes.
+    /// So training sets of different sizes can be compared at equal steps.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub steps_per_epoch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Constant or cosine.
@@ -139,6 +143,7 @@ impl Default for TrainingRecipe {
         Self {
             epochs: 30,
             batch_size: 128,
+            steps_per_epoch: 0,
             learning_rate: 0.1,
             schedule: Schedule::Cosine,
             warmup: 0.1,
@@ -252,6 +257,11 @@ impl Recipe {
     }
 }
 
+/// Leaves the key out of resolved recipes, as it was before there was one: runs begun then can go on.
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
 /// A recipe of any kind from TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is
 /// for errors.
 pub(super) fn parse_with_settings<R: DeserializeOwned>(
@@ -272,9 +282,7 @@ pub(super) fn parse_with_settings<R: DeserializeOwned>(
             .map_err(|_| syntax(format!("setting `{setting}` is not of the form key=value")))?;
         merge(&mut table, fragment);
     }
-    table
-        .try_into()
-        .map_err(|error: toml::de::Error| syntax(error.to_string().trim_end().to_owned()))
+    table.try_into().map_err(|error: toml::de::Error| syntax(error.to_string().trim_end().to_owned()))
 }
 
 /// Lays `over` over `base`, table by table.

@@ -112,7 +112,13 @@ fn networks_and_losses_equal_pytorchs(device: &Device, dtype: DType, tolerance: 
         ];
         for (name, kind) in kinds {
             let loss = kind.of_generator(scores(generator.forward(latents(), labels.clone())));
-            check_gradients(&case.generator[name], loss, &generator, tolerance, &format!("{what}: generator {name}"));
+            check_gradients(
+                &case.generator[name],
+                loss,
+                &generator,
+                tolerance,
+                &format!("{what}: generator {name}"),
+            );
             let loss = kind.of_discriminator(scores(real.clone()), scores(images.clone().detach()));
             let what = format!("{what}: discriminator {name}");
             check_gradients(&case.discriminator[name], loss, &discriminator, tolerance, &what);

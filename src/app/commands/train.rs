@@ -113,7 +113,10 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
             .progress_chars("=> "),
     );
     bar.enable_steady_tick(Duration::from_millis(500));
-    let images = training.len() as u64;
+    let epoch_images = match recipe.training.steps_per_epoch {
+        0 => training.len(),
+        steps => training.len().min(steps * recipe.training.batch_size),
+    } as u64;
     let job = Job {
         recipe: &recipe,
         recipe_name: &args.recipe,
@@ -127,7 +130,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let mut seconds = Vec::new();
     let outcome = train(&job, &mut |event| match event {
         Event::Started { done: (epoch, batch), batches } => {
-            bar.set_length(images);
+            bar.set_length(epoch_images);
             if (epoch, batch) != (0, 0) {
                 bar.suspend(|| {
                     eprintln!("going on after epoch {epoch} of {epochs} and {batch} of {batches} batches");
@@ -137,7 +140,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         Event::Batch { epoch, done, images, loss } => {
             if done == 1 {
                 bar.reset();
-                bar.set_length(job.training.len() as u64);
+                bar.set_length(epoch_images);
             }
             bar.inc(images as u64);
             bar.set_message(format!("epoch {}/{epochs} loss {loss:.4}", epoch + 1));

@@ -19,7 +19,9 @@ pub fn render_curves(title: &str, runs: &[(String, Vec<GanRecord>)]) -> Result<S
     let runs = runs.iter().map(|(name, records)| {
         context! { name => name.as_str(), charts => charts(records) }
     });
-    Ok(environment.get_template(TEMPLATE_NAME)?.render(context! { title, runs => runs.collect::<Vec<_>>() })?)
+    Ok(environment
+        .get_template(TEMPLATE_NAME)?
+        .render(context! { title, runs => runs.collect::<Vec<_>>() })?)
 }
 
 fn charts(records: &[GanRecord]) -> Vec<String> {
@@ -31,7 +33,8 @@ fn charts(records: &[GanRecord]) -> Vec<String> {
         curve("discriminator loss", "a", |record| Some(record.discriminator_loss)),
         curve("generator loss", "b", |record| record.generator_loss),
     ];
-    let difference = [curve("score of photographs less generated", "a", |record| Some(record.score_difference))];
+    let difference =
+        [curve("score of photographs less generated", "a", |record| Some(record.score_difference))];
     let penalty = [curve("gradient penalty", "c", |record| record.penalty)];
     let judgement = [curve("kernel distance to people held out", "b", |record| record.judgement)];
     let number = |value: f64| format!("{:.3}", value).trim_end_matches('0').trim_end_matches('.').to_owned();

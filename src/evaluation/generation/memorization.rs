@@ -45,9 +45,11 @@ pub fn memorization(
         (expected_least(&to_seen, held_out_count), to_held_out, to_seen[0])
     };
     let distances: Vec<(f64, f64, f64)> = (0..generated.len()).into_par_iter().map(of_face).collect();
-    let people = held_out.1.iter().flatten().map(|row| {
-        film_distances(held_out.0.row(*row), seen).into_iter().fold(f64::INFINITY, f64::min)
-    });
+    let people = held_out
+        .1
+        .iter()
+        .flatten()
+        .map(|row| film_distances(held_out.0.row(*row), seen).into_iter().fold(f64::INFINITY, f64::min));
     let threshold = people.fold(f64::INFINITY, f64::min);
     let n = distances.len() as f64;
     let to_seen = distances.iter().map(|(seen, ..)| seen).sum::<f64>() / n;

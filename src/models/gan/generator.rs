@@ -31,10 +31,7 @@ impl GeneratorConfig {
         }
         let sound = (1..=1024).contains(&self.latent) && (4..=256).contains(&self.width);
         (!sound).then(|| {
-            format!(
-                "latent is {} and width {}, expected 1 to 1024 and 4 to 256",
-                self.latent, self.width
-            )
+            format!("latent is {} and width {}, expected 1 to 1024 and 4 to 256", self.latent, self.width)
         })
     }
 
@@ -153,7 +150,8 @@ mod tests {
         assert_eq!(images.dims(), [2, 1, 64, 64]);
         let small = GeneratorConfig { side: 48, latent: 8, width: 4, classes: 3 };
         let condition = Tensor::ones([5, 3], &Device::flex());
-        let images = small.init(0, &Device::flex()).forward(Tensor::ones([5, 8], &Device::flex()), Some(condition));
+        let images =
+            small.init(0, &Device::flex()).forward(Tensor::ones([5, 8], &Device::flex()), Some(condition));
         assert_eq!(images.dims(), [5, 1, 48, 48]);
         assert!(GeneratorConfig { side: 50, ..small }.problem().unwrap().contains("50"));
     }

@@ -59,9 +59,8 @@ impl DifferentiableAugmentation {
                 }
             }
         }
-        let square = |values: Vec<f32>| {
-            Tensor::from_data(TensorData::new(values, [batch, 1, side, side]), device)
-        };
+        let square =
+            |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [batch, 1, side, side]), device);
         let number = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [batch, 1, 1, 1]), device);
         Changes {
             colour: (self.brightness > 0.0 || self.contrast > 0.0)
@@ -126,9 +125,8 @@ mod tests {
         write_shift(&mut matrix, 3, 1);
         assert_eq!(matrix, [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
         let device = Device::flex();
-        let square = |values: &[f32]| {
-            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 1, 3, 3]), &device)
-        };
+        let square =
+            |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 1, 3, 3]), &device);
         let image = square(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
         let shift = Some((square(&matrix), square(&matrix).transpose()));
         let moved = Changes { colour: None, shift, mask: None }.apply(image);

@@ -64,7 +64,11 @@ pub fn penalty_between(
 }
 
 /// Half the mean of `|gradient|^2` over real images `[batch, 1, side, side]` (Mescheder et al. 2018, eq. 9).
-pub fn penalty_real(discriminator: &Discriminator, real: Tensor<4>, condition: Option<Tensor<2>>) -> Tensor<1> {
+pub fn penalty_real(
+    discriminator: &Discriminator,
+    real: Tensor<4>,
+    condition: Option<Tensor<2>>,
+) -> Tensor<1> {
     squares(discriminator.image_gradient(real, condition)).mean() * 0.5
 }
 

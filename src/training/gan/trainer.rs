@@ -305,10 +305,11 @@ impl<'a> Trainer<'a> {
                 pixels.extend(face);
             }
         }
-        let labels: Vec<u8> = batch.iter().map(|photograph| self.photographs[*photograph as usize].1).collect();
-        let condition = recipe.is_conditional().then(|| {
-            one_hot(&labels, self.manifest.network.classes, recipe.condition_share(epoch), &device)
-        });
+        let labels: Vec<u8> =
+            batch.iter().map(|photograph| self.photographs[*photograph as usize].1).collect();
+        let condition = recipe
+            .is_conditional()
+            .then(|| one_hot(&labels, self.manifest.network.classes, recipe.condition_share(epoch), &device));
         let noise = latents(count, recipe.network.latent, &mut random, &device);
         let shares: Vec<f32> = (0..count).map(|_| random.random()).collect();
         let changes = [(); 3].map(|()| recipe.augmentation.draw(count, side, &mut random, &device));

@@ -154,9 +154,8 @@ fn generated_faces_repeat_are_judged_and_join_the_training_split() {
     assert!(grid.width() > 700 && grid.height() > 200);
 
     let report = place.path("report");
-    let json = succeeds(&[
-        "gan", "eval", &first, "--real", &bars, "--report", &report, "--json", "--no-classifier",
-    ]);
+    let json =
+        succeeds(&["gan", "eval", &first, "--real", &bars, "--report", &report, "--json", "--no-classifier"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["had_seen_reference"], false);
     // Photographs of other people are nearer than the noise of so young a generator.
@@ -177,16 +176,33 @@ fn generated_faces_repeat_are_judged_and_join_the_training_split() {
     builder.write(Path::new(&fer), "made by a test").unwrap();
     let joined = place.path("joined");
     let train = [
-        "train", "--recipe", "compact", "--epochs", "1", "--data", &fer, "--run", &joined, "--synthetic", &first,
-        "--synthetic-per-class", "5",
+        "train",
+        "--recipe",
+        "compact",
+        "--epochs",
+        "1",
+        "--data",
+        &fer,
+        "--run",
+        &joined,
+        "--synthetic",
+        &first,
+        "--synthetic-per-class",
+        "5",
     ];
     succeeds(&train);
     let model = succeeds(&["model", "info", &format!("{joined}/best.safetensors"), "--json"]);
-    assert!(model.contains("30 (angry 5, disgust 5, fear 5, happy 5, sad 5, surprise 5; neutral = real)"), "{model}");
+    assert!(
+        model.contains("30 (angry 5, disgust 5, fear 5, happy 5, sad 5, surprise 5; neutral = real)"),
+        "{model}"
+    );
     // The run remembers what joined.
     let changed: Vec<&str> = train.iter().map(|word| if *word == "5" { "4" } else { word }).collect();
     refused(&changed, "another data set");
-    refused(&["train", "--recipe", "compact", "--data", &fer, "--run", &place.path("r"), "--synthetic", &fer], "not synthetic");
+    refused(
+        &["train", "--recipe", "compact", "--data", &fer, "--run", &place.path("r"), "--synthetic", &fer],
+        "not synthetic",
+    );
 }
 
 #[test]
@@ -203,7 +219,10 @@ fn what_cannot_be_generated_is_refused_before_any_work() {
     train(&["--recipe", "dcgan"], "anger has 8 photographs");
     train(&["--recipe", "dcgan", "--class", "boredom"], "no photographs of class `boredom`");
     train(&["--recipe", "dcgan", "--class", "neutral"], "no photographs of class `neutral`");
-    train(&["--recipe", "cgan", "--class", "fear", "--set", "training.batch_size=4"], "one generator for all");
+    train(
+        &["--recipe", "cgan", "--class", "fear", "--set", "training.batch_size=4"],
+        "one generator for all",
+    );
     train(&["--recipe", "dcgan", "--set", "network.side=40"], "side is 40");
     train(&["--recipe", "dcgan", "--set", "training.epoch=4"], "unknown field `epoch`");
     train(&["--recipe", "modern", "--set", "data.held_out=0"], "judge_every needs data.held_out");

@@ -76,8 +76,9 @@ pub fn run(args: GanEvalArgs) -> anyhow::Result<ExitCode> {
     eprintln!("measuring distances ...");
     let (figures, floor, classes) = comparison.figures(&predictor);
     let memorized: Vec<_> = classes.iter().filter_map(|class| class.memorization).collect();
-    let classifier =
-        (!args.no_classifier).then(|| classifier_figures(&comparison, &generated, &real, &device)).transpose()?;
+    let classifier = (!args.no_classifier)
+        .then(|| classifier_figures(&comparison, &generated, &real, &device))
+        .transpose()?;
     let report = GenerationReport {
         title: format!("{} against {}", generated.name(), real.name()),
         provenance: provenance(&generated, &real),

@@ -12,9 +12,7 @@ use crate::inference::contact_sheet::{ContactSheet, write_sheet};
 
 /// Arguments of `duchenne gan grid`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  duchenne gan grid runs/dcgan runs/wgan-gp runs/cgan --out figure1.png"
-)]
+#[command(after_help = "Example:\n  duchenne gan grid runs/dcgan runs/wgan-gp runs/cgan --out figure1.png")]
 pub struct GridArgs {
     /// Run directories of `duchenne gan train`, one row each
     #[arg(required = true)]
@@ -44,7 +42,8 @@ pub fn run(args: GridArgs) -> anyhow::Result<ExitCode> {
         let cells = columns.iter().map(|class| faces.get(class).unwrap_or(&blank).clone());
         (name(run), cells.collect())
     });
-    let sheet = ContactSheet { rows: rows.collect(), columns: columns.iter().map(|c| (*c).to_owned()).collect() };
+    let sheet =
+        ContactSheet { rows: rows.collect(), columns: columns.iter().map(|c| (*c).to_owned()).collect() };
     write_sheet(&sheet.draw(), &args.out)?;
     eprintln!("wrote {}", args.out.display());
     Ok(ExitCode::SUCCESS)

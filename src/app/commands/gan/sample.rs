@@ -20,10 +20,8 @@ const CHUNK: usize = 256;
 
 /// Arguments of `duchenne gan sample`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The same generators, seed and count give the same file, byte for byte.\n\n\
-    Example:\n  duchenne gan sample runs/dcgan --count 1000 --seed 1 --out dcgan-faces.safetensors"
-)]
+#[command(after_help = "The same generators, seed and count give the same file, byte for byte.\n\n\
+    Example:\n  duchenne gan sample runs/dcgan --count 1000 --seed 1 --out dcgan-faces.safetensors")]
 pub struct SampleArgs {
     /// Run directory of `duchenne gan train`, or the folder of one generator in it
     run: PathBuf,

@@ -17,8 +17,8 @@ use crate::data::atomic::{AtomicError, write_atomically};
 use crate::data::generative::GenerativeSplit;
 use crate::evaluation::generation::curves::render_curves;
 use crate::inference::predictor::Predictor;
-use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, train_gan};
 use crate::training::classifier::Outcome;
+use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, train_gan};
 use crate::training::run_directory::RunDirectory;
 
 /// Arguments of `duchenne gan train`.
@@ -70,10 +70,12 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
         0 => None,
         _ => Some(KernelJudge::new(&photographs, &predictor)?),
     };
-    let judged = judge.as_ref().map(|judge| |faces: &[GrayImage], labels: &[u8]| judge.distance(faces, labels));
+    let judged =
+        judge.as_ref().map(|judge| |faces: &[GrayImage], labels: &[u8]| judge.distance(faces, labels));
     let stop = stop_flag()?;
     let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} epochs, {eta} left")?.progress_chars("=> "),
+        ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} epochs, {eta} left")?
+            .progress_chars("=> "),
     );
     bar.enable_steady_tick(Duration::from_millis(500));
     let names = dataset.label_set().names();
@@ -143,7 +145,9 @@ fn show(bar: &ProgressBar, place: &str, recipe: &GanRecipe, event: Event<'_>) {
             bar.reset_eta();
             bar.set_message(place.to_owned());
             if (epochs, batches) != (0, 0) {
-                bar.suspend(|| eprintln!("{place}: going on after epoch {epochs} and {batches} of {all} batches"));
+                bar.suspend(|| {
+                    eprintln!("{place}: going on after epoch {epochs} and {batches} of {all} batches")
+                });
             }
         }
         Event::Batch { .. } => {}

@@ -2,6 +2,7 @@
 //! environment and decides exit codes.
 
 mod commands;
+mod deep_features;
 mod devices;
 mod generation;
 mod interrupt;
@@ -31,6 +32,8 @@ enum Command {
     Gan(commands::gan::GanArgs),
     /// Import and export weights, show what a model file says
     Model(commands::model::ModelArgs),
+    /// Fit and evaluate linear support vector machines on deep or other features
+    Svm(commands::svm::SvmArgs),
     /// Recognise the expression of every face in pictures
     Predict(commands::predict::PredictArgs),
 }
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(args),
         Command::Gan(args) => commands::gan::run(args),
         Command::Model(args) => commands::model::run(args),
+        Command::Svm(args) => commands::svm::run(args),
         Command::Predict(args) => commands::predict::run(args),
     };
     match result {

@@ -15,6 +15,7 @@ pub mod checksum;
 pub mod ckplus;
 pub mod error;
 pub mod export;
+pub mod features;
 pub mod fer2013;
 pub mod ferplus;
 pub mod folder;

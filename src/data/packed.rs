@@ -313,7 +313,7 @@ pub(super) fn fingerprint_of<'a>(
 
 /// Maps the file at `path` into memory: the only unsafe call of this package.
 #[allow(unsafe_code)]
-fn map_file(path: &Path) -> Result<Mmap, DataError> {
+pub(super) fn map_file(path: &Path) -> Result<Mmap, DataError> {
     let file = File::open(path).map_err(|error| DataError::read(path, error))?;
     let metadata = file.metadata().map_err(|error| DataError::read(path, error))?;
     if !metadata.is_file() {

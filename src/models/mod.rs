@@ -5,6 +5,7 @@ pub mod compact;
 pub mod gan;
 pub mod import;
 pub mod layers;
+pub mod linear_svm;
 pub mod network;
 pub mod resnet;
 pub mod vgg;

@@ -9,5 +9,6 @@ pub mod progress;
 pub mod recipe;
 pub mod run_directory;
 pub mod schedule;
+pub mod svm;
 
 pub use error::TrainingError;

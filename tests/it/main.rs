@@ -7,4 +7,5 @@ mod gan;
 mod golden;
 mod models;
 mod predict;
+mod svm;
 mod training;

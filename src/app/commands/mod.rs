@@ -5,4 +5,5 @@ pub mod eval;
 pub mod gan;
 pub mod model;
 pub mod predict;
+pub mod svm;
 pub mod train;

@@ -1,0 +1,29 @@
+//! `duchenne svm`: linear support vector machines on features of networks or of any other program.
+
+mod eval;
+mod fit;
+
+use std::process::ExitCode;
+
+/// Arguments of `duchenne svm`.
+#[derive(Debug, clap::Args)]
+pub struct SvmArgs {
+    #[command(subcommand)]
+    command: SvmCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum SvmCommand {
+    /// Fit a machine on the features of networks, or of a file
+    Fit(fit::FitArgs),
+    /// Score a machine
+    Eval(eval::SvmEvalArgs),
+}
+
+/// Runs the command.
+pub fn run(args: SvmArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        SvmCommand::Fit(args) => fit::run(args),
+        SvmCommand::Eval(args) => eval::run(args),
+    }
+}

@@ -1,0 +1,212 @@
+//! `duchenne svm eval`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use burn::tensor::Device;
+
+use crate::app::deep_features::DeepFeatures;
+use crate::app::devices::device;
+use crate::app::scoring::EvaluatedSplit;
+use crate::data::atomic::{AtomicError, check_writable, write_atomically};
+use crate::data::checks::training_duplicates;
+use crate::data::features::FeatureFile;
+use crate::data::{PackedDataset, Samples};
+use crate::evaluation::report::{
+    ImageViews, ModelFigures, Provenance, ReportPage, render_json, render_table, write_report,
+};
+use crate::evaluation::{ScoredSplit, evaluate};
+use crate::models::linear_svm::LinearSvm;
+
+/// Arguments of `duchenne svm eval`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  duchenne svm eval runs/hog/svm.safetensors --features hog-test.safetensors --json\n  \
+    duchenne svm eval runs/df-svm/svm.safetensors --data fer2013.safetensors --split private-test"
+)]
+pub struct SvmEvalArgs {
+    /// A machine made by `duchenne svm fit`
+    model: PathBuf,
+    /// Feature file with labels
+    #[arg(long, conflicts_with = "data", required_unless_present = "data")]
+    features: Option<PathBuf>,
+    /// Packed data set, for a machine on the features of networks
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The split to score
+    #[arg(long, value_enum, default_value = "public-test", conflicts_with = "features")]
+    split: EvaluatedSplit,
+    /// Write `decisions` f64 [n, classes] to this safetensors file
+    #[arg(long, value_name = "OUT")]
+    decisions: Option<PathBuf>,
+    /// JSON on standard output in place of the table
+    #[arg(long)]
+    json: bool,
+    /// Write report.html and report.json into this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// Decision values and what they are of.
+struct Scored {
+    decisions: Vec<f64>,
+    split: ScoredSplit,
+    data: String,
+}
+
+/// Runs the command.
+pub fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
+    if let Some(out) = &args.decisions {
+        check_writable(out)?;
+    }
+    let svm = LinearSvm::read(&args.model)?;
+    let scored = match (&args.features, &args.data) {
+        (Some(file), _) => score_file(&svm, file)?,
+        (None, Some(data)) => {
+            let folder = args.model.parent().unwrap_or(Path::new(""));
+            score_data(&svm, folder, data, args.split, &device(&args.device)?)?
+        }
+        (None, None) => unreachable!("clap asks for one of them"),
+    };
+    if let Some(out) = &args.decisions {
+        write_decisions(out, &scored.decisions, svm.manifest.classes)?;
+    }
+    let report = evaluate(&scored.split, 1.0 / svm.manifest.scale)?;
+    let mut provenance = vec![
+        Provenance::new("model", args.model.display().to_string()),
+        Provenance::new("evaluated data", scored.data),
+    ];
+    let fitted = svm.manifest.provenance.iter();
+    provenance.extend(fitted.map(|(name, value)| Provenance::new(format!("model {name}"), value)));
+    let networks = svm.manifest.networks.iter().enumerate();
+    provenance.extend(networks.map(|(index, network)| {
+        Provenance::new(format!("network {}", index + 1), network.path.display().to_string())
+    }));
+    let page = ReportPage {
+        title: format!("{} on {}", args.model.display(), scored.split.split),
+        provenance,
+        results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
+        training: Vec::new(),
+    };
+    if let Some(folder) = &args.report {
+        let files = write_report(&page, folder)?;
+        eprintln!("wrote {} and {}", files.html.display(), files.json.display());
+    }
+    if args.json {
+        print!("{}", render_json(&page)?);
+    } else {
+        print!("{}", render_table(&page));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn score_file(svm: &LinearSvm, path: &Path) -> anyhow::Result<Scored> {
+    let file = FeatureFile::open(path)?;
+    let manifest = &svm.manifest;
+    if file.length() != manifest.length {
+        let (got, expected) = (file.length(), manifest.length);
+        bail!("`{}` has {got} features per sample, the machine was fitted on {expected}", path.display());
+    }
+    if let (Some(a), Some(b)) = (file.label_set(), manifest.label_set)
+        && a != b
+    {
+        bail!("`{}` has labels of `{a}`, the machine of `{b}`", path.display());
+    }
+    let Some(labels) = file.labels() else {
+        bail!("`{}` has no `labels` to score by; expected u8 [n]", path.display());
+    };
+    let features = file.features();
+    if let Some(at) = features.iter().position(|value| !value.is_finite()) {
+        let (sample, feature) = (at / file.length(), at % file.length());
+        bail!("`{}`: feature {feature} of sample {sample} (from 0) is {}", path.display(), features[at]);
+    }
+    let decisions = svm.decisions(&features);
+    let count = labels.len();
+    Ok(Scored {
+        split: ScoredSplit {
+            split: "features".to_owned(),
+            class_names: class_names(svm),
+            labels: labels.to_vec(),
+            logits: decisions.iter().map(|value| *value as f32).collect(),
+            rows: (0..count as u32).collect(),
+            seen_in_training: vec![false; count],
+            ferplus_votes: None,
+        },
+        decisions,
+        data: path.display().to_string(),
+    })
+}
+
+fn score_data(
+    svm: &LinearSvm,
+    folder: &Path,
+    data: &Path,
+    split: EvaluatedSplit,
+    device: &Device,
+) -> anyhow::Result<Scored> {
+    if svm.manifest.networks.is_empty() {
+        bail!("the machine was fitted on a feature file, not on networks; score it with --features");
+    }
+    let dataset = PackedDataset::open(data)?;
+    let networks = DeepFeatures::load(&svm.manifest.networks, folder, device)?;
+    match split {
+        EvaluatedSplit::PublicTest => score_split(svm, &networks, &dataset, &dataset.public_test()?, "public-test"),
+        EvaluatedSplit::PrivateTest => {
+            score_split(svm, &networks, &dataset, &dataset.private_test()?, "private-test")
+        }
+    }
+}
+
+fn score_split(
+    svm: &LinearSvm,
+    networks: &DeepFeatures,
+    dataset: &PackedDataset,
+    samples: &(impl Samples + Sync),
+    name: &str,
+) -> anyhow::Result<Scored> {
+    let labels: Vec<u8> = (0..samples.len()).map(|index| samples.label(index)).collect();
+    let features = networks.of_split(dataset, samples, &labels, name, None)?;
+    if features.len() != samples.len() * svm.manifest.length {
+        let got = features.len() / samples.len();
+        bail!("the networks give {got} features, the machine was fitted on {}", svm.manifest.length);
+    }
+    let decisions = svm.decisions(&features);
+    let rows: Vec<usize> = (0..samples.len()).map(|index| samples.row(index)).collect();
+    let seen = training_duplicates(dataset);
+    Ok(Scored {
+        split: ScoredSplit {
+            split: name.to_owned(),
+            class_names: class_names(svm),
+            labels,
+            logits: decisions.iter().map(|value| *value as f32).collect(),
+            rows: rows.iter().map(|row| *row as u32).collect(),
+            seen_in_training: rows.iter().map(|row| seen[*row]).collect(),
+            ferplus_votes: rows.iter().map(|row| dataset.votes(*row)?.try_into().ok()).collect(),
+        },
+        decisions,
+        data: format!("{} {}", dataset.name(), dataset.fingerprint()),
+    })
+}
+
+fn class_names(svm: &LinearSvm) -> Vec<String> {
+    match svm.manifest.label_set {
+        Some(set) => set.names().iter().map(|name| (*name).to_owned()).collect(),
+        None => (0..svm.manifest.classes).map(|class| class.to_string()).collect(),
+    }
+}
+
+fn write_decisions(path: &Path, decisions: &[f64], classes: usize) -> anyhow::Result<()> {
+    use safetensors::tensor::{Dtype, TensorView};
+    let bytes: Vec<u8> = decisions.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let shape = vec![decisions.len() / classes, classes];
+    let view = TensorView::new(Dtype::F64, shape, &bytes).expect("decisions are whole rows");
+    let file = safetensors::serialize([("decisions", view)], None).expect("one name");
+    write_atomically(path, |out| {
+        std::io::Write::write_all(out, &file).map_err(|error| AtomicError::system(path, error))
+    })?;
+    Ok(())
+}

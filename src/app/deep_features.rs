@@ -30,13 +30,18 @@ impl DeepFeatures {
             let predictor = Predictor::on_device(&path, device)?;
             let checksum = sha256_of_file(&path)?;
             if checksum != network.checksum {
-                bail!("model `{}` is not the one that the machine was fitted on; fit it again", path.display());
+                bail!(
+                    "model `{}` is not the one that the machine was fitted on; fit it again",
+                    path.display()
+                );
             }
             if let Some((first, other)) = loaded.first() {
                 let (a, b) = (other.manifest(), predictor.manifest());
                 if a.preprocessing != b.preprocessing || a.label_set != b.label_set {
                     let (a, b) = (first.path.display(), network.path.display());
-                    bail!("models `{a}` and `{b}` differ in preprocessing or labels: their features cannot be joined");
+                    bail!(
+                        "models `{a}` and `{b}` differ in preprocessing or labels: their features cannot be joined"
+                    );
                 }
             }
             loaded.push((network.clone(), predictor));
@@ -50,7 +55,8 @@ impl DeepFeatures {
     /// As [`load`](Self::load).
     pub fn of_files(paths: &[PathBuf], device: &Device) -> anyhow::Result<Self> {
         let name = |path: &PathBuf| -> anyhow::Result<FeatureNetwork> {
-            let full = path.canonicalize().with_context(|| format!("cannot read model `{}`", path.display()))?;
+            let full =
+                path.canonicalize().with_context(|| format!("cannot read model `{}`", path.display()))?;
             Ok(FeatureNetwork { checksum: sha256_of_file(&full)?, path: full })
         };
         let networks = paths.iter().map(name).collect::<anyhow::Result<Vec<_>>>()?;

@@ -58,13 +58,13 @@ impl FeatureFile {
                 return Err(wrong(format!("`labels` is {:?} {:?}; {expected}", info.dtype, info.shape)));
             }
         };
-        let label_set = match texts.get(LABEL_SET) {
-            None => None,
-            Some(key) => Some(
-                LabelSet::from_key(key)
-                    .ok_or_else(|| wrong(format!("label set `{key}`, expected fer2013, ckplus or ferplus")))?,
-            ),
-        };
+        let label_set =
+            match texts.get(LABEL_SET) {
+                None => None,
+                Some(key) => Some(LabelSet::from_key(key).ok_or_else(|| {
+                    wrong(format!("label set `{key}`, expected fer2013, ckplus or ferplus"))
+                })?),
+            };
         Ok(Self { map, features, labels, len, length, label_set })
     }
 
@@ -93,7 +93,9 @@ impl FeatureFile {
         let bytes = &self.map[self.features.clone()];
         match bytemuck::try_cast_slice(bytes) {
             Ok(values) if cfg!(target_endian = "little") => Cow::Borrowed(values),
-            _ => Cow::Owned(bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()),
+            _ => {
+                Cow::Owned(bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect())
+            }
         }
     }
 
@@ -163,7 +165,9 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "plain text").unwrap();
         assert!(FeatureFile::open(&path).unwrap_err().to_string().contains("`features` f32 [n, d]"));
-        let view = |dtype, shape: Vec<usize>, bytes| safetensors::tensor::TensorView::new(dtype, shape, bytes).unwrap();
+        let view = |dtype, shape: Vec<usize>, bytes| {
+            safetensors::tensor::TensorView::new(dtype, shape, bytes).unwrap()
+        };
         let write = |tensors: Vec<(&str, safetensors::tensor::TensorView<'_>)>| {
             std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
             FeatureFile::open(&path).unwrap_err().to_string()

@@ -63,7 +63,10 @@ impl LinearSvm {
     /// If the shapes differ.
     pub fn new(weights: Vec<f64>, intercepts: Vec<f64>, label_set: Option<LabelSet>) -> Self {
         let classes = intercepts.len();
-        assert!(classes > 0 && weights.len().is_multiple_of(classes), "weights are whole rows, one per class");
+        assert!(
+            classes > 0 && weights.len().is_multiple_of(classes),
+            "weights are whole rows, one per class"
+        );
         let manifest = SvmManifest {
             format: FORMAT,
             length: weights.len() / classes,
@@ -145,7 +148,8 @@ impl LinearSvm {
         let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let (weights, intercepts) = (bytes(&self.weights), bytes(&self.intercepts));
         let view = |shape, bytes| TensorView::new(Dtype::F64, shape, bytes).expect("shapes fit the values");
-        let tensors = [("weight", view(vec![classes, length], &weights)), ("bias", view(vec![classes], &intercepts))];
+        let tensors =
+            [("weight", view(vec![classes, length], &weights)), ("bias", view(vec![classes], &intercepts))];
         let text = serde_json::to_string(&self.manifest).expect("a manifest is plain numbers and text");
         let metadata = [(SVM_MANIFEST_KEY.to_owned(), text)].into();
         let file = safetensors::serialize(tensors, Some(metadata)).expect("tensor names are unique");

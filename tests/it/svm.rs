@@ -48,15 +48,10 @@ fn machines_equal_scikit_learns() {
     let (length, training) = (goldens.length, goldens.training);
     for case in goldens.cases {
         let Case { loss, c, class_weights, intercept, .. } = case;
-        let settings = SvmSettings {
-            loss,
-            c,
-            class_weights,
-            intercept,
-            max_passes: 20_000,
-            ..SvmSettings::default()
-        };
-        let fit = fit(&features[..training * length], length, &labels[..training], 10, &settings, &|_, _| {}).unwrap();
+        let settings =
+            SvmSettings { loss, c, class_weights, intercept, max_passes: 20_000, ..SvmSettings::default() };
+        let fit = fit(&features[..training * length], length, &labels[..training], 10, &settings, &|_, _| {})
+            .unwrap();
         assert!(fit.converged.iter().all(|converged| *converged), "{settings:?}: {:?}", fit.passes);
         for (class, (ours, reference)) in fit.objectives.iter().zip(&case.objectives).enumerate() {
             let difference = (ours - reference) / reference;
@@ -92,15 +87,23 @@ fn refused(arguments: &[&str], expected: &str) {
 #[test]
 fn features_of_any_program_are_fitted_and_scored() {
     let (goldens, features, labels) = goldens();
-    let (length, training) = (goldens.length, goldens.training);
+    let length = goldens.length;
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (train, test, run) = (path("train"), path("test"), path("run"));
     let write = |path: &str, features: &[f32], labels: &[u8]| {
         write_features(Path::new(path), features, labels, None).unwrap();
     };
-    write(&train, &features[..training * length], &labels[..training]);
-    write(&test, &features[training * length..], &labels[training..]);
+    // Every third sample is scored: the set's last ones are of other writers than its first.
+    let part = |path: &str, chosen: &dyn Fn(usize) -> bool| {
+        let rows: Vec<usize> = (0..labels.len()).filter(|row| chosen(*row)).collect();
+        let of_row = |row: &usize| &features[row * length..][..length];
+        let labels: Vec<u8> = rows.iter().map(|row| labels[*row]).collect();
+        write(path, &rows.iter().flat_map(of_row).copied().collect::<Vec<f32>>(), &labels);
+        labels.len()
+    };
+    part(&train, &|row| row % 3 != 0);
+    let scored = part(&test, &|row| row % 3 == 0);
     succeeds(&["svm", "fit", "--features", &train, "--run", &run]);
     let model = format!("{run}/svm.safetensors");
     let decisions = path("decisions");
@@ -114,7 +117,7 @@ fn features_of_any_program_are_fitted_and_scored() {
     assert!(error("calibrated") < error("uncalibrated"), "{overall}");
     let bytes = std::fs::read(&decisions).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    assert_eq!(tensors.tensor("decisions").unwrap().shape(), [labels.len() - training, 10]);
+    assert_eq!(tensors.tensor("decisions").unwrap().shape(), [scored, 10]);
 
     refused(&["svm", "fit", "--features", &train, "--run", &run], "is there already");
     let other = path("other");
@@ -137,7 +140,10 @@ fn features_of_any_program_are_fitted_and_scored() {
     refused(&["svm", "eval", &model, "--features", &broken], "has 1 features per sample");
     refused(&["svm", "eval", &train, "--features", &test], "holds no support vector machine");
     refused(&["svm", "fit", "--features", &train, "--run", &other, "--set", "c=-1"], "c is -1");
-    refused(&["svm", "fit", "--features", &train, "--run", &other, "--set", "cost=1"], "unknown field `cost`");
+    refused(
+        &["svm", "fit", "--features", &train, "--run", &other, "--set", "cost=1"],
+        "unknown field `cost`",
+    );
 }
 
 #[test]
@@ -161,8 +167,19 @@ fn features_of_networks_are_joined_and_their_machine_knows_them() {
     builder.write(Path::new(&data), "made by a test").unwrap();
     let train = |run: &str, crop: &str| {
         succeeds(&[
-            "train", "--recipe", "compact", "--data", &data, "--run", run, "--epochs", "1", "--set",
-            "training.batch_size=14", "--set", crop,
+            "train",
+            "--recipe",
+            "compact",
+            "--data",
+            &data,
+            "--run",
+            run,
+            "--epochs",
+            "1",
+            "--set",
+            "training.batch_size=14",
+            "--set",
+            crop,
         ]);
         format!("{run}/best.safetensors")
     };
@@ -180,7 +197,8 @@ fn features_of_networks_are_joined_and_their_machine_knows_them() {
     let accuracy = report["results"][0]["report"]["overall"]["accuracy"]["value"].as_f64().unwrap();
     assert!(accuracy > 0.9, "{accuracy}");
 
-    let mixed = ["svm", "fit", "--network", &a, "--network", &other, "--data", &data, "--run", &path("mixed")];
+    let mixed =
+        ["svm", "fit", "--network", &a, "--network", &other, "--data", &data, "--run", &path("mixed")];
     refused(&mixed, "differ in preprocessing");
     std::fs::copy(&b, &a).unwrap();
     std::fs::copy(&other, &a).unwrap();

@@ -5,4 +5,6 @@ mod solver;
 mod vectors;
 
 pub use calibration::{fit_margin_scale, log_probabilities};
-pub use solver::{ClassWeighting, Fit, FitError, HingeLoss, SvmSettings, constant_features, fit, parse_settings};
+pub use solver::{
+    ClassWeighting, Fit, FitError, HingeLoss, SvmSettings, constant_features, fit, parse_settings,
+};

@@ -327,8 +327,7 @@ impl Problem<'_> {
             let short = (1.0 - sign * self.decision(machine, sample)).max(0.0);
             cost * if self.settings.loss == HingeLoss::Hinge { short } else { short * short }
         };
-        (length + machine.intercept * machine.intercept) / 2.0
-            + (0..self.labels.len()).map(loss).sum::<f64>()
+        (length + machine.intercept * machine.intercept) / 2.0 + (0..self.labels.len()).map(loss).sum::<f64>()
     }
 
     /// Passes over the samples until every machine is finished.
@@ -473,7 +472,9 @@ mod tests {
         assert!(error(&[0.0, 1.0, f32::NAN, 3.0], &[0, 1], 2).contains("feature 0 of sample 1 is NaN"));
         assert_eq!(constant_features(&[0.0, 1.0, 2.0, 1.0], 2), [1]);
         let settings = SvmSettings { c: -1.0, ..settings };
-        assert!(fit(&features, 2, &[0, 1, 1], 2, &settings, &quiet).unwrap_err().to_string().contains("c is -1"));
+        assert!(
+            fit(&features, 2, &[0, 1, 1], 2, &settings, &quiet).unwrap_err().to_string().contains("c is -1")
+        );
     }
 
     #[test]

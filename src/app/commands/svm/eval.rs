@@ -154,7 +154,9 @@ fn score_data(
     let dataset = PackedDataset::open(data)?;
     let networks = DeepFeatures::load(&svm.manifest.networks, folder, device)?;
     match split {
-        EvaluatedSplit::PublicTest => score_split(svm, &networks, &dataset, &dataset.public_test()?, "public-test"),
+        EvaluatedSplit::PublicTest => {
+            score_split(svm, &networks, &dataset, &dataset.public_test()?, "public-test")
+        }
         EvaluatedSplit::PrivateTest => {
             score_split(svm, &networks, &dataset, &dataset.private_test()?, "private-test")
         }

@@ -12,8 +12,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::app::deep_features::DeepFeatures;
 use crate::app::devices::device;
-use crate::data::features::FeatureFile;
 use crate::data::PackedDataset;
+use crate::data::features::FeatureFile;
 use crate::models::linear_svm::LinearSvm;
 use crate::training::svm::{Fit, SvmSettings, constant_features, fit, fit_margin_scale, parse_settings};
 
@@ -108,7 +108,9 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
             fit_margin_scale(&first.decisions(&rows(away)), classes, &labels_of(away))
         }
         Err(error) => {
-            eprintln!("warning: probabilities are not calibrated: too few samples to hold some out ({error})");
+            eprintln!(
+                "warning: probabilities are not calibrated: too few samples to hold some out ({error})"
+            );
             1.0
         }
     };
@@ -129,7 +131,9 @@ fn on_networks(args: &FitArgs, data: &Path, settings: &SvmSettings) -> anyhow::R
     let length = features.len() / training.len();
     let constant = constant_features(&features, length).len();
     if constant > 0 {
-        eprintln!("{constant} of {length} features are constant (units that never fire) and count for nothing");
+        eprintln!(
+            "{constant} of {length} features are constant (units that never fire) and count for nothing"
+        );
     }
     let classes = dataset.label_set().len();
     let fitted = fitted(&features, length, &labels, classes, settings, "fit")?;
@@ -184,7 +188,8 @@ fn fitted(
 
 fn describe(svm: &mut LinearSvm, fit: &Fit, settings: &SvmSettings, data: &str) {
     let settings = serde_json::to_value(settings).expect("settings are plain numbers and words");
-    let settings = settings.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
+    let settings =
+        settings.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
     svm.manifest.provenance.extend(settings);
     let own = [
         ("data", data.to_owned()),

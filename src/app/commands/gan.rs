@@ -48,11 +48,13 @@ fn generator_files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
         return Ok(vec![own]);
     }
     let entries = std::fs::read_dir(run).with_context(|| format!("cannot read run `{}`", run.display()))?;
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path().join(GENERATOR_FILE))
-        .filter(|path| path.is_file())
-        .collect();
+    let begun = entries.flatten().map(|entry| entry.path()).filter(|path| path.join("recipe.toml").is_file());
+    let (finished, unfinished): (Vec<PathBuf>, Vec<PathBuf>) =
+        begun.partition(|path| path.join(GENERATOR_FILE).is_file());
+    for folder in unfinished {
+        eprintln!("`{}` holds no finished generator yet and is left out", folder.display());
+    }
+    let mut files: Vec<PathBuf> = finished.into_iter().map(|folder| folder.join(GENERATOR_FILE)).collect();
     files.sort();
     if files.is_empty() {
         bail!(

@@ -206,6 +206,37 @@ fn generated_faces_repeat_are_judged_and_join_the_training_split() {
 }
 
 #[test]
+fn divergence_stops_with_a_clear_message() {
+    let place = Place::new();
+    write_set(Path::new(&place.path("bars")), LabelSet::CkPlus, 20);
+    let mut command = place.train("wgan-gp", "run");
+    command.args(["--class", "fear", "--set", "training.learning_rate=1", "--set", "training.epochs=200"]);
+    command.args(["--set", "loss.penalty_weight=1e6"]);
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("training has diverged"), "{message}");
+    let generator = Path::new(&place.path("run")).join("fear").join("generator.safetensors");
+    assert!(!generator.exists(), "a diverged generator was kept");
+}
+
+#[test]
+fn a_damaged_run_is_told_before_any_work() {
+    let place = Place::new();
+    write_set(Path::new(&place.path("bars")), LabelSet::CkPlus, 20);
+    let mut command = place.train("dcgan", "run");
+    command.args(["--class", "fear"]);
+    assert!(command.output().unwrap().status.success());
+    let state = Path::new(&place.path("run")).join("fear").join("state.safetensors");
+    let bytes = std::fs::read(&state).unwrap();
+    std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("state.safetensors") && message.contains("is damaged"), "{message}");
+}
+
+#[test]
 fn what_cannot_be_generated_is_refused_before_any_work() {
     let place = Place::new();
     let (bars, run) = (place.path("bars"), place.path("run"));

@@ -1,14 +1,18 @@
 //! `duchenne gan grid`: the paper's Figure 1.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+use burn::tensor::Device;
 use image::{GrayImage, Luma};
 
-use super::sample::first_faces;
+use super::generator_files;
 use crate::app::devices::device;
 use crate::data::atomic::check_writable;
 use crate::inference::contact_sheet::{ContactSheet, write_sheet};
+use crate::inference::synthesis::Synthesizer;
 
 /// Arguments of `duchenne gan grid`.
 #[derive(Debug, clap::Args)]
@@ -52,4 +56,23 @@ pub fn run(args: GridArgs) -> anyhow::Result<ExitCode> {
 /// A run's name: that of its folder.
 fn name(run: &Path) -> String {
     run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// One face of each class that a run's generators know, by name.
+fn first_faces(
+    run: &Path,
+    seed: u64,
+    device: &Device,
+) -> anyhow::Result<BTreeMap<&'static str, GrayImage>> {
+    let mut faces = BTreeMap::new();
+    for path in generator_files(run)? {
+        let generator = Synthesizer::load(&path, device)
+            .with_context(|| format!("run `{}` cannot be used", run.display()))?;
+        let manifest = generator.manifest();
+        for label in &manifest.labels {
+            let mut face = generator.faces(*label, 0..1, seed, manifest.network.side);
+            faces.insert(manifest.label_set.names()[usize::from(*label)], face.remove(0));
+        }
+    }
+    Ok(faces)
 }

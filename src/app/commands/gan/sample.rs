@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::generator_files;
@@ -126,23 +126,4 @@ fn provenance(generators: &[(String, Synthesizer)], args: &SampleArgs) -> BTreeM
         .map(|(key, values)| (key, values.join(", ")))
         .chain(own.map(|(key, value)| (key.to_owned(), value)))
         .collect()
-}
-
-/// One face of each class for every run: used by `gan grid`.
-pub(super) fn first_faces(
-    run: &Path,
-    seed: u64,
-    device: &burn::tensor::Device,
-) -> anyhow::Result<BTreeMap<&'static str, image::GrayImage>> {
-    let mut faces = BTreeMap::new();
-    for path in generator_files(run)? {
-        let generator = Synthesizer::load(&path, device)
-            .with_context(|| format!("run `{}` cannot be used", run.display()))?;
-        let manifest = generator.manifest();
-        for label in &manifest.labels {
-            let mut face = generator.faces(*label, 0..1, seed, manifest.network.side);
-            faces.insert(manifest.label_set.names()[usize::from(*label)], face.remove(0));
-        }
-    }
-    Ok(faces)
 }

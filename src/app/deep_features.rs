@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use burn::tensor::Device;
 use image::GrayImage;
 
-use crate::data::checksum::sha256_of_file;
+use crate::data::checksum::checksum_of_file;
 use crate::data::features::{FeatureFile, write_features};
 use crate::data::{Images, PackedDataset};
 use crate::inference::predictor::Predictor;
@@ -28,7 +28,7 @@ impl DeepFeatures {
         for network in networks {
             let path = folder.join(&network.path);
             let predictor = Predictor::on_device(&path, device)?;
-            let checksum = sha256_of_file(&path)?;
+            let checksum = checksum_of_file(&path)?;
             if checksum != network.checksum {
                 bail!(
                     "model `{}` is not the one that the machine was fitted on; fit it again",
@@ -57,7 +57,7 @@ impl DeepFeatures {
         let name = |path: &PathBuf| -> anyhow::Result<FeatureNetwork> {
             let full =
                 path.canonicalize().with_context(|| format!("cannot read model `{}`", path.display()))?;
-            Ok(FeatureNetwork { checksum: sha256_of_file(&full)?, path: full })
+            Ok(FeatureNetwork { checksum: checksum_of_file(&full)?, path: full })
         };
         let networks = paths.iter().map(name).collect::<anyhow::Result<Vec<_>>>()?;
         Self::load(&networks, Path::new(""), device)

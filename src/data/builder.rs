@@ -14,7 +14,7 @@ use super::packed::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS, fingerprin
 use super::split::{Origin, Split};
 use crate::expression::LabelSet;
 
-/// Hexadecimal digits of a fingerprint, a SHA-256.
+/// Hexadecimal digits of a fingerprint, a BLAKE3 digest.
 const FINGERPRINT_LENGTH: usize = 64;
 
 /// A packed data set in the making.
@@ -38,7 +38,7 @@ pub struct PackedBuilder {
 pub struct Imported {
     /// The samples, ready to be written.
     pub builder: PackedBuilder,
-    /// SHA-256 of the source.
+    /// BLAKE3 of the source.
     pub source_checksum: String,
     /// What the user should know about the source, one sentence each.
     pub notes: Vec<String>,
@@ -165,7 +165,7 @@ impl PackedBuilder {
         Err(DataError::Sample { row: got.min(self.len()), problem })
     }
 
-    /// Writes the data set to `path`, atomically; `source_checksum` is the SHA-256 of what it was
+    /// Writes the data set to `path`, atomically; `source_checksum` is the BLAKE3 of what it was
     /// made from.
     ///
     /// # Errors

@@ -1,33 +1,29 @@
-//! SHA-256 checksums of files, as lower-case hexadecimal text.
+//! BLAKE3 checksums of files, as lower-case hexadecimal text (as `b3sum` prints them): on files of hundreds of
+//! megabytes several times faster than SHA-256.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
-
-use sha2::{Digest as _, Sha256};
 
 use super::error::DataError;
 
-/// The SHA-256 of the file at `path`.
+/// The BLAKE3 checksum of the file at `path`.
 ///
 /// # Errors
 /// [`DataError::Read`] when the file cannot be read.
-pub fn sha256_of_file(path: &Path) -> Result<String, DataError> {
-    let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let length = file.read(&mut buffer).map_err(|error| DataError::read(path, error))?;
-        if length == 0 {
-            return Ok(hexadecimal(hasher));
+pub fn checksum_of_file(path: &Path) -> Result<String, DataError> {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let length = std::io::Read::read(&mut file, &mut buffer)?;
+            if length == 0 {
+                return Ok(hasher.finalize().to_hex().to_string());
+            }
+            hasher.update(&buffer[..length]);
         }
-        hasher.update(&buffer[..length]);
-    }
-}
-
-/// The digest of `hasher` as 64 hexadecimal digits.
-pub(crate) fn hexadecimal(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    read().map_err(|error| DataError::read(path, error))
 }
 
 #[cfg(test)]
@@ -35,13 +31,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksum_is_that_of_sha256sum() {
+    fn the_checksum_is_blake3s() {
+        // The test vector of the empty input, and `abc` as published with the algorithm.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("abc");
+        std::fs::write(&path, b"").unwrap();
+        let empty = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert_eq!(checksum_of_file(&path).unwrap(), empty);
         std::fs::write(&path, b"abc").unwrap();
-        assert_eq!(
-            sha256_of_file(&path).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        let abc = "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
+        assert_eq!(checksum_of_file(&path).unwrap(), abc);
+        let missing = checksum_of_file(&folder.path().join("missing")).unwrap_err().to_string();
+        assert!(missing.contains("missing"), "{missing}");
     }
 }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::Progress;
 use super::archive::{Form, MAX_TEXT_BYTES, form_of_file, open_zip, stream_error, with_csv, zip_entry_name};
 use super::builder::{Imported, PackedBuilder};
-use super::checksum::sha256_of_file;
+use super::checksum::checksum_of_file;
 use super::error::{DataError, RowProblem};
 use super::ferplus::{self, VoteRow};
 use super::folder::{self, FolderOptions};
@@ -52,7 +52,7 @@ pub fn import(source: &Path, ferplus: Option<&Path>, progress: Progress<'_>) -> 
     // Read first: it is small, and a mistake in it should not cost the large file's time.
     let votes = ferplus.map(ferplus::read).transpose()?;
     let (builder, source_checksum) = thread::scope(|scope| {
-        let checksum = scope.spawn(|| sha256_of_file(source));
+        let checksum = scope.spawn(|| checksum_of_file(source));
         let builder = with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader))?;
         let checksum = checksum.join().expect("taking a checksum does not panic")?;
         Ok::<_, DataError>((builder, checksum))

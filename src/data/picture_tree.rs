@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use image::imageops::FilterType;
 use image::{ImageReader, Limits};
 use rayon::prelude::*;
-use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
 use super::Progress;
@@ -16,7 +15,7 @@ use super::archive::{
     Form, MAX_ENTRIES, form_of_file, open_zip, safe_components, too_large, too_many_entries, zip_entry_name,
     zip_error,
 };
-use super::checksum::{hexadecimal, sha256_of_file};
+use super::checksum::checksum_of_file;
 use super::error::DataError;
 
 /// The largest picture file that is read; faces are crops of some kilobytes.
@@ -105,7 +104,7 @@ impl PictureTree {
         DataError::entry(&self.path, self.entries[index].parts.join("/"), problem)
     }
 
-    /// Decodes every picture to gray and hands it to `take` with its index. Returns the SHA-256 of the
+    /// Decodes every picture to gray and hands it to `take` with its index. Returns the BLAKE3 of the
     /// archive, or of a folder's paths and contents.
     pub fn read_all(
         &mut self,
@@ -114,7 +113,7 @@ impl PictureTree {
         mut take: impl FnMut(usize, &[u8]) -> Result<(), DataError>,
     ) -> Result<String, DataError> {
         let total = self.entries.len();
-        let (mut hasher, mut unpacked) = (Sha256::new(), 0);
+        let (mut hasher, mut unpacked) = (blake3::Hasher::new(), 0);
         for begin in (0..total).step_by(BATCH) {
             let end = (begin + BATCH).min(total);
             let mut files = Vec::with_capacity(end - begin);
@@ -124,7 +123,8 @@ impl PictureTree {
                 if unpacked > MAX_TREE_BYTES {
                     return Err(too_large(&self.path, MAX_TREE_BYTES));
                 }
-                hasher.update(format!("{}\0{}\0", self.entries[index].parts.join("/"), bytes.len()));
+                hasher
+                    .update(format!("{}\0{}\0", self.entries[index].parts.join("/"), bytes.len()).as_bytes());
                 hasher.update(&bytes);
                 files.push(bytes);
             }
@@ -135,7 +135,11 @@ impl PictureTree {
             }
             progress(end as u64, total as u64);
         }
-        if self.zip.is_some() { sha256_of_file(&self.path) } else { Ok(hexadecimal(hasher)) }
+        if self.zip.is_some() {
+            checksum_of_file(&self.path)
+        } else {
+            Ok(hasher.finalize().to_hex().to_string())
+        }
     }
 
     fn list_folder(&mut self) -> Result<(), DataError> {

@@ -23,7 +23,7 @@ const FORMAT: u32 = 1;
 pub struct FeatureNetwork {
     /// Its checkpoint, relative to the machine's folder unless absolute.
     pub path: PathBuf,
-    /// SHA-256 of that file.
+    /// BLAKE3 of that file.
     pub checksum: String,
 }
 

@@ -61,7 +61,7 @@ pub struct Job<'a> {
 pub struct InitialWeights {
     /// The model.
     pub checkpoint: Checkpoint,
-    /// SHA-256 of its file, which identifies the run.
+    /// BLAKE3 of its file, which identifies the run.
     pub checksum: String,
 }
 

@@ -11,7 +11,7 @@ use crate::app::devices::device;
 use crate::app::interrupt::stop_flag;
 use crate::app::scoring::calibrate;
 use crate::data::PackedDataset;
-use crate::data::checksum::sha256_of_file;
+use crate::data::checksum::checksum_of_file;
 use crate::data::synthetic::{NeutralPolicy, SyntheticFaces};
 use crate::models::checkpoint::Checkpoint;
 use crate::training::classifier::{Event, InitialWeights, Job, Outcome, train};
@@ -185,7 +185,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn initial_weights(path: &Path) -> anyhow::Result<InitialWeights> {
-    Ok(InitialWeights { checkpoint: Checkpoint::read(path)?, checksum: sha256_of_file(path)? })
+    Ok(InitialWeights { checkpoint: Checkpoint::read(path)?, checksum: checksum_of_file(path)? })
 }
 
 fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {

@@ -59,11 +59,7 @@ fn name(run: &Path) -> String {
 }
 
 /// One face of each class that a run's generators know, by name.
-fn first_faces(
-    run: &Path,
-    seed: u64,
-    device: &Device,
-) -> anyhow::Result<BTreeMap<&'static str, GrayImage>> {
+fn first_faces(run: &Path, seed: u64, device: &Device) -> anyhow::Result<BTreeMap<&'static str, GrayImage>> {
     let mut faces = BTreeMap::new();
     for path in generator_files(run)? {
         let generator = Synthesizer::load(&path, device)

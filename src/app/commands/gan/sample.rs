@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::generator_files;
 use crate::app::devices::device;
 use crate::data::atomic::check_writable;
-use crate::data::checksum::sha256_of_file;
+use crate::data::checksum::checksum_of_file;
 use crate::data::export::{check_empty, export};
 use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
 use crate::inference::synthesis::{FACE_SIDE, Synthesizer};
@@ -94,7 +94,7 @@ fn load(args: &SampleArgs) -> anyhow::Result<Vec<(String, Synthesizer)>> {
                 bail!("`{}` and `{}` both generate {class}; name one", other.display(), path.display());
             }
         }
-        generators.push((sha256_of_file(&path)?, generator));
+        generators.push((checksum_of_file(&path)?, generator));
     }
     let sets: BTreeSet<&str> = generators.iter().map(|(_, one)| one.manifest().label_set.key()).collect();
     if sets.len() > 1 {

@@ -93,7 +93,8 @@ impl DeepFeatures {
         let mut parts = Vec::new();
         for (network, predictor) in &self.networks {
             let file = cache.map(|folder| {
-                let (data, model) = (&dataset.fingerprint()[..16], &network.checksum[..16]);
+                let short = |text: &str| text.chars().take(16).collect::<String>();
+                let (data, model) = (short(&dataset.fingerprint()), short(&network.checksum));
                 folder.join(format!("{model}-{data}-{name}.safetensors"))
             });
             if let Some(known) = file.as_deref().filter(|file| file.is_file()).map(FeatureFile::open) {

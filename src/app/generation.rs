@@ -11,7 +11,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::data::PackedDataset;
 use crate::data::generative::{GenerativeSplit, face};
-use crate::evaluation::generation::report::{ClassReport, SetFigures};
+use crate::evaluation::generation::report::{ClassReport, Reference, SetFigures};
 use crate::evaluation::generation::{
     FeatureSet, PrecisionRecall, Takes, diversity, frechet_distance, kernel_distance, memorization,
     precision_recall, standardized,
@@ -20,6 +20,9 @@ use crate::inference::predictor::Predictor;
 
 /// Draws of generated faces, over which figures are averaged.
 pub const DRAWS: usize = 10;
+
+/// Photographs to compare with at least: precision and recall look at the three nearest neighbours.
+const LEAST_PHOTOGRAPHS: usize = 4;
 
 /// Generated faces per class that are searched for copies.
 const SEARCHED: usize = 200;
@@ -32,12 +35,18 @@ pub struct KernelJudge<'a> {
 }
 
 impl<'a> KernelJudge<'a> {
-    /// Against what `photographs` holds out, in the features of `predictor`.
-    pub fn new(photographs: &GenerativeSplit<'_>, predictor: &'a Predictor) -> anyhow::Result<Self> {
-        let rows = photographs.held_out(None);
+    /// Against what `photographs` holds out of a class, or of all, in the features of `predictor`.
+    pub fn new(
+        photographs: &GenerativeSplit<'_>,
+        label: Option<u8>,
+        predictor: &'a Predictor,
+    ) -> anyhow::Result<Self> {
+        let rows = photographs.held_out(label);
         if rows.len() < 2 {
+            let names = photographs.dataset().label_set().names();
+            let class = label.map_or("all classes", |label| names[usize::from(label)]);
             bail!(
-                "{} photographs are held out to judge by, expected at least 2; raise data.held_out",
+                "{} photographs of {class} are held out to judge by, expected at least 2; raise data.held_out",
                 rows.len()
             );
         }
@@ -45,8 +54,8 @@ impl<'a> KernelJudge<'a> {
         Ok(Self { predictor, reference: features(predictor, &faces) })
     }
 
-    /// The distance; the faces' labels do not count.
-    pub fn distance(&self, faces: &[GrayImage], _labels: &[u8]) -> f64 {
+    /// The distance of at least two faces.
+    pub fn distance(&self, faces: &[GrayImage]) -> f64 {
         kernel_distance(&features(self.predictor, faces), &self.reference)
     }
 }
@@ -62,8 +71,8 @@ pub struct Comparison<'a> {
     real: &'a PackedDataset,
     generated: &'a PackedDataset,
     classes: Vec<Class>,
-    /// Whether the generators had seen the people they are compared with.
-    pub had_seen_reference: bool,
+    /// What the generators know of the photographs that they are compared with.
+    pub reference: Reference,
 }
 
 /// Rows of one class.
@@ -82,7 +91,12 @@ impl<'a> Comparison<'a> {
         let provenance = generated.provenance();
         let share = provenance.get("held-out-share").and_then(|share| share.parse::<f64>().ok());
         let same_photographs = provenance.get("data-fingerprint") == Some(&real.fingerprint());
-        let held_out = share.filter(|share| *share > 0.0 && same_photographs);
+        let held_out = share.filter(|share| (0.0..=0.5).contains(share) && *share > 0.0 && same_photographs);
+        let reference = match (held_out, same_photographs) {
+            (Some(_), _) => Reference::HeldOut,
+            (None, true) => Reference::Seen,
+            (None, false) => Reference::OtherSet,
+        };
         let split = GenerativeSplit::new(real, held_out.unwrap_or(0.5))?;
         let mut rows: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
         for row in 0..generated.len() {
@@ -94,17 +108,29 @@ impl<'a> Comparison<'a> {
         let wide = |rows: Vec<u32>| rows.into_iter().map(|row| row as usize).collect::<Vec<usize>>();
         let classes: Vec<Class> = rows
             .into_iter()
-            .map(|(label, generated)| Class {
-                label,
-                generated,
-                seen: wide(split.seen(Some(label))),
-                reference: wide(split.held_out(Some(label))),
+            .map(|(label, generated)| {
+                let (seen, mut reference) =
+                    (wide(split.seen(Some(label))), wide(split.held_out(Some(label))));
+                reference.truncate(seen.len());
+                Class { label, generated, seen, reference }
             })
-            .filter(|class| class.reference.len() > 1 && class.seen.len() >= class.reference.len())
             .collect();
         let names = real.label_set().names();
         if classes.is_empty() {
             bail!("`{}` and `{}` have no class in common", generated.name(), real.name());
+        }
+        let (classes, few): (Vec<Class>, Vec<Class>) =
+            classes.into_iter().partition(|class| class.reference.len() > 1);
+        let few: Vec<&str> = few.iter().map(|class| names[usize::from(class.label)]).collect();
+        if !few.is_empty() {
+            tracing::warn!("too few photographs to compare with, and left out: {}", few.join(", "));
+        }
+        let photographs: usize = classes.iter().map(|class| class.reference.len()).sum();
+        if photographs < LEAST_PHOTOGRAPHS {
+            bail!(
+                "`{}` has {photographs} photographs to compare with, expected at least {LEAST_PHOTOGRAPHS}",
+                real.name()
+            );
         }
         for class in &classes {
             let (needed, got) = (class.reference.len(), class.generated.len());
@@ -113,7 +139,7 @@ impl<'a> Comparison<'a> {
                 bail!("{got} generated faces of {name}, expected at least {needed}; sample more");
             }
         }
-        Ok(Self { real, generated, classes, had_seen_reference: held_out.is_none() })
+        Ok(Self { real, generated, classes, reference })
     }
 
     /// Faces in each of the sets compared.
@@ -146,7 +172,7 @@ impl<'a> Comparison<'a> {
                 photographs: class.reference.len(),
                 diversity: diversity(&of(self.generated, searched)),
                 photograph_diversity: diversity(&of(self.real, &class.seen)),
-                memorization: (!self.had_seen_reference).then(|| {
+                memorization: (self.reference == Reference::HeldOut).then(|| {
                     let (seen, seen_takes) = pixels(self.real, &class.seen);
                     let (reference, reference_takes) = pixels(self.real, &class.reference);
                     let (generated, _) = pixels(self.generated, searched);

@@ -6,6 +6,7 @@ mod deep_features;
 mod devices;
 mod generation;
 mod interrupt;
+mod margins;
 mod scoring;
 
 use std::process::ExitCode;

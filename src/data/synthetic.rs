@@ -12,7 +12,8 @@ use crate::expression::LabelSet;
 /// The paper does not say what it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NeutralPolicy {
-    /// Neutral faces join where a set has them (a generator trained on FER-2013's); contempt stays out.
+    /// Neutral faces join where a set has them (a generator trained on FER-2013's); contempt only where the
+    /// data set has that class, which FER-2013 has not.
     #[default]
     Real,
     /// Neither joins.
@@ -35,9 +36,8 @@ impl NeutralPolicy {
     fn translate(self, source: LabelSet, label: u8, target: LabelSet) -> Option<u8> {
         let name = source.names()[usize::from(label)];
         match (self, name) {
-            (NeutralPolicy::Omit, "neutral") => None,
+            (NeutralPolicy::Omit, "neutral" | "contempt") => None,
             (NeutralPolicy::ContemptAsNeutral, "contempt") => target.label_of("neutral"),
-            (NeutralPolicy::Real | NeutralPolicy::Omit, "contempt") if target == LabelSet::Fer2013 => None,
             _ => source.translate(label, target),
         }
     }

@@ -15,6 +15,29 @@ use crate::evaluation::report::Provenance;
 const TEMPLATE_NAME: &str = "page.html"; // the ending switches escaping on
 const TEMPLATE: &str = include_str!("page.html");
 
+/// What the generators know of the photographs that their faces are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reference {
+    /// They are of people held out from training.
+    HeldOut,
+    /// They are among those learned from.
+    Seen,
+    /// They are of another data set than the one learned from.
+    OtherSet,
+}
+
+impl Reference {
+    /// In words, after "photographs".
+    fn words(self) -> &'static str {
+        match self {
+            Reference::HeldOut => "of people whom the generators never learned from",
+            Reference::Seen => "which the generators learned from",
+            Reference::OtherSet => "of another data set than the generators learned from",
+        }
+    }
+}
+
 /// How far one set of faces is from the photographs of the people held out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SetFigures {
@@ -63,8 +86,10 @@ pub struct GenerationReport {
     pub provenance: Vec<Provenance>,
     /// The network whose features measure.
     pub features: String,
-    /// Whether the generators had seen the photographs that they are compared with.
-    pub had_seen_reference: bool,
+    /// What the generators know of the photographs that they are compared with.
+    pub reference: Reference,
+    /// Whether the epoch of the generators was chosen by their distance to those very photographs.
+    pub epoch_chosen_by_reference: bool,
     /// Faces in each of the two sets compared.
     pub faces: usize,
     /// Draws of generated faces, over which figures are averaged.
@@ -96,11 +121,17 @@ pub fn mean_memorization(all: &[Memorization]) -> Option<Memorization> {
 /// The table for a terminal.
 pub fn render_table(report: &GenerationReport) -> String {
     let mut text = format!("{}\n\n", report.title);
-    let seen = if report.had_seen_reference { ", which the generators had seen" } else { "" };
     text += &format!(
-        "Against {} photographs{seen}; means over {} draws of as many faces; features of {}.\n\n",
-        report.faces, report.draws, report.features
+        "Against {} photographs {}; means over {} draws of as many faces; features of {}.\n",
+        report.faces,
+        report.reference.words(),
+        report.draws,
+        report.features
     );
+    if report.epoch_chosen_by_reference {
+        text += "The generators' epoch was chosen by the kernel distance to these photographs.\n";
+    }
+    text.push('\n');
     text += "                    kernel distance      Fréchet  precision   recall\n";
     for (name, figures) in [("generated", &report.generated), ("other people", &report.floor)] {
         text += &format!(
@@ -132,7 +163,7 @@ pub fn render_table(report: &GenerationReport) -> String {
     if let Some(classifier) = report.classifier {
         text += &format!(
             "A classifier trained on the generated faces alone recognises {:.1} % of {} photographs; one \
-             trained on photographs of the same people {:.1} %.\n",
+             trained on the photographs that the generators saw {:.1} %.\n",
             classifier.trained_on_generated * 100.0,
             classifier.photographs,
             classifier.trained_on_photographs * 100.0
@@ -162,6 +193,7 @@ pub fn write_page(
     environment.add_template(TEMPLATE_NAME, TEMPLATE)?;
     let page = environment.get_template(TEMPLATE_NAME)?.render(context! {
         report => Value::from(Serde(report)),
+        reference => report.reference.words(),
         pictures => Value::from(Serde(pictures)),
     })?;
     for (name, text) in [("report.json", render_json(report)?), ("report.html", page)] {

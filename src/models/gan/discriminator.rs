@@ -14,7 +14,7 @@ const LEAKY: Activation = Activation::LeakyRelu(SLOPE);
 /// Settings of a discriminator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiscriminatorConfig {
-    /// Side of the images: 64, or 48.
+    /// Side of the images, a multiple of 16 from 32 to 128: 64 in the paper.
     pub side: usize,
     /// Channels of the first map; each map after it has twice as many. Radford et al. have 128.
     pub width: usize,

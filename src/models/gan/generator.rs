@@ -13,7 +13,7 @@ use crate::models::layers::{BatchNorm, Initializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorConfig {
-    /// Side of its images: 64, or 48.
+    /// Side of the images, a multiple of 16 from 32 to 128: 64 in the paper.
     pub side: usize,
     /// Length of the noise.
     pub latent: usize,

@@ -27,7 +27,7 @@ pub struct GanRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GanNetworkRecipe {
-    /// Side of the images, 64 or 48.
+    /// Side of the images, a multiple of 16 from 32 to 128: 64 in the paper.
     pub side: usize,
     /// Length of the noise.
     pub latent: usize,

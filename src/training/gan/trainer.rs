@@ -29,11 +29,17 @@ const SAVE_EVERY: Duration = Duration::from_secs(120);
 /// Faces per class on a sheet of samples.
 const SHEET_FACES: usize = 10;
 
-/// The kept generator's file in a run directory.
+/// The finished generator's file in a run directory.
 pub const GENERATOR_FILE: &str = "generator.safetensors";
 
-/// Judges generated faces, [`FACE_SIDE`] pixels wide, with their labels: smaller is better.
-pub type FacesJudge<'a> = &'a (dyn Fn(&[GrayImage], &[u8]) -> f64 + Sync);
+/// The best generator so far of an unfinished run that is judged.
+const BEST_FILE: &str = "best.safetensors";
+
+/// Judges generated faces, [`FACE_SIDE`] pixels wide: smaller is better.
+pub type FacesJudge<'a> = &'a (dyn Fn(&[GrayImage]) -> f64 + Sync);
+
+/// The seed of judged faces: not one that somebody samples with, so that no face is judged twice.
+const JUDGING_SEED: u64 = 0x6A75_6467_6500;
 
 /// What to train, on what, where to: one generator.
 #[derive(Clone, Copy)]
@@ -183,6 +189,41 @@ fn train_in_pool(
     Ok(Outcome::Finished)
 }
 
+/// Checks, before any work, that a run can begin or go on: enough photographs, no other or damaged run.
+///
+/// # Errors
+/// What [`train_gan`] would say.
+pub fn check_gan(job: &GanJob<'_>) -> Result<(), TrainingError> {
+    let rows = learned_from(job)?;
+    job.run.load::<Progress>(&identity(job, rows.len())).map(drop)
+}
+
+/// The rows of the photographs to learn from.
+fn learned_from(job: &GanJob<'_>) -> Result<Vec<u32>, TrainingError> {
+    let rows = job.photographs.seen(job.label);
+    if rows.len() < job.recipe.training.batch_size {
+        let (count, batch, class) = (rows.len(), job.recipe.training.batch_size, class(job));
+        return Err(TrainingError::Data(format!(
+            "{class} has {count} photographs to learn from, fewer than a batch of {batch}; lower \
+             training.batch_size or leave the class out"
+        )));
+    }
+    Ok(rows)
+}
+
+fn class(job: &GanJob<'_>) -> &'static str {
+    let names = job.photographs.dataset().label_set().names();
+    job.label.map_or("all classes", |label| names[usize::from(label)])
+}
+
+fn identity(job: &GanJob<'_>, photographs: usize) -> Identity {
+    let fingerprint = job.photographs.dataset().fingerprint();
+    Identity {
+        recipe: job.recipe.to_toml(),
+        data: format!("{fingerprint} ({}, {photographs} photographs)", class(job)),
+    }
+}
+
 struct Trainer<'a> {
     job: &'a GanJob<'a>,
     identity: Identity,
@@ -199,15 +240,7 @@ impl<'a> Trainer<'a> {
         let recipe = job.recipe;
         let dataset = job.photographs.dataset();
         let label_set = dataset.label_set();
-        let rows = job.photographs.seen(job.label);
-        let class = job.label.map_or("all classes", |label| label_set.names()[usize::from(label)]);
-        if rows.len() < recipe.training.batch_size {
-            let (count, batch) = (rows.len(), recipe.training.batch_size);
-            return Err(TrainingError::Data(format!(
-                "{count} photographs of {class} to learn from, fewer than a batch of {batch}; lower \
-                 training.batch_size or leave the class out"
-            )));
-        }
+        let rows = learned_from(job)?;
         let side = recipe.network.side;
         let photograph = |row: &u32| {
             let face = job.photographs.face(*row);
@@ -226,15 +259,13 @@ impl<'a> Trainer<'a> {
             ("data-fingerprint", dataset.fingerprint()),
             ("photographs", rows.len().to_string()),
             ("held-out-share", recipe.data.held_out.to_string()),
+            ("epoch-chosen-by-people-held-out", job.judge.is_some().to_string()),
             ("seed", recipe.training.seed.to_string()),
             ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into();
-        let identity = Identity {
-            recipe: recipe.to_toml(),
-            data: format!("{} ({class}, {} photographs)", dataset.fingerprint(), rows.len()),
-        };
+        let identity = identity(job, rows.len());
         let device = job.device.clone().autodiff();
         let (adversaries, progress) = match job.run.load::<Progress>(&identity)? {
             None => {
@@ -356,7 +387,9 @@ impl<'a> Trainer<'a> {
         let epoch = self.progress.epochs + 1;
         let is_last = epoch == training.epochs;
         let due = |every: usize| every > 0 && (is_last || epoch.is_multiple_of(every));
-        let judge = self.job.judge.filter(|_| due(training.judge_every));
+        // Before the class has joined whole, a generator may be good and know no class.
+        let knows_classes = self.job.recipe.condition_share(epoch - 1) == 1.0;
+        let judge = self.job.judge.filter(|_| due(training.judge_every) && knows_classes);
         let with_sheet = is_last || due(training.sheet_every);
         let mut judgement = None;
         if judge.is_some() || with_sheet {
@@ -385,10 +418,12 @@ impl<'a> Trainer<'a> {
         self.progress.batches = 0;
         let judged: Vec<f64> = self.progress.records.iter().filter_map(|record| record.judgement).collect();
         self.progress.finished = is_last || out_of_patience(&judged, training.patience);
-        if best || (self.progress.finished && judged.is_empty()) {
-            self.write_generator(epoch)?;
+        if best {
+            self.write_generator(epoch, BEST_FILE)?;
         }
-        if self.progress.finished || self.saved.elapsed() > SAVE_EVERY {
+        if self.progress.finished {
+            self.keep_generator(epoch, !judged.is_empty())?;
+        } else if self.saved.elapsed() > SAVE_EVERY {
             self.save()?;
         }
         watch(Event::Epoch { record: &record, best });
@@ -400,15 +435,14 @@ impl<'a> Trainer<'a> {
         Ok(Synthesizer::new(self.manifest.clone(), generator))
     }
 
-    /// As many generated faces of each class as there are photographs held out, judged.
+    /// As many generated faces of each class as there are photographs of it held out, judged.
     fn judged(&self, synthesizer: &Synthesizer, judge: FacesJudge<'_>) -> f64 {
-        let (mut faces, mut labels) = (Vec::new(), Vec::new());
-        for label in &self.manifest.labels {
+        let of_label = |label: &u8| {
             let count = self.job.photographs.held_out(Some(*label)).len();
-            faces.extend(synthesizer.faces(*label, 0..count, 0, FACE_SIDE));
-            labels.extend(std::iter::repeat_n(*label, count));
-        }
-        judge(&faces, &labels)
+            synthesizer.faces(*label, 0..count, JUDGING_SEED, FACE_SIDE)
+        };
+        let faces: Vec<GrayImage> = self.manifest.labels.iter().flat_map(of_label).collect();
+        judge(&faces)
     }
 
     /// A row of faces for every class, always from the same noise.
@@ -423,11 +457,25 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn write_generator(&self, epoch: usize) -> Result<(), TrainingError> {
+    /// Ends the run: the best generator where they were judged, else this one.
+    fn keep_generator(&mut self, epoch: usize, was_judged: bool) -> Result<(), TrainingError> {
+        let best = self.job.run.file(BEST_FILE);
+        if was_judged {
+            GeneratorCheckpoint::read(&best)?.write(&self.job.run.file(GENERATOR_FILE), Precision::Full)?;
+        } else {
+            self.write_generator(epoch, GENERATOR_FILE)?;
+        }
+        self.save()?;
+        // Should it stay, it only takes room.
+        let _ = std::fs::remove_file(best);
+        Ok(())
+    }
+
+    fn write_generator(&self, epoch: usize, file: &str) -> Result<(), TrainingError> {
         let mut manifest = self.manifest.clone();
         manifest.provenance.insert("epoch".to_owned(), epoch.to_string());
         let checkpoint = GeneratorCheckpoint::of(manifest, &self.adversaries.result(self.job.device)?);
-        checkpoint.write(&self.job.run.file(GENERATOR_FILE), Precision::Full)?;
+        checkpoint.write(&self.job.run.file(file), Precision::Full)?;
         Ok(())
     }
 

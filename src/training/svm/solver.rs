@@ -74,7 +74,24 @@ impl Default for SvmSettings {
 /// # Errors
 /// An unknown key or a value of another type.
 pub fn parse_settings(settings: &[String]) -> Result<SvmSettings, RecipeError> {
-    parse_with_settings("svm settings", "", settings)
+    let settings: SvmSettings = parse_with_settings("svm settings", "", settings)?;
+    match settings.problem() {
+        Some(reason) => Err(RecipeError::Value { name: "svm settings".to_owned(), reason }),
+        None => Ok(settings),
+    }
+}
+
+impl SvmSettings {
+    /// What is out of range, if anything.
+    fn problem(&self) -> Option<String> {
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        (!positive(self.c) || !positive(self.tolerance) || self.max_passes == 0).then(|| {
+            format!(
+                "c is {}, tolerance {}, max_passes {}: expected positive numbers",
+                self.c, self.tolerance, self.max_passes
+            )
+        })
+    }
 }
 
 /// What cannot be fitted.
@@ -203,16 +220,25 @@ fn check(
     classes: usize,
     settings: &SvmSettings,
 ) -> Result<(), FitError> {
-    let positive = |value: f64| value.is_finite() && value > 0.0;
-    if !positive(settings.c) || !positive(settings.tolerance) || settings.max_passes == 0 {
-        return Err(FitError::Setting(format!(
-            "c is {}, tolerance {}, max_passes {}: expected positive numbers",
-            settings.c, settings.tolerance, settings.max_passes
-        )));
+    if let Some(problem) = settings.problem() {
+        return Err(FitError::Setting(problem));
     }
     if length == 0 || labels.is_empty() || features.len() != length * labels.len() {
         return Err(FitError::Shape { features: features.len(), length, labels: labels.len() });
     }
+    check_labels(labels, classes)?;
+    if let Some(at) = features.par_iter().position_first(|value| !value.is_finite()) {
+        let (sample, feature) = (at / length, at % length);
+        return Err(FitError::NotFinite { sample, feature, value: features[at] });
+    }
+    Ok(())
+}
+
+/// Checks that every label is a class and every class has samples.
+///
+/// # Errors
+/// [`FitError::Label`], [`FitError::OneClass`] or [`FitError::EmptyClass`].
+pub fn check_labels(labels: &[u8], classes: usize) -> Result<(), FitError> {
     let highest = classes.max(1) - 1;
     if let Some(sample) = labels.iter().position(|label| usize::from(*label) > highest) {
         return Err(FitError::Label { sample, label: labels[sample], highest });
@@ -221,14 +247,10 @@ fn check(
     if counts.iter().filter(|count| **count > 0).count() < 2 {
         return Err(FitError::OneClass);
     }
-    if let Some(class) = counts.iter().position(|count| *count == 0) {
-        return Err(FitError::EmptyClass(class));
+    match counts.iter().position(|count| *count == 0) {
+        Some(class) => Err(FitError::EmptyClass(class)),
+        None => Ok(()),
     }
-    if let Some(at) = features.par_iter().position_first(|value| !value.is_finite()) {
-        let (sample, feature) = (at / length, at % length);
-        return Err(FitError::NotFinite { sample, feature, value: features[at] });
-    }
-    Ok(())
 }
 
 /// Features that have one value in all samples, ascending: no machine can learn from them, and in features made

@@ -11,7 +11,7 @@ use crate::app::generation::{Comparison, DRAWS};
 use crate::app::scoring::predictor;
 use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
 use crate::evaluation::generation::report::{
-    ClassifierFigures, GenerationReport, mean_memorization, render_json, render_table, write_page,
+    ClassifierFigures, GenerationReport, Reference, mean_memorization, render_json, render_table, write_page,
 };
 use crate::evaluation::report::Provenance;
 use crate::inference::contact_sheet::{ContactSheet, write_sheet};
@@ -86,7 +86,12 @@ pub fn run(args: GanEvalArgs) -> anyhow::Result<ExitCode> {
             Some(recipe) => format!("{} ({recipe})", args.features.display()),
             None => args.features.display().to_string(),
         },
-        had_seen_reference: comparison.had_seen_reference,
+        reference: comparison.reference,
+        epoch_chosen_by_reference: comparison.reference == Reference::HeldOut
+            && generated
+                .provenance()
+                .get("epoch-chosen-by-people-held-out")
+                .is_some_and(|text| text != "false"),
         faces: comparison.faces(),
         draws: DRAWS,
         generated: figures,
@@ -154,10 +159,13 @@ fn classifier_figures(
 /// Accuracy on PublicTest after the last epoch: no epoch is chosen by it.
 fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &burn::tensor::Device) -> anyhow::Result<f64> {
     let training = dataset.training()?;
-    let epochs = (CLASSIFIER_STEPS * CLASSIFIER_BATCH).div_ceil(training.len());
+    // The same number of steps whatever the size of the set: passes cut short where a pass takes more.
+    let steps = (training.len() / CLASSIFIER_BATCH).clamp(1, CLASSIFIER_STEPS);
+    let epochs = CLASSIFIER_STEPS.div_ceil(steps);
     let settings = [
         format!("training.epochs={epochs}"),
         format!("training.batch_size={CLASSIFIER_BATCH}"),
+        format!("training.steps_per_epoch={steps}"),
         "training.learning_rate=0.05".to_owned(),
         "training.weight_average=0".to_owned(),
     ];

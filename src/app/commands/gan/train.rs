@@ -18,7 +18,8 @@ use crate::data::generative::GenerativeSplit;
 use crate::evaluation::generation::curves::render_curves;
 use crate::inference::predictor::Predictor;
 use crate::training::classifier::Outcome;
-use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, train_gan};
+use crate::training::gan::trainer::GENERATOR_FILE;
+use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, check_gan, train_gan};
 use crate::training::run_directory::RunDirectory;
 
 /// Arguments of `duchenne gan train`.
@@ -63,39 +64,50 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
     let labels = labels(&args, &recipe, &photographs)?;
     let device = device(&args.device)?;
     check_counts(&recipe, &photographs, &labels)?;
+    let predictor = Predictor::built_in_on(&device)?;
+    let judge = |label: &Option<u8>| match recipe.training.judge_every {
+        0 => Ok(None),
+        _ => KernelJudge::new(&photographs, *label, &predictor).map(Some),
+    };
+    let judges = labels.iter().map(judge).collect::<anyhow::Result<Vec<_>>>()?;
+    let judges: Vec<_> = judges
+        .iter()
+        .map(|judge| judge.as_ref().map(|judge| |faces: &[GrayImage]| judge.distance(faces)))
+        .collect();
     std::fs::create_dir_all(&args.run)
         .with_context(|| format!("cannot make the run directory `{}`", args.run.display()))?;
-    let predictor = Predictor::built_in_on(&device)?;
-    let judge = match recipe.training.judge_every {
-        0 => None,
-        _ => Some(KernelJudge::new(&photographs, &predictor)?),
-    };
-    let judged =
-        judge.as_ref().map(|judge| |faces: &[GrayImage], labels: &[u8]| judge.distance(faces, labels));
+    let names = dataset.label_set().names();
+    let class = |label: &Option<u8>| label.map_or("all", |label| names[usize::from(label)]);
+    let open = |label| RunDirectory::open(&args.run.join(class(label)));
+    let directories = labels.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let stop = stop_flag()?;
+    let jobs: Vec<GanJob<'_>> = labels
+        .iter()
+        .zip(&directories)
+        .zip(&judges)
+        .map(|((label, run), judge)| GanJob {
+            recipe: &recipe,
+            recipe_name: &args.recipe,
+            photographs: &photographs,
+            label: *label,
+            run,
+            device: &device,
+            stop: &stop,
+            judge: judge.as_ref().map(|judge| judge as FacesJudge<'_>),
+        })
+        .collect();
+    // What is wrong with the last class is told before hours go into the first.
+    jobs.iter().try_for_each(check_gan)?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} epochs, {eta} left")?
             .progress_chars("=> "),
     );
     bar.enable_steady_tick(Duration::from_millis(500));
-    let names = dataset.label_set().names();
     let mut finished = Vec::new();
-    for (index, label) in labels.iter().enumerate() {
-        let class = label.map_or("all", |label| names[usize::from(label)]);
-        let directory = RunDirectory::open(&args.run.join(class))?;
-        let job = GanJob {
-            recipe: &recipe,
-            recipe_name: &args.recipe,
-            photographs: &photographs,
-            label: *label,
-            run: &directory,
-            device: &device,
-            stop: &stop,
-            judge: judged.as_ref().map(|judge| judge as FacesJudge<'_>),
-        };
-        let place = format!("{class} ({}/{})", index + 1, labels.len());
-        let outcome = train_gan(&job, &mut |event| show(&bar, &place, &recipe, event))?;
-        write_curves(&args)?;
+    for (index, job) in jobs.iter().enumerate() {
+        let place = format!("{} ({}/{})", class(&job.label), index + 1, labels.len());
+        let outcome = train_gan(job, &mut |event| show(&bar, &place, &recipe, event))?;
+        write_curves(&args, names)?;
         match outcome {
             Outcome::Interrupted => {
                 bar.finish_and_clear();
@@ -105,7 +117,7 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
             Outcome::AlreadyFinished => bar.suspend(|| eprintln!("{place}: already finished")),
             Outcome::Finished => bar.suspend(|| eprintln!("{place}: finished")),
         }
-        finished.push(directory.file("generator.safetensors"));
+        finished.push(job.run.file(GENERATOR_FILE));
     }
     bar.finish_and_clear();
     finished.iter().for_each(|path| println!("{}", path.display()));
@@ -115,18 +127,15 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes the curves of all the run's generators so far.
-fn write_curves(args: &GanTrainArgs) -> anyhow::Result<()> {
-    let read = || format!("cannot read run `{}`", args.run.display());
+fn write_curves(args: &GanTrainArgs, classes: &[&str]) -> anyhow::Result<()> {
     let mut logs = Vec::new();
-    for entry in std::fs::read_dir(&args.run).with_context(read)? {
-        let folder = entry.with_context(read)?.path();
+    for name in classes.iter().chain(&["all"]) {
+        let folder = args.run.join(name);
         let Ok(text) = std::fs::read_to_string(folder.join("log.jsonl")) else { continue };
         let records = text.lines().map(serde_json::from_str).collect::<Result<Vec<GanRecord>, _>>();
         let records = records.with_context(|| format!("the log of `{}` is damaged", folder.display()))?;
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        logs.push((name, records));
+        logs.push(((*name).to_owned(), records));
     }
-    logs.sort_by(|a, b| a.0.cmp(&b.0));
     let page = render_curves(&format!("{}: {}", args.recipe, args.run.display()), &logs)?;
     let path = args.run.join("curves.html");
     write_atomically(&path, |out| {

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use burn::tensor::Device;
 
 use crate::app::deep_features::DeepFeatures;
 use crate::app::devices::device;
+use crate::app::margins::scored;
 use crate::app::scoring::EvaluatedSplit;
 use crate::data::atomic::{AtomicError, check_writable, write_atomically};
 use crate::data::checks::training_duplicates;
@@ -62,6 +63,9 @@ struct Scored {
 pub fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
     if let Some(out) = &args.decisions {
         check_writable(out)?;
+    }
+    if let Some(folder) = &args.report {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     }
     let svm = LinearSvm::read(&args.model)?;
     let scored = match (&args.features, &args.data) {
@@ -125,20 +129,10 @@ fn score_file(svm: &LinearSvm, path: &Path) -> anyhow::Result<Scored> {
         bail!("`{}`: feature {feature} of sample {sample} (from 0) is {}", path.display(), features[at]);
     }
     let decisions = svm.decisions(&features);
-    let count = labels.len();
-    Ok(Scored {
-        split: ScoredSplit {
-            split: "features".to_owned(),
-            class_names: class_names(svm),
-            labels: labels.to_vec(),
-            logits: decisions.iter().map(|value| *value as f32).collect(),
-            rows: (0..count as u32).collect(),
-            seen_in_training: vec![false; count],
-            ferplus_votes: None,
-        },
-        decisions,
-        data: path.display().to_string(),
-    })
+    let split = scored(svm, &decisions, labels, "features");
+    // Before anything is written.
+    split.check()?;
+    Ok(Scored { split, decisions, data: path.display().to_string() })
 }
 
 fn score_data(
@@ -181,24 +175,14 @@ fn score_split(
     let seen = training_duplicates(dataset);
     Ok(Scored {
         split: ScoredSplit {
-            split: name.to_owned(),
-            class_names: class_names(svm),
-            labels,
-            logits: decisions.iter().map(|value| *value as f32).collect(),
             rows: rows.iter().map(|row| *row as u32).collect(),
             seen_in_training: rows.iter().map(|row| seen[*row]).collect(),
             ferplus_votes: rows.iter().map(|row| dataset.votes(*row)?.try_into().ok()).collect(),
+            ..scored(svm, &decisions, &labels, name)
         },
         decisions,
         data: format!("{} {}", dataset.name(), dataset.fingerprint()),
     })
-}
-
-fn class_names(svm: &LinearSvm) -> Vec<String> {
-    match svm.manifest.label_set {
-        Some(set) => set.names().iter().map(|name| (*name).to_owned()).collect(),
-        None => (0..svm.manifest.classes).map(|class| class.to_string()).collect(),
-    }
 }
 
 fn write_decisions(path: &Path, decisions: &[f64], classes: usize) -> anyhow::Result<()> {

@@ -12,10 +12,12 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::app::deep_features::DeepFeatures;
 use crate::app::devices::device;
+use crate::app::margins::fit_scale;
 use crate::data::PackedDataset;
+use crate::data::atomic::check_writable;
 use crate::data::features::FeatureFile;
 use crate::models::linear_svm::LinearSvm;
-use crate::training::svm::{Fit, SvmSettings, constant_features, fit, fit_margin_scale, parse_settings};
+use crate::training::svm::{Fit, SvmSettings, check_labels, constant_features, fit, parse_settings};
 
 /// The machine's file in its run directory.
 const MACHINE_FILE: &str = "svm.safetensors";
@@ -83,6 +85,7 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
         Some(set) => set.len(),
         None => usize::from(labels.iter().copied().max().unwrap_or(0)) + 1,
     };
+    check_labels(labels, classes)?;
     let constant = constant_features(&features, length);
     if let Some(first) = constant.first() {
         let (value, count) = (features[*first], constant.len());
@@ -93,6 +96,7 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
         );
     }
     make_run(run)?;
+    check_writable(&run.join(MACHINE_FILE))?;
     // Margins on samples learned from are too good to make probabilities of: a first fit leaves some out.
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(settings.seed));
@@ -102,18 +106,15 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
     };
     let labels_of = |rows: &[usize]| -> Vec<u8> { rows.iter().map(|row| labels[*row]).collect() };
     let whole = fitted(&features, length, labels, classes, settings, "fit")?;
-    let scale = match fitted(&rows(kept), length, &labels_of(kept), classes, settings, "held-out fit") {
-        Ok(first) => {
-            let first = LinearSvm::new(first.weights, first.intercepts, None);
-            fit_margin_scale(&first.decisions(&rows(away)), classes, &labels_of(away))
-        }
-        Err(error) => {
-            eprintln!(
-                "warning: probabilities are not calibrated: too few samples to hold some out ({error})"
-            );
-            1.0
-        }
+    let on_held_out = || -> anyhow::Result<f64> {
+        let first = fitted(&rows(kept), length, &labels_of(kept), classes, settings, "held-out fit")?;
+        let first = LinearSvm::new(first.weights, first.intercepts, None);
+        fit_scale(&first, &rows(away), &labels_of(away))
     };
+    let scale = on_held_out().unwrap_or_else(|error| {
+        tracing::warn!("probabilities are not calibrated: too few samples to hold some out ({error})");
+        1.0
+    });
     let mut svm = LinearSvm::new(whole.weights.clone(), whole.intercepts.clone(), file.label_set());
     svm.manifest.scale = scale;
     describe(&mut svm, &whole, settings, &format!("{} ({} samples)", path.display(), labels.len()));
@@ -123,10 +124,13 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
 fn on_networks(args: &FitArgs, data: &Path, settings: &SvmSettings) -> anyhow::Result<LinearSvm> {
     let dataset = PackedDataset::open(data)?;
     let (training, public) = (dataset.training()?, dataset.public_test()?);
+    let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
+    let classes = dataset.label_set().len();
+    check_labels(&labels, classes)?;
     let networks = DeepFeatures::of_files(&args.network, &device(&args.device)?)?;
     let cache = args.run.join("features");
     make_run(&cache)?;
-    let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
+    check_writable(&args.run.join(MACHINE_FILE))?;
     let features = networks.of_split(&dataset, &training, &labels, "training", Some(&cache))?;
     let length = features.len() / training.len();
     let constant = constant_features(&features, length).len();
@@ -135,14 +139,13 @@ fn on_networks(args: &FitArgs, data: &Path, settings: &SvmSettings) -> anyhow::R
             "{constant} of {length} features are constant (units that never fire) and count for nothing"
         );
     }
-    let classes = dataset.label_set().len();
     let fitted = fitted(&features, length, &labels, classes, settings, "fit")?;
     drop(features);
     let mut svm =
         LinearSvm::new(fitted.weights.clone(), fitted.intercepts.clone(), Some(dataset.label_set()));
     let labels: Vec<u8> = (0..public.len()).map(|index| public.label(index)).collect();
     let features = networks.of_split(&dataset, &public, &labels, "public-test", Some(&cache))?;
-    svm.manifest.scale = fit_margin_scale(&svm.decisions(&features), classes, &labels);
+    svm.manifest.scale = fit_scale(&svm, &features, &labels)?;
     svm.manifest.networks = networks.networks();
     let data = format!("{} {} ({} samples)", dataset.name(), dataset.fingerprint(), training.len());
     describe(&mut svm, &fitted, settings, &data);

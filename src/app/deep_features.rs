@@ -93,7 +93,8 @@ impl DeepFeatures {
         let mut parts = Vec::new();
         for (network, predictor) in &self.networks {
             let file = cache.map(|folder| {
-                let short = |text: &str| text.chars().take(16).collect::<String>();
+                let short =
+                    |text: &str| text.rsplit(':').next().unwrap_or(text).chars().take(16).collect::<String>();
                 let (data, model) = (short(&dataset.fingerprint()), short(&network.checksum));
                 folder.join(format!("{model}-{data}-{name}.safetensors"))
             });

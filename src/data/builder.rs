@@ -14,7 +14,7 @@ use super::packed::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS, fingerprin
 use super::split::{Origin, Split};
 use crate::expression::LabelSet;
 
-/// Hexadecimal digits of a fingerprint, a BLAKE3 digest.
+/// Hexadecimal digits of a fingerprint, a SHA-256.
 const FINGERPRINT_LENGTH: usize = 64;
 
 /// A packed data set in the making.

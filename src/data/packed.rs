@@ -22,6 +22,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+use sha2::{Digest as _, Sha256};
 
 use super::error::DataError;
 use super::split::{Origin, PrivateTestSplit, PublicTestSplit, Split, TrainingSplit};
@@ -30,7 +31,7 @@ use crate::expression::LabelSet;
 /// The `format` of a packed data set's metadata.
 pub const FORMAT: &str = "duchenne-dataset";
 /// The `format_version` that this program writes and reads.
-pub const FORMAT_VERSION: &str = "2";
+pub const FORMAT_VERSION: &str = "1";
 /// The metadata's key of the provenance.
 pub(super) const PROVENANCE: &str = "provenance";
 /// Columns of the votes: FER+'s eight classes, `unknown`, `NF` (no face).
@@ -178,12 +179,12 @@ impl PackedDataset {
         self.label_set
     }
 
-    /// BLAKE3 of the source it was imported from.
+    /// Checksum of the source it was imported from, with the name of its algorithm.
     pub fn source_checksum(&self) -> &str {
         &self.source_checksum
     }
 
-    /// BLAKE3 over the tensors, taken when the file was written: identifies the data set.
+    /// SHA-256 over the tensors, taken when the file was written: identifies the data set.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
@@ -294,19 +295,19 @@ impl PackedDataset {
     }
 }
 
-/// BLAKE3 over picture size, names and bytes of `tensors`, which come in the order of their names.
+/// SHA-256 over picture size, names and bytes of `tensors`, which come in the order of their names.
 pub(super) fn fingerprint_of<'a>(
     height: usize,
     width: usize,
     tensors: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> String {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = Sha256::new();
     hasher.update(format!("{height}x{width}\n").as_bytes());
     for (name, bytes) in tensors {
         hasher.update(format!("{name} {}\n", bytes.len()).as_bytes());
         hasher.update(bytes);
     }
-    hasher.finalize().to_hex().to_string()
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Maps the file at `path` into memory: the only unsafe call of this package.

@@ -15,7 +15,7 @@ use super::archive::{
     Form, MAX_ENTRIES, form_of_file, open_zip, safe_components, too_large, too_many_entries, zip_entry_name,
     zip_error,
 };
-use super::checksum::checksum_of_file;
+use super::checksum::{checksum_of_file, text};
 use super::error::DataError;
 
 /// The largest picture file that is read; faces are crops of some kilobytes.
@@ -135,11 +135,7 @@ impl PictureTree {
             }
             progress(end as u64, total as u64);
         }
-        if self.zip.is_some() {
-            checksum_of_file(&self.path)
-        } else {
-            Ok(hasher.finalize().to_hex().to_string())
-        }
+        if self.zip.is_some() { checksum_of_file(&self.path) } else { Ok(text(&hasher)) }
     }
 
     fn list_folder(&mut self) -> Result<(), DataError> {

@@ -74,7 +74,8 @@ mod tests {
         let sheet = ContactSheet { columns: vec!["x".to_owned(), "y".to_owned()], rows }.draw();
         for value in [10, 20, 30] {
             let count = sheet.pixels().filter(|pixel| pixel.0[0] == value).count();
-            assert_eq!(count, (CELL * CELL) as usize, "face of gray {value}");
+            // The edges of letters have a few pixels of every gray.
+            assert!(count.abs_diff((CELL * CELL) as usize) < 50, "face of gray {value}: {count}");
         }
         assert!(sheet.pixels().filter(|pixel| pixel.0[0] < 5).count() > 20, "no letters");
         assert_eq!(ContactSheet { columns: vec![], rows: vec![] }.draw().dimensions(), (8, 4));

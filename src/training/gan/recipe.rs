@@ -180,7 +180,7 @@ impl GanRecipe {
         let in_range = [
             ("data.held_out", self.data.held_out, 0.0, 0.5),
             ("loss.penalty_weight", loss.penalty_weight, 0.0, 1e6),
-            ("training.learning_rate", f64::from(training.learning_rate), 0.0, 1.0),
+            ("training.learning_rate", f64::from(training.learning_rate), 0.0, 100.0),
             ("training.beta1", f64::from(training.beta1), 0.0, 0.9999),
             ("training.beta2", f64::from(training.beta2), 0.0, 0.99999),
             ("training.generator_average", training.generator_average, 0.0, 0.99999),

@@ -211,8 +211,8 @@ fn divergence_stops_with_a_clear_message() {
     let place = Place::new();
     write_set(Path::new(&place.path("bars")), LabelSet::CkPlus, 20);
     let mut command = place.train("wgan-gp", "run");
-    command.args(["--class", "fear", "--set", "training.learning_rate=1", "--set", "training.epochs=200"]);
-    command.args(["--set", "loss.penalty_weight=1e6"]);
+    command.args(["--class", "fear", "--set", "training.learning_rate=100", "--set", "training.epochs=200"]);
+    command.args(["--set", "loss.penalty_weight=1e6", "--set", "network.width=16"]);
     let output = command.output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{message}");

@@ -7,6 +7,7 @@ mod devices;
 mod generation;
 mod interrupt;
 mod margins;
+mod recipes;
 mod scoring;
 
 use std::process::ExitCode;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::devices::device;
 use crate::app::interrupt::stop_flag;
+use crate::app::recipes::{all_settings, recipe_text};
 use crate::app::scoring::calibrate;
 use crate::data::PackedDataset;
 use crate::data::checksum::checksum_of_file;
@@ -189,15 +189,7 @@ fn initial_weights(path: &Path) -> anyhow::Result<InitialWeights> {
 }
 
 fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {
-    let text = match Recipe::built_in(&args.recipe) {
-        Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(&args.recipe).with_context(|| {
-            let names = Recipe::built_in_names().join(", ");
-            format!("recipe `{}` is neither built in ({names}) nor a file that can be read", args.recipe)
-        })?,
-    };
-    let mut settings = args.settings.clone();
-    settings.extend(args.epochs.map(|epochs| format!("training.epochs={epochs}")));
-    settings.extend(args.seed.map(|seed| format!("training.seed={seed}")));
+    let text = recipe_text(&args.recipe, Recipe::built_in(&args.recipe), &Recipe::built_in_names())?;
+    let settings = all_settings(&args.settings, args.epochs, args.seed);
     Ok(Recipe::parse(&args.recipe, &text, &settings)?)
 }

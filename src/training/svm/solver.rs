@@ -492,7 +492,9 @@ mod tests {
         assert!(three(&[0, 0, 0], 2).contains("only one class"));
         assert!(three(&[0, 1, 1], 3).contains("class 2 has no samples"));
         assert!(three(&[0, 1, 7], 3).contains("label 7 of sample 2"));
-        assert!(error(&[0.0, 1.0, f32::NAN, 3.0], &[0, 1], 2).contains("feature 0 of sample 1 (from 0) is NaN"));
+        assert!(
+            error(&[0.0, 1.0, f32::NAN, 3.0], &[0, 1], 2).contains("feature 0 of sample 1 (from 0) is NaN")
+        );
         assert_eq!(constant_features(&[0.0, 1.0, 2.0, 1.0], 2), [1]);
         let settings = SvmSettings { c: -1.0, ..settings };
         assert!(

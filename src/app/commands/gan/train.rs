@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::app::devices::device;
 use crate::app::generation::KernelJudge;
 use crate::app::interrupt::stop_flag;
+use crate::app::recipes::{all_settings, recipe_text};
 use crate::data::PackedDataset;
 use crate::data::atomic::{AtomicError, write_atomically};
 use crate::data::generative::GenerativeSplit;
@@ -239,15 +240,7 @@ fn check_counts(
 }
 
 fn recipe(args: &GanTrainArgs) -> anyhow::Result<GanRecipe> {
-    let text = match GanRecipe::built_in(&args.recipe) {
-        Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(&args.recipe).with_context(|| {
-            let names = GanRecipe::built_in_names().join(", ");
-            format!("recipe `{}` is neither built in ({names}) nor a file that can be read", args.recipe)
-        })?,
-    };
-    let mut settings = args.settings.clone();
-    settings.extend(args.epochs.map(|epochs| format!("training.epochs={epochs}")));
-    settings.extend(args.seed.map(|seed| format!("training.seed={seed}")));
+    let text = recipe_text(&args.recipe, GanRecipe::built_in(&args.recipe), &GanRecipe::built_in_names())?;
+    let settings = all_settings(&args.settings, args.epochs, args.seed);
     Ok(GanRecipe::parse(&args.recipe, &text, &settings)?)
 }

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 
 use crate::data::batches::ResizedFaces;
 use crate::data::{PackedDataset, PublicTestSplit, Samples};
+use crate::evaluation::report::{ReportPage, render_json, render_table, write_report};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
 use crate::inference::predictor::Predictor;
 use crate::models::checkpoint::{Checkpoint, Precision};
@@ -110,6 +111,17 @@ pub fn calibrate(
     )]));
     checkpoint.write(model, Precision::Full).context("cannot store the temperature")?;
     Ok(temperature)
+}
+
+/// Shows a report: the page and its JSON in a folder where one is named, JSON or a table on standard output.
+pub fn present(page: &ReportPage, folder: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    if let Some(folder) = folder {
+        let files = write_report(page, folder)?;
+        eprintln!("wrote {} and {}", files.html.display(), files.json.display());
+    }
+    let text = if json { render_json(page)? } else { render_table(page) };
+    print!("{text}");
+    Ok(())
 }
 
 /// The training log beside a model in its run directory, if there is one.

@@ -89,8 +89,7 @@ impl Predictor {
         faces: &[GrayImage],
         mirrored: bool,
     ) -> Result<Vec<Vec<f32>>, InferenceError> {
-        let resized: Vec<Vec<u8>> =
-            faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect();
+        let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
         let logits = self.logits(&slices, mirrored);
         let softmax = |row: &[f32]| softmax(row, self.manifest.temperature);
@@ -102,10 +101,13 @@ impl Predictor {
         logits(&self.network, &self.manifest.preprocessing, faces, mirrored)
     }
 
+    fn resized(&self, faces: &[GrayImage]) -> Vec<Vec<u8>> {
+        faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect()
+    }
+
     /// Activations of the last layer but one, `[faces, features]`, row-major, of gray faces of any size.
     pub fn deep_features(&self, faces: &[GrayImage]) -> Vec<f32> {
-        let resized: Vec<Vec<u8>> =
-            faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect();
+        let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
         deep_features(&self.network, &self.manifest.preprocessing, &slices)
     }

@@ -6,12 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::app::devices::device;
-use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor};
+use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor, present};
 use crate::data::PackedDataset;
 use crate::data::checks::training_duplicates;
-use crate::evaluation::report::{
-    EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage, render_json, render_table, write_report,
-};
+use crate::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
 use crate::inference::predictor::Predictor;
 
 /// Arguments of `duchenne eval`.
@@ -63,15 +61,7 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         results,
         training: training_curve(&args.model)?,
     };
-    if let Some(folder) = &args.report {
-        let files = write_report(&page, folder)?;
-        eprintln!("wrote {} and {}", files.html.display(), files.json.display());
-    }
-    if args.json {
-        print!("{}", render_json(&page)?);
-    } else {
-        print!("{}", render_table(&page));
-    }
+    present(&page, args.report.as_deref(), args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 

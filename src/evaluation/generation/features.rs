@@ -37,13 +37,6 @@ impl FeatureSet {
         &self.values[index * self.length..][..self.length]
     }
 
-    /// The rows at `indices`, in that order.
-    #[must_use]
-    pub fn select(&self, indices: &[usize]) -> Self {
-        let values = indices.iter().flat_map(|index| self.row(*index)).copied().collect();
-        Self { length: self.length, values }
-    }
-
     /// Euclidean distance, squared, of two rows.
     pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
         a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum()

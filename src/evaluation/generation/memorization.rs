@@ -39,8 +39,7 @@ pub fn memorization(
     let held_out_count = held_out.1.len().min(seen.1.len());
     let of_face = |face: usize| {
         let row = generated.row(face);
-        let mut to_seen = film_distances(row, seen);
-        to_seen.sort_by(f64::total_cmp);
+        let to_seen = sorted(film_distances(row, seen));
         let to_held_out = expected_least(&sorted(film_distances(row, held_out)), held_out_count);
         (expected_least(&to_seen, held_out_count), to_held_out, to_seen[0])
     };

@@ -21,7 +21,7 @@ use crate::inference::synthesis::{FACE_SIDE, Synthesizer, latents, one_hot, to_n
 use crate::models::checkpoint::Precision;
 use crate::models::gan::{GeneratorCheckpoint, GeneratorManifest};
 use crate::training::error::TrainingError;
-use crate::training::run_directory::{Identity, RunDirectory, RunState, TensorGroups};
+use crate::training::run_directory::{Identity, RunDirectory, RunState};
 
 /// The state is saved this often.
 const SAVE_EVERY: Duration = Duration::from_secs(120);
@@ -483,11 +483,7 @@ impl<'a> Trainer<'a> {
         let (tensors, counts) =
             if self.progress.finished { Default::default() } else { self.adversaries.state() };
         debug_assert!(self.progress.finished || counts == self.progress.counts, "steps are counted twice");
-        let state: RunState<Progress> = RunState {
-            identity: self.identity.clone(),
-            progress: self.progress.clone(),
-            tensors: TensorGroups::from_iter(tensors),
-        };
+        let state = RunState { identity: self.identity.clone(), progress: self.progress.clone(), tensors };
         self.job.run.save(&state, &self.progress.records)?;
         self.saved = Instant::now();
         Ok(())

@@ -327,10 +327,15 @@ impl Problem<'_> {
         if self.settings.intercept { 1.0 } else { 0.0 }
     }
 
-    /// `y`, C, the diagonal's addend and the upper bound of a sample for a class.
-    fn sample(&self, machine: &Machine, sample: usize) -> (f64, f64, f64) {
+    /// `y` and C of a sample for a class.
+    fn side(&self, machine: &Machine, sample: usize) -> (f64, f64) {
         let is_own = usize::from(self.labels[sample]) == machine.class;
-        let (sign, cost) = if is_own { (1.0, machine.costs[0]) } else { (-1.0, machine.costs[1]) };
+        if is_own { (1.0, machine.costs[0]) } else { (-1.0, machine.costs[1]) }
+    }
+
+    /// `y`, the diagonal's addend and the upper bound of a sample for a class.
+    fn sample(&self, machine: &Machine, sample: usize) -> (f64, f64, f64) {
+        let (sign, cost) = self.side(machine, sample);
         match self.settings.loss {
             HingeLoss::Hinge => (sign, 0.0, cost),
             HingeLoss::SquaredHinge => (sign, 0.5 / cost, f64::INFINITY),
@@ -344,8 +349,7 @@ impl Problem<'_> {
     fn objective(&self, machine: &Machine) -> f64 {
         let length: f64 = machine.weights.iter().map(|weight| weight * weight).sum();
         let loss = |sample: usize| {
-            let is_own = usize::from(self.labels[sample]) == machine.class;
-            let (sign, cost) = if is_own { (1.0, machine.costs[0]) } else { (-1.0, machine.costs[1]) };
+            let (sign, cost) = self.side(machine, sample);
             let short = (1.0 - sign * self.decision(machine, sample)).max(0.0);
             cost * if self.settings.loss == HingeLoss::Hinge { short } else { short * short }
         };

@@ -65,10 +65,9 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
     let labels = labels(&args, &recipe, &photographs)?;
     let device = device(&args.device)?;
     check_counts(&recipe, &photographs, &labels)?;
-    let predictor = Predictor::built_in_on(&device)?;
-    let judge = |label: &Option<u8>| match recipe.training.judge_every {
-        0 => Ok(None),
-        _ => KernelJudge::new(&photographs, *label, &predictor).map(Some),
+    let predictor = (recipe.training.judge_every > 0).then(|| Predictor::built_in_on(&device)).transpose()?;
+    let judge = |label: &Option<u8>| {
+        predictor.as_ref().map(|predictor| KernelJudge::new(&photographs, *label, predictor)).transpose()
     };
     let judges = labels.iter().map(judge).collect::<anyhow::Result<Vec<_>>>()?;
     let judges: Vec<_> = judges

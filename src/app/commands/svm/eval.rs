@@ -9,14 +9,12 @@ use burn::tensor::Device;
 use crate::app::deep_features::DeepFeatures;
 use crate::app::devices::device;
 use crate::app::margins::scored;
-use crate::app::scoring::EvaluatedSplit;
+use crate::app::scoring::{EvaluatedSplit, present};
 use crate::data::atomic::{AtomicError, check_writable, write_atomically};
 use crate::data::checks::training_duplicates;
 use crate::data::features::FeatureFile;
 use crate::data::{PackedDataset, Samples};
-use crate::evaluation::report::{
-    ImageViews, ModelFigures, Provenance, ReportPage, render_json, render_table, write_report,
-};
+use crate::evaluation::report::{ImageViews, ModelFigures, Provenance, ReportPage};
 use crate::evaluation::{ScoredSplit, evaluate};
 use crate::models::linear_svm::LinearSvm;
 
@@ -96,15 +94,7 @@ pub fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
         results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
         training: Vec::new(),
     };
-    if let Some(folder) = &args.report {
-        let files = write_report(&page, folder)?;
-        eprintln!("wrote {} and {}", files.html.display(), files.json.display());
-    }
-    if args.json {
-        print!("{}", render_json(&page)?);
-    } else {
-        print!("{}", render_table(&page));
-    }
+    present(&page, args.report.as_deref(), args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 

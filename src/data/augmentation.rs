@@ -62,6 +62,12 @@ impl Augmentation {
         Some(format!("augmentation.{name} is {value}, expected 0 to {limit}"))
     }
 
+    /// Whether every picture stays as it is.
+    pub fn changes_nothing(&self) -> bool {
+        let nothing = Self { mirror: false, erased_area: self.erased_area, ..Self::default() };
+        *self == nothing
+    }
+
     /// Writes a changed copy of a resized face as the network's input `[channels, crop, crop]`.
     /// Beyond its edge the face is continued by its last pixels.
     pub fn write(

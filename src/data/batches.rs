@@ -84,6 +84,11 @@ impl<'a> EpochBatches<'a> {
         self.batches.is_empty()
     }
 
+    /// The samples of the `index`-th batch.
+    pub fn samples(&self, index: usize) -> &[u32] {
+        &self.batches[index]
+    }
+
     /// The `index`-th batch.
     pub fn batch(&self, index: usize) -> Batch {
         let chosen = &self.batches[index];

@@ -2,6 +2,7 @@
 
 pub mod annotation;
 pub mod contact_sheet;
+pub mod deep_features;
 pub mod face_detection;
 mod lettering;
 pub mod predictor;

@@ -1,13 +1,17 @@
 //! A *predictor* is a trained classifier ready for use: faces in, calibrated probabilities out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use burn::module::Module;
 use burn::tensor::Device;
 use image::GrayImage;
 
+use super::deep_features::DeepFeatureMachine;
 use super::scoring::{deep_features, logits};
+use crate::data::DataError;
 use crate::expression::LabelSet;
 use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
+use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
 
 /// The compact network that the program carries: half precision, trained by its own recipe `compact`.
@@ -19,13 +23,48 @@ pub enum InferenceError {
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] CheckpointError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// A machine's network is another than it was fitted on.
+    #[error("model `{}` is not the one that the machine was fitted on; fit it again", .0.display())]
+    Changed(PathBuf),
+    /// Features of networks that see different things cannot be joined.
+    #[error(
+        "models `{}` and `{}` differ in preprocessing or labels: their features cannot be joined",
+        first.display(),
+        second.display()
+    )]
+    Mismatch {
+        /// One of them.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+    },
+    /// A machine without networks knows features only, not faces.
+    #[error("the machine was fitted on a feature file, not on networks: score it with `svm eval --features`")]
+    NoNetworks,
+    /// The networks give other features than the machine takes.
+    #[error("the networks give {got} features, the machine was fitted on {expected}")]
+    Length {
+        /// Of the networks.
+        got: usize,
+        /// Of the machine.
+        expected: usize,
+    },
 }
 
-/// A trained classifier.
+/// A trained classifier: a network, or a support vector machine on the features of several.
 #[derive(Debug)]
 pub struct Predictor {
     manifest: Manifest,
-    network: Network,
+    model: Model,
+}
+
+#[derive(Debug)]
+enum Model {
+    Network(Box<Network>),
+    Machine(Box<DeepFeatureMachine>),
 }
 
 impl Predictor {
@@ -50,8 +89,15 @@ impl Predictor {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn on_device(path: &Path, device: &Device) -> Result<Self, InferenceError> {
-        let (manifest, network) = Checkpoint::read(path)?.into_network(device, path)?;
-        Ok(Self { manifest, network: network.prepared() })
+        if let Some(svm) = LinearSvm::read_if_one(path)? {
+            let machine = DeepFeatureMachine::load(svm, path, device)?;
+            return Ok(Self { manifest: machine.manifest(), model: Model::Machine(Box::new(machine)) });
+        }
+        Ok(Self::of_network(Checkpoint::read(path)?.into_network(device, path)?))
+    }
+
+    fn of_network((manifest, network): (Manifest, Network)) -> Self {
+        Self { manifest, model: Model::Network(Box::new(network.prepared())) }
     }
 
     /// The model inside the program on a device without autodiff.
@@ -60,16 +106,30 @@ impl Predictor {
     /// None in a program that passes its tests.
     pub fn built_in_on(device: &Device) -> Result<Self, InferenceError> {
         let name = Path::new("built-in");
-        let (manifest, network) = Checkpoint::from_bytes(BUILT_IN, name)?.into_network(device, name)?;
-        Ok(Self { manifest, network: network.prepared() })
+        Ok(Self::of_network(Checkpoint::from_bytes(BUILT_IN, name)?.into_network(device, name)?))
     }
 
-    /// The network itself.
-    pub fn network(&self) -> &Network {
-        &self.network
+    /// The architecture, or those of a machine's networks.
+    pub fn description(&self) -> String {
+        match &self.model {
+            Model::Network(_) => self.manifest.network.architecture.name().to_owned(),
+            Model::Machine(machine) => machine.description(),
+        }
     }
 
-    /// All about the model but its weights.
+    /// Parameters, and multiply-adds for one face.
+    pub fn size(&self) -> (usize, u64) {
+        let of = |network: &Network, manifest: &Manifest| {
+            let side = manifest.preprocessing.crop;
+            (network.num_params(), network.multiply_adds(side, side))
+        };
+        match &self.model {
+            Model::Network(network) => of(network, &self.manifest),
+            Model::Machine(machine) => machine.size(of),
+        }
+    }
+
+    /// All about the model but its weights; for a machine, `network` is the first of its networks.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -96,20 +156,28 @@ impl Predictor {
         Ok(logits.chunks_exact(self.label_set().len()).map(softmax).collect())
     }
 
-    /// Raw logits `[faces, classes]` of faces that have the size of `manifest().preprocessing.resize`.
+    /// Raw logits `[faces, classes]` of faces that have the size of `manifest().preprocessing.resize`; decision
+    /// values of a machine.
     pub fn logits(&self, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
-        logits(&self.network, &self.manifest.preprocessing, faces, mirrored)
+        match &self.model {
+            Model::Network(network) => logits(network, &self.manifest.preprocessing, faces, mirrored),
+            Model::Machine(machine) => machine.decisions(faces, mirrored),
+        }
     }
 
     fn resized(&self, faces: &[GrayImage]) -> Vec<Vec<u8>> {
         faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect()
     }
 
-    /// Activations of the last layer but one, `[faces, features]`, row-major, of gray faces of any size.
+    /// Activations of the last layer but one, `[faces, features]`, row-major, of gray faces of any size; those of a
+    /// machine's networks joined.
     pub fn deep_features(&self, faces: &[GrayImage]) -> Vec<f32> {
         let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
-        deep_features(&self.network, &self.manifest.preprocessing, &slices)
+        match &self.model {
+            Model::Network(network) => deep_features(network, &self.manifest.preprocessing, &slices, false),
+            Model::Machine(machine) => machine.features(&slices),
+        }
     }
 }
 

@@ -24,9 +24,25 @@ pub fn logits(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]],
 }
 
 /// Activations of the last layer but one, `[faces, features]`, row-major, of faces resized to
-/// `preprocessing.resize`.
-pub fn deep_features(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]]) -> Vec<f32> {
-    outputs(network, preprocessing, faces, false, |images| network.deep_features(images))
+/// `preprocessing.resize`, or of their mirror images.
+pub fn deep_features(
+    network: &Network,
+    preprocessing: &Preprocessing,
+    faces: &[&[u8]],
+    mirrored: bool,
+) -> Vec<f32> {
+    outputs(network, preprocessing, faces, mirrored, |images| network.deep_features(images))
+}
+
+/// Maps `[faces, channels * height * width]` after the network's first `sections` sections, row-major, of faces
+/// resized to `preprocessing.resize`.
+pub fn trunk_maps(
+    network: &Network,
+    preprocessing: &Preprocessing,
+    faces: &[&[u8]],
+    sections: usize,
+) -> Vec<f32> {
+    outputs(network, preprocessing, faces, false, |images| network.trunk(images, sections).flatten(1, 3))
 }
 
 fn outputs(

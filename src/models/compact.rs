@@ -2,6 +2,8 @@
 //! multiply-adds at 48x48: a two-convolution stem to half the size, then basic residual blocks
 //! (He et al. 2016) of widths 32, 64, 64, 120, 120, dropout, global average pooling, a linear layer.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::Tensor;
@@ -62,15 +64,45 @@ impl Compact {
     /// - images: `[batch, channels, height, width]`
     /// - logits: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.fc.forward(self.dropout.forward(self.deep_features(images)), Activation::Identity)
+        self.head(self.convolve(FeatureMap::from_batch(images), 0..usize::MAX))
     }
 
     /// Activations before the last layer: `[batch, 120]`.
     pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
-        let map = FeatureMap::from_batch(images);
-        let map = self.bn1.after(&self.conv1, map, None, Activation::Relu);
-        let map = self.bn2.after(&self.conv2, map, None, Activation::Relu);
-        self.blocks.iter().fold(map, |map, block| block.forward(map)).global_average_pool()
+        self.convolve(FeatureMap::from_batch(images), 0..usize::MAX).global_average_pool()
+    }
+
+    /// Convolutions in each *section*: the first two convolutions, then each block; projections are not counted.
+    pub fn sections(&self) -> Vec<usize> {
+        [1, 1].into_iter().chain(self.blocks.iter().map(Block::convolutions)).collect()
+    }
+
+    /// The first `sections` sections alone: `[batch, channels, height, width]`.
+    pub fn trunk(&self, images: Tensor<4>, sections: usize) -> Tensor<4> {
+        self.convolve(FeatureMap::from_batch(images), 0..sections).into_batch()
+    }
+
+    /// What follows the first `sections` sections, to the logits.
+    pub fn after_trunk(&self, maps: Tensor<4>, sections: usize) -> Tensor<2> {
+        self.head(self.convolve(FeatureMap::from_batch(maps), sections..usize::MAX))
+    }
+
+    /// The given sections.
+    fn convolve(&self, mut map: FeatureMap, sections: Range<usize>) -> FeatureMap {
+        for (index, (norm, convolution)) in
+            [(&self.bn1, &self.conv1), (&self.bn2, &self.conv2)].into_iter().enumerate()
+        {
+            if sections.contains(&index) {
+                map = norm.after(convolution, map, None, Activation::Relu);
+            }
+        }
+        let chosen = self.blocks.iter().enumerate().filter(|(index, _)| sections.contains(&(index + 2)));
+        chosen.fold(map, |map, (_, block)| block.forward(map))
+    }
+
+    /// What follows the last section, to the logits.
+    fn head(&self, map: FeatureMap) -> Tensor<2> {
+        self.fc.forward(self.dropout.forward(map.global_average_pool()), Activation::Identity)
     }
 
     /// Packs all weights for inference.

@@ -105,6 +105,20 @@ impl LinearSvm {
         Self::from_bytes(&bytes).map_err(|reason| CheckpointError::Format { path: path.to_owned(), reason })
     }
 
+    /// Reads a file if it holds a machine; `None` if it is some other safetensors file or none at all.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds a machine that cannot be used.
+    pub fn read_if_one(path: &Path) -> Result<Option<Self>, CheckpointError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+        let is_machine = SafeTensors::read_metadata(&bytes).is_ok_and(|(_, metadata)| {
+            metadata.metadata().as_ref().is_some_and(|texts| texts.contains_key(SVM_MANIFEST_KEY))
+        });
+        let format = |reason| CheckpointError::Format { path: path.to_owned(), reason };
+        is_machine.then(|| Self::from_bytes(&bytes).map_err(format)).transpose()
+    }
+
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
         let texts = metadata.metadata().clone().unwrap_or_default();

@@ -217,6 +217,44 @@ impl Network {
         }
     }
 
+    /// How many sections hold exactly the first `layers` layers with weights, projections not counted.
+    ///
+    /// # Errors
+    /// The counts at which the network can be cut, when `layers` is none of them.
+    pub fn sections_of(&self, layers: usize) -> Result<usize, Vec<usize>> {
+        let sections = match self {
+            Network::Compact(network) => network.sections(),
+            Network::ResNet(network) => network.sections(),
+            Network::Vgg(network) => network.sections(),
+        };
+        let cuts: Vec<usize> = sections
+            .iter()
+            .scan(0, |sum, count| {
+                *sum += count;
+                Some(*sum)
+            })
+            .collect();
+        cuts.iter().position(|cut| *cut == layers).map(|index| index + 1).ok_or(cuts)
+    }
+
+    /// The first `sections` sections alone: `[batch, channels, height, width]`.
+    pub fn trunk(&self, images: Tensor<4>, sections: usize) -> Tensor<4> {
+        match self {
+            Network::Compact(network) => network.trunk(images, sections),
+            Network::ResNet(network) => network.trunk(images, sections),
+            Network::Vgg(network) => network.trunk(images, sections),
+        }
+    }
+
+    /// What follows the first `sections` sections, to the logits: `after_trunk(trunk(x, n), n)` is `forward(x)`.
+    pub fn after_trunk(&self, maps: Tensor<4>, sections: usize) -> Tensor<2> {
+        match self {
+            Network::Compact(network) => network.after_trunk(maps, sections),
+            Network::ResNet(network) => network.after_trunk(maps, sections),
+            Network::Vgg(network) => network.after_trunk(maps, sections),
+        }
+    }
+
     /// Made ready for inference (weights without autodiff): batch normalisation folded in, weights packed
     /// once. Its parameters stay as they are.
     pub fn prepared(mut self) -> Self {
@@ -241,6 +279,7 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Distribution;
 
     #[test]
     fn every_architecture_runs_on_one_face_and_on_three() {
@@ -254,6 +293,28 @@ mod tests {
             assert_eq!(Architecture::from_name(name), Some(architecture));
             assert_eq!(serde_json::to_value(architecture).unwrap(), name);
         }
+    }
+
+    #[test]
+    fn a_network_cut_in_two_is_the_whole_network() {
+        let device = Device::flex();
+        for (architecture, layers, sections) in [
+            (Architecture::Vgg13, 8, 8),
+            (Architecture::Vgg11, 10, 10),
+            (Architecture::Vgg11Bn, 8, 8),
+            (Architecture::ResNet18, 5, 3),
+            (Architecture::ResNet50, 10, 4),
+            (Architecture::Compact, 4, 3),
+        ] {
+            let network = NetworkConfig::new(architecture, 1, 7).init(3, &device);
+            assert_eq!(network.sections_of(layers), Ok(sections), "{}", architecture.name());
+            let images = Tensor::random([2, 1, 48, 48], Distribution::Default, &device);
+            let whole: Vec<f32> = network.forward(images.clone()).into_data().iter::<f32>().collect();
+            let cut = network.after_trunk(network.trunk(images, sections), sections);
+            assert_eq!(cut.into_data().iter::<f32>().collect::<Vec<f32>>(), whole, "{}", architecture.name());
+        }
+        let network = NetworkConfig::new(Architecture::ResNet18, 1, 7).init(3, &device);
+        assert_eq!(network.sections_of(4), Err(vec![1, 3, 5, 7, 9, 11, 13, 15, 17]));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! 3x3 convolution. We differ where asked to: one input channel, and a stem for 48-pixel faces
 //! (3x3, stride 1, no pooling) that keeps 16 times as many positions as the paper's.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_cpu_fused::{Activation, FeatureMap};
@@ -124,6 +126,11 @@ impl Block {
         }
     }
 
+    /// How many convolutions it has, the projection not counted.
+    pub fn convolutions(&self) -> usize {
+        2 + usize::from(self.conv3.is_some())
+    }
+
     /// Packs all weights for inference.
     pub fn prepare(&mut self) {
         if let Some((convolution, norm)) = &mut self.downsample {
@@ -179,18 +186,44 @@ impl ResNet {
     /// - images: `[batch, channels, height, width]`
     /// - logits: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.fc.forward(self.deep_features(images), Activation::Identity)
+        self.head(self.convolve(FeatureMap::from_batch(images), 0..usize::MAX))
     }
 
     /// Activations before the last layer: `[batch, 512]`, `[batch, 2048]` for ResNet-50.
     pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
-        let map = FeatureMap::from_batch(images);
-        let map = self.bn1.after(&self.conv1, map, None, Activation::Relu);
-        let map = match self.stem {
-            Stem::Paper => map.max_pool2d(3, 2, 1),
-            Stem::Small => map,
-        };
-        self.blocks().fold(map, |map, block| block.forward(map)).global_average_pool()
+        self.convolve(FeatureMap::from_batch(images), 0..usize::MAX).global_average_pool()
+    }
+
+    /// Convolutions in each *section*: the stem, then each block; projections are not counted.
+    pub fn sections(&self) -> Vec<usize> {
+        std::iter::once(1).chain(self.blocks().map(Block::convolutions)).collect()
+    }
+
+    /// The first `sections` sections alone: `[batch, channels, height, width]`.
+    pub fn trunk(&self, images: Tensor<4>, sections: usize) -> Tensor<4> {
+        self.convolve(FeatureMap::from_batch(images), 0..sections).into_batch()
+    }
+
+    /// What follows the first `sections` sections, to the logits.
+    pub fn after_trunk(&self, maps: Tensor<4>, sections: usize) -> Tensor<2> {
+        self.head(self.convolve(FeatureMap::from_batch(maps), sections..usize::MAX))
+    }
+
+    /// The given sections.
+    fn convolve(&self, mut map: FeatureMap, sections: Range<usize>) -> FeatureMap {
+        if sections.contains(&0) {
+            map = self.bn1.after(&self.conv1, map, None, Activation::Relu);
+            if self.stem == Stem::Paper {
+                map = map.max_pool2d(3, 2, 1);
+            }
+        }
+        let chosen = self.blocks().enumerate().filter(|(index, _)| sections.contains(&(index + 1)));
+        chosen.fold(map, |map, (_, block)| block.forward(map))
+    }
+
+    /// What follows the last section, to the logits.
+    fn head(&self, map: FeatureMap) -> Tensor<2> {
+        self.fc.forward(map.global_average_pool(), Activation::Identity)
     }
 
     /// Packs all weights for inference.

@@ -2,6 +2,8 @@
 //! layout. We differ where asked to: one input channel, and a head that pools to 1x1 in place of
 //! 7x7, since a 48-pixel face leaves the last block as 1x1.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Relu};
 use burn::tensor::Tensor;
@@ -31,6 +33,8 @@ pub struct VggConfig {
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 /// Width of the hidden layers of the head; also the length of the deep features.
 const HIDDEN: usize = 4096;
+/// Stages of a hidden layer: linear, ReLU, dropout.
+const HIDDEN_STAGES: usize = 3;
 
 impl VggConfig {
     /// With fresh weights, as torchvision draws them.
@@ -115,18 +119,54 @@ impl Vgg {
     /// - images: `[batch, channels, height, width]`, at least 32 pixels a side
     /// - logits: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.classify(self.flat_map(images), self.classifier.len())
+        self.after_trunk(images, 0)
     }
 
     /// Activations of the last hidden layer, after ReLU: `[batch, 4096]`.
     pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
-        self.classify(self.flat_map(images), self.classifier.len() - 2)
+        let map = self.convolve(FeatureMap::from_batch(images), 0..usize::MAX);
+        self.classify(self.flat(map), 0..self.classifier.len() - 2)
     }
 
-    fn flat_map(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut map = FeatureMap::from_batch(images);
+    /// Layers with weights in each *section*: a convolution with all that follows it up to the next, then the
+    /// hidden layers of the head.
+    pub fn sections(&self) -> Vec<usize> {
+        vec![1; self.convolutions() + self.classifier.len() / HIDDEN_STAGES]
+    }
+
+    fn convolutions(&self) -> usize {
+        self.features.iter().filter(|layer| matches!(layer, Feature::Convolution(_))).count()
+    }
+
+    /// The first `sections` sections alone: `[batch, channels, height, width]`, `[batch, 4096, 1, 1]` after a hidden
+    /// layer.
+    pub fn trunk(&self, images: Tensor<4>, sections: usize) -> Tensor<4> {
+        let map = self.convolve(FeatureMap::from_batch(images), 0..sections);
+        match sections.saturating_sub(self.convolutions()) {
+            0 => map.into_batch(),
+            hidden => self.classify(self.flat(map), 0..hidden * HIDDEN_STAGES).unsqueeze_dims(&[2, 3]),
+        }
+    }
+
+    /// What follows the first `sections` sections, to the logits.
+    pub fn after_trunk(&self, maps: Tensor<4>, sections: usize) -> Tensor<2> {
+        let hidden = sections.saturating_sub(self.convolutions());
+        let flat = match hidden {
+            0 => self.flat(self.convolve(FeatureMap::from_batch(maps), sections..usize::MAX)),
+            _ => maps.flatten(1, 3),
+        };
+        self.classify(flat, hidden * HIDDEN_STAGES..self.classifier.len())
+    }
+
+    /// Those of the given sections that are convolutions.
+    fn convolve(&self, mut map: FeatureMap, sections: Range<usize>) -> FeatureMap {
+        let mut begun = 0;
         let mut layers = self.features.iter().peekable();
         while let Some(layer) = layers.next() {
+            begun += usize::from(matches!(layer, Feature::Convolution(_)));
+            if !sections.contains(&(begun - 1)) {
+                continue;
+            }
             map = match layer {
                 Feature::Convolution(convolution) => match layers.next() {
                     Some(Feature::BatchNorm(norm)) => norm.after(convolution, map, None, Activation::Relu),
@@ -137,6 +177,10 @@ impl Vgg {
                 Feature::BatchNorm(_) | Feature::Relu(_) => map,
             };
         }
+        map
+    }
+
+    fn flat(&self, map: FeatureMap) -> Tensor<2> {
         let [_, _, height, width] = map.dims();
         if self.head == 1 {
             return map.global_average_pool();
@@ -148,9 +192,9 @@ impl Vgg {
         map.flatten(1, 3)
     }
 
-    fn classify(&self, flat: Tensor<2>, stages: usize) -> Tensor<2> {
+    fn classify(&self, flat: Tensor<2>, stages: Range<usize>) -> Tensor<2> {
         let mut values = flat;
-        let mut stages = self.classifier[..stages].iter().peekable();
+        let mut stages = self.classifier[stages].iter().peekable();
         while let Some(stage) = stages.next() {
             values = match stage {
                 Stage::Linear(linear) => {

@@ -2,30 +2,34 @@
 //! from the seed, the epoch and the batch, and the state is saved as a whole, so a resumed run ends
 //! with the same weights, bit for bit, as one never interrupted (same device kind).
 
+mod job;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use burn_cpu_fused::SgdStep;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Beta, Distribution};
 
 use super::error::TrainingError;
+use super::frozen::Frozen;
 use super::loss::{class_weights, loss, mix, smooth_targets};
 use super::optimizer::{Sgd, WeightAverage};
 use super::progress::{EpochRecord, Progress};
-use super::recipe::Recipe;
-use super::run_directory::{Identity, RunDirectory, RunState};
+use super::recipe::Initialization;
+use super::run_directory::{Identity, RunState};
 use super::schedule::learning_rate;
 use crate::data::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
-use crate::data::{PublicTestSplit, TrainingSplit};
 use crate::inference::scoring::logits;
 use crate::models::checkpoint::{Checkpoint, Manifest, Precision};
 use crate::models::network::Network;
 use crate::models::weights::{assign, collect};
+
+pub use job::{Event, Job, Outcome};
 
 /// Within an epoch the state is saved this often.
 const SAVE_EVERY: Duration = Duration::from_secs(120);
@@ -34,77 +38,6 @@ const SAVE_EVERY: Duration = Duration::from_secs(120);
 const WEIGHTS: &str = "weight";
 const VELOCITIES: &str = "velocity";
 const AVERAGES: &str = "average";
-
-/// What to train, on what, where to.
-#[derive(Debug)]
-pub struct Job<'a> {
-    /// The settings.
-    pub recipe: &'a Recipe,
-    /// The recipe's name, for provenance.
-    pub recipe_name: &'a str,
-    /// Learned from.
-    pub training: &'a TrainingSplit<'a>,
-    /// Selects the best epoch.
-    pub validation: &'a PublicTestSplit<'a>,
-    /// Weights to begin from, in place of fresh ones.
-    pub initial: Option<&'a InitialWeights>,
-    /// Where results go.
-    pub run: &'a RunDirectory,
-    /// Without autodiff.
-    pub device: &'a Device,
-    /// Set from outside to save and stop at the next batch.
-    pub stop: &'a AtomicBool,
-}
-
-/// A trained model that a run begins from.
-#[derive(Debug)]
-pub struct InitialWeights {
-    /// The model.
-    pub checkpoint: Checkpoint,
-    /// BLAKE3 of its file, which identifies the run.
-    pub checksum: String,
-}
-
-/// What happens during a run, for those who watch.
-#[derive(Debug, Clone, Copy)]
-pub enum Event<'a> {
-    /// The run begins, or goes on from (finished epochs, finished batches of the next).
-    Started {
-        /// Finished epochs and batches.
-        done: (usize, usize),
-        /// Batches in an epoch.
-        batches: usize,
-    },
-    /// A batch is finished.
-    Batch {
-        /// From zero.
-        epoch: usize,
-        /// Finished batches of this epoch.
-        done: usize,
-        /// Images in this batch.
-        images: usize,
-        /// Mean loss of the epoch so far.
-        loss: f64,
-    },
-    /// An epoch is finished.
-    Epoch {
-        /// Its figures.
-        record: &'a EpochRecord,
-        /// Whether it is the best so far.
-        best: bool,
-    },
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All epochs are done, or patience ran out.
-    Finished,
-    /// There was nothing left to do.
-    AlreadyFinished,
-    /// Stopped from outside; the state is saved.
-    Interrupted,
-}
 
 /// Trains until the recipe's end or until stopped; goes on from where an earlier sitting ended.
 ///
@@ -123,6 +56,9 @@ fn train_in_pool(job: &Job<'_>, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Re
     let mut trainer = Trainer::start(&inputs)?;
     if trainer.progress.finished {
         return Ok(Outcome::AlreadyFinished);
+    }
+    if !trainer.freeze(watch)? {
+        return Ok(Outcome::Interrupted);
     }
     watch(Event::Started {
         done: (trainer.progress.epochs, trainer.progress.batches),
@@ -155,6 +91,11 @@ impl<'a> Inputs<'a> {
             let count = job.training.len();
             return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
         }
+        let needs_weights = job.recipe.network.init == Initialization::Pretrained;
+        if needs_weights && job.initial.is_none() {
+            let (recipe, architecture) = (job.recipe_name.to_owned(), job.recipe.network.architecture.name());
+            return Err(TrainingError::NoPretrainedWeights { recipe, architecture });
+        }
         let mut manifest = job.recipe.manifest(label_set);
         manifest.provenance = provenance(job);
         let size = [dataset.height(), dataset.width()];
@@ -162,7 +103,7 @@ impl<'a> Inputs<'a> {
         for index in 0..job.training.len() {
             counts[usize::from(job.training.label(index))] += 1;
         }
-        let begun = job.initial.map_or(String::new(), |initial| format!(" from {}", initial.checksum));
+        let begun = job.initial.map_or(String::new(), |initial| format!(" from {}", initial.checksum()));
         let joined =
             job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
         Ok(Self {
@@ -201,6 +142,7 @@ struct Trainer<'a> {
     job: &'a Job<'a>,
     /// With autodiff; taken out while a step is under way.
     network: Option<Network>,
+    frozen: Frozen,
     sgd: Sgd,
     average: WeightAverage,
     progress: Progress,
@@ -215,7 +157,10 @@ impl<'a> Trainer<'a> {
             None => {
                 job.run.begin(&inputs.identity)?;
                 let network = match job.initial {
-                    Some(initial) => assign(fresh, initial.checkpoint.weights.clone())?,
+                    Some(initial) => {
+                        let (weights, _) = initial.fitted(&fresh, job.recipe);
+                        assign(fresh, weights)?
+                    }
                     None => fresh,
                 };
                 (network, Sgd::default(), WeightAverage::default(), Progress::default())
@@ -228,7 +173,18 @@ impl<'a> Trainer<'a> {
                 (network, sgd, average, progress)
             }
         };
-        Ok(Self { inputs, job, network: Some(network), sgd, average, progress })
+        Ok(Self { inputs, job, network: Some(network), frozen: Frozen::Nothing, sgd, average, progress })
+    }
+
+    /// Takes the frozen layers out of training; false if stopped before their maps are computed.
+    fn freeze(&mut self, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<bool, TrainingError> {
+        let network = self.network.as_ref().expect("the network is back after every step");
+        let faces = [&self.inputs.faces, &self.inputs.validation_faces];
+        let mut report = |done, total| watch(Event::Frozen { done, total });
+        let frozen = Frozen::new(self.job, &self.inputs.manifest, network, faces, &mut report)?;
+        let is_complete = frozen.is_some();
+        self.frozen = frozen.unwrap_or(Frozen::Nothing);
+        Ok(is_complete)
     }
 
     /// Trains to the end of the epoch, then evaluates and saves; false if stopped before.
@@ -243,7 +199,7 @@ impl<'a> Trainer<'a> {
                 return Ok(false);
             }
             let begun = Instant::now();
-            let batch = batches.batch(index);
+            let batch = self.frozen.batch(self.job, &batches, index);
             let images = batch.labels.len();
             rate = learning_rate(&self.job.recipe.training, epoch * count + index, self.steps(count));
             let (loss, correct) = self.step(batch, epoch, index, rate)?;
@@ -292,16 +248,14 @@ impl<'a> Trainer<'a> {
         // Dropout draws from the device's generator.
         self.job.device.seed(seed);
         let device = self.job.device.clone().autodiff();
-        let preprocessing = &self.inputs.manifest.preprocessing;
-        let shape = [samples, preprocessing.channels(), preprocessing.crop, preprocessing.crop];
-        let images = Tensor::<4>::from_data(TensorData::new(batch.images, shape), &device);
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [samples, classes]), &device);
         let weights: Vec<f32> =
             batch.labels.iter().map(|label| self.inputs.class_weights[usize::from(*label)]).collect();
         let weights = Tensor::<1>::from_data(TensorData::new(weights, [samples]), &device);
 
         let network = self.network.take().expect("the network is back after every step");
-        let outputs = network.forward(images);
+        let preprocessing = &self.inputs.manifest.preprocessing;
+        let outputs = self.frozen.forward(&network, self.job.device, preprocessing, batch.images, samples);
         let scores: Vec<f32> = outputs.clone().into_data().iter::<f32>().collect();
         let value = loss(training.loss, outputs, targets, weights);
         let number = f64::from(value.clone().into_scalar::<f32>());
@@ -351,6 +305,12 @@ impl<'a> Trainer<'a> {
         let result = self.result()?;
         let (validation_loss, validation_accuracy) = self.validate(&result);
         let progress = &mut self.progress;
+        if !validation_loss.is_finite() {
+            // The last step of an epoch is the first that no training loss tells of.
+            let (epoch, batch) = (progress.epochs + 1, progress.batches);
+            let rate = self.job.recipe.training.learning_rate;
+            return Err(TrainingError::Diverged { loss: validation_loss, epoch, batch, rate });
+        }
         let record = EpochRecord {
             epoch: progress.epochs + 1,
             learning_rate: rate,
@@ -386,6 +346,9 @@ impl<'a> Trainer<'a> {
         }
         checkpoint.write(&self.job.run.file("last.safetensors"), Precision::Full)?;
         self.save()?;
+        if self.progress.finished {
+            Frozen::discard(self.job)?;
+        }
         watch(Event::Epoch { record: &record, best });
         Ok(())
     }
@@ -393,10 +356,12 @@ impl<'a> Trainer<'a> {
     /// Cross-entropy and accuracy on PublicTest, centre crop.
     fn validate(&self, network: &Network) -> (f64, f64) {
         let split = self.job.validation;
-        let faces: Vec<&[u8]> =
-            (0..split.len()).map(|index| self.inputs.validation_faces.face(split, index)).collect();
         let classes = self.inputs.manifest.network.classes;
-        let scores = logits(network, &self.inputs.manifest.preprocessing, &faces, false);
+        let scores = self.frozen.validation_logits(network, self.job).unwrap_or_else(|| {
+            let faces: Vec<&[u8]> =
+                (0..split.len()).map(|index| self.inputs.validation_faces.face(split, index)).collect();
+            logits(network, &self.inputs.manifest.preprocessing, &faces, false)
+        });
         let (mut loss, mut correct) = (0.0, 0);
         for (index, row) in scores.chunks_exact(classes).enumerate() {
             let label = usize::from(split.label(index));
@@ -439,14 +404,18 @@ fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
     let dataset = job.training.dataset();
     let recipe = &job.recipe.training;
     // What is known of the model that a run begins from stays known, under names of its own.
-    let before = job.initial.iter().flat_map(|initial| &initial.checkpoint.manifest.provenance);
-    let before = before.map(|(key, value)| (format!("began-from.{key}"), value.clone()));
+    let before = job.initial.iter().flat_map(|initial| initial.provenance());
+    let init = match job.initial {
+        None => "scratch".to_owned(),
+        Some(initial) => initial.source(),
+    };
     let joined = job.training.joined().map(|faces| ("synthetic".to_owned(), faces.description().to_owned()));
     [
         ("recipe", job.recipe_name.to_owned()),
         ("data", dataset.name().to_owned()),
         ("data-fingerprint", dataset.fingerprint()),
         ("training-images", job.training.len().to_string()),
+        ("init", init),
         ("epochs-planned", recipe.epochs.to_string()),
         ("seed", recipe.seed.to_string()),
         ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::data::DataError;
 use crate::data::atomic::AtomicError;
 use crate::models::checkpoint::CheckpointError;
+use crate::models::import::ImportError;
 use crate::models::weights::WeightsError;
 
 use super::recipe::RecipeError;
@@ -35,6 +37,24 @@ pub enum TrainingError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// Weights of another program cannot be read.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A file of the data floor cannot be read.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// The recipe begins from weights that were not supplied.
+    #[error(
+        "recipe `{recipe}` begins from pre-trained weights: name torchvision's {architecture} (a file such as \
+         {architecture}-*.pth, or .safetensors of the same names) with --init; recipes whose network.init is \
+         \"scratch\", such as {architecture}-scratch, need none"
+    )]
+    NoPretrainedWeights {
+        /// Its name.
+        recipe: String,
+        /// Of the weights.
+        architecture: &'static str,
     },
     /// Saved weights do not fit the network.
     #[error(transparent)]

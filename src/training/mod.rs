@@ -2,7 +2,9 @@
 
 pub mod classifier;
 mod error;
+mod frozen;
 pub mod gan;
+pub mod initial;
 pub mod loss;
 pub mod optimizer;
 pub mod progress;

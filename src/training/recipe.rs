@@ -1,15 +1,19 @@
 //! A *recipe* is everything that decides a training run, but for the data: one TOML file that holds
 //! only what differs from the defaults.
 
+mod input;
+mod network;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::data::augmentation::Augmentation;
-use crate::data::preprocessing::Preprocessing;
 use crate::expression::LabelSet;
 use crate::models::checkpoint::Manifest;
-use crate::models::network::{Architecture, NetworkConfig};
-use crate::models::resnet::Stem;
+use crate::models::network::NetworkConfig;
+
+pub use input::{InputRecipe, PerChannel};
+pub use network::{Initialization, NetworkRecipe};
 
 /// A training run's settings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -23,49 +27,6 @@ pub struct Recipe {
     pub augmentation: Augmentation,
     /// The descent.
     pub training: TrainingRecipe,
-}
-
-/// The network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NetworkRecipe {
-    /// Name in the table of architectures.
-    pub architecture: Architecture,
-    /// `paper` or `small`, for ResNets.
-    pub stem: Stem,
-    /// Side of the map that a VGG's head sees.
-    pub head: usize,
-    /// Dropout of VGG's and compact's heads; the architecture's own if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dropout: Option<f64>,
-}
-
-impl Default for NetworkRecipe {
-    fn default() -> Self {
-        Self { architecture: Architecture::Compact, stem: Stem::Paper, head: 1, dropout: None }
-    }
-}
-
-/// How a face becomes the network's input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct InputRecipe {
-    /// Side that faces are resized to.
-    pub resize: usize,
-    /// Side of the centre that the network sees.
-    pub crop: usize,
-    /// 1, or 3 equal ones.
-    pub channels: usize,
-    /// Mean pixel in 0..=1.
-    pub mean: f32,
-    /// Deviation of pixels in 0..=1.
-    pub deviation: f32,
-}
-
-impl Default for InputRecipe {
-    fn default() -> Self {
-        Self { resize: 48, crop: 48, channels: 1, mean: 0.5, deviation: 0.25 }
-    }
 }
 
 /// How the learning rate moves.
@@ -183,13 +144,19 @@ pub enum RecipeError {
 }
 
 /// Recipes that the program carries, by name.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 12] = [
     ("compact", include_str!("../../recipes/compact.toml")),
     ("compact-finish", include_str!("../../recipes/compact-finish.toml")),
     ("resnet50", include_str!("../../recipes/resnet50.toml")),
     ("resnet50-strong", include_str!("../../recipes/resnet50-strong.toml")),
+    ("vgg13-imagenet", include_str!("../../recipes/vgg13-imagenet.toml")),
+    ("vgg13-scratch", include_str!("../../recipes/vgg13-scratch.toml")),
     ("vgg16", include_str!("../../recipes/vgg16.toml")),
+    ("vgg16-imagenet", include_str!("../../recipes/vgg16-imagenet.toml")),
+    ("vgg16-scratch", include_str!("../../recipes/vgg16-scratch.toml")),
     ("vgg16-strong", include_str!("../../recipes/vgg16-strong.toml")),
+    ("vgg19-imagenet", include_str!("../../recipes/vgg19-imagenet.toml")),
+    ("vgg19-scratch", include_str!("../../recipes/vgg19-scratch.toml")),
 ];
 
 impl Recipe {
@@ -199,7 +166,7 @@ impl Recipe {
     }
 
     /// Names of the built-in recipes.
-    pub fn built_in_names() -> [&'static str; 6] {
+    pub fn built_in_names() -> [&'static str; 12] {
         BUILT_IN.map(|(name, _)| name)
     }
 
@@ -227,6 +194,7 @@ impl Recipe {
             ("training.label_smoothing", f64::from(training.label_smoothing), 0.0, 0.99),
             ("training.mixup", f64::from(training.mixup), 0.0, 10.0),
             ("training.weight_average", training.weight_average, 0.0, 0.99999),
+            ("network.new_layers", f64::from(self.network.new_layers), 0.0, 10.0),
         ];
         for (name, value, low, high) in in_range {
             if !(low..=high).contains(&value) {
@@ -242,18 +210,11 @@ impl Recipe {
 
     /// The manifest of a model trained by this recipe.
     pub fn manifest(&self, label_set: LabelSet) -> Manifest {
-        let input = &self.input;
-        let preprocessing = Preprocessing {
-            resize: input.resize,
-            crop: input.crop,
-            mean: vec![input.mean; input.channels],
-            deviation: vec![input.deviation; input.channels],
-        };
-        let mut network = NetworkConfig::new(self.network.architecture, input.channels, label_set.len());
+        let mut network = NetworkConfig::new(self.network.architecture, self.input.channels, label_set.len());
         network.stem = self.network.stem;
         network.head = self.network.head;
         network.dropout = self.network.dropout.unwrap_or(network.dropout);
-        Manifest::new(network, label_set, preprocessing)
+        Manifest::new(network, label_set, self.input.preprocessing())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Linear support vector machines against scikit-learn's `LinearSVC` (`reference/svm_goldens.py` made the
 //! numbers), and through the program.
 
+mod recipe;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -146,25 +148,32 @@ fn features_of_any_program_are_fitted_and_scored() {
     );
 }
 
+/// 210 pictures of a bar whose place is the label, ten of each class in every split.
+pub fn write_bars(path: &Path) {
+    let mut builder = PackedBuilder::new("bars", LabelSet::Fer2013, 48, 48);
+    for index in 0..210_usize {
+        let label = index % 7;
+        let split = [Split::Training, Split::PublicTest, Split::PrivateTest][index / 7 % 3];
+        builder.push(&bar(label, index), label as u8, split, Origin::Photograph).unwrap();
+    }
+    builder.write(path, "made by a test").unwrap();
+}
+
+fn bar(label: usize, seed: usize) -> Vec<u8> {
+    let pixel = |pixel: usize| {
+        let noise = (pixel * 7919 + seed * 104_729) % 61;
+        let is_bar = (label * 6..label * 6 + 12).contains(&(pixel % 48));
+        (noise + if is_bar { 150 } else { 20 }) as u8
+    };
+    (0..48 * 48).map(pixel).collect()
+}
+
 #[test]
 fn features_of_networks_are_joined_and_their_machine_knows_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let data = path("data");
-    let mut builder = PackedBuilder::new("bars", LabelSet::Fer2013, 48, 48);
-    for index in 0..210_usize {
-        let label = index % 7;
-        let image: Vec<u8> = (0..48 * 48)
-            .map(|pixel: usize| {
-                let noise = (pixel * 7919 + index * 104_729) % 61;
-                let bar = (label * 6..label * 6 + 12).contains(&(pixel % 48));
-                (noise + if bar { 150 } else { 20 }) as u8
-            })
-            .collect();
-        let split = [Split::Training, Split::PublicTest, Split::PrivateTest][index / 7 % 3];
-        builder.push(&image, label as u8, split, Origin::Photograph).unwrap();
-    }
-    builder.write(Path::new(&data), "made by a test").unwrap();
+    write_bars(Path::new(&data));
     let train = |run: &str, crop: &str| {
         succeeds(&[
             "train",

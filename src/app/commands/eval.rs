@@ -70,7 +70,7 @@ fn provenance(model: &Path, predictor: &Predictor, dataset: &PackedDataset, devi
     let preprocessing = &manifest.preprocessing;
     let mut lines = vec![
         Provenance::new("model", model.display().to_string()),
-        Provenance::new("architecture", manifest.network.architecture.name()),
+        Provenance::new("architecture", predictor.description()),
         Provenance::new(
             "input",
             format!("{0}x{0} centre of {1}x{1}", preprocessing.crop, preprocessing.resize),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, Subcommand};
 
@@ -153,9 +152,8 @@ fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
 fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
     let predictor = crate::app::scoring::predictor(&args.model, &Device::flex())?;
     let manifest = predictor.manifest();
-    let network = predictor.network();
-    let (parameters, side) = (network.num_params(), manifest.preprocessing.crop);
-    let multiply_adds = network.multiply_adds(side, side);
+    let side = manifest.preprocessing.crop;
+    let (parameters, multiply_adds) = predictor.size();
     if args.json {
         let json = serde_json::json!({
             "manifest": manifest, "parameters": parameters, "multiply_adds": multiply_adds,
@@ -164,7 +162,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let preprocessing = &manifest.preprocessing;
-    println!("architecture    {}", manifest.network.architecture.name());
+    println!("architecture    {}", predictor.description());
     println!("label set       {}: {}", manifest.label_set, manifest.label_set.names().join(", "));
     println!(
         "input           {} x {side} x {side}, centre of {}",

@@ -1,22 +1,16 @@
 //! `duchenne train`: trains a classifier, or goes on with one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::app::classifier_run::ClassifierRun;
 use crate::app::devices::device;
 use crate::app::interrupt::stop_flag;
 use crate::app::recipes::{all_settings, recipe_text};
-use crate::app::scoring::calibrate;
 use crate::data::PackedDataset;
-use crate::data::checksum::checksum_of_file;
 use crate::data::synthetic::{NeutralPolicy, SyntheticFaces};
-use crate::models::checkpoint::Checkpoint;
-use crate::training::classifier::{Event, InitialWeights, Job, Outcome, train};
+use crate::training::initial::InitialWeights;
 use crate::training::recipe::Recipe;
-use crate::training::run_directory::RunDirectory;
 
 /// Arguments of `duchenne train`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +20,8 @@ use crate::training::run_directory::RunDirectory;
     A run that was stopped or killed goes on when the same command is given again."
 )]
 pub struct TrainArgs {
-    /// Built-in recipe (compact, compact-finish, vgg16, vgg16-strong, resnet50, resnet50-strong) or a TOML file
+    /// Built-in recipe (compact, compact-finish, vgg16, resnet50, vgg16-strong, resnet50-strong, vgg13-scratch,
+    /// vgg16-scratch, vgg19-scratch, vgg13-imagenet, vgg16-imagenet, vgg19-imagenet) or a TOML file
     #[arg(long)]
     recipe: String,
     /// Packed data set with Training and PublicTest splits
@@ -35,8 +30,9 @@ pub struct TrainArgs {
     /// Directory of this run: log, models, state
     #[arg(long)]
     run: PathBuf,
-    /// Begin from this model's weights in place of fresh ones (fine-tuning); same architecture and labels
-    #[arg(long, value_name = "MODEL")]
+    /// Begin from these weights in place of fresh ones: a model of the same architecture and labels or, for a
+    /// recipe with `init = "pretrained"`, torchvision's weights (.pth or .safetensors)
+    #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     /// Generated faces (`duchenne gan sample`) that join the training split, and nothing else; may be repeated
     #[arg(long, value_name = "FILE")]
@@ -66,7 +62,7 @@ pub struct TrainArgs {
 
 /// The words of `--neutral`.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum NeutralChoice {
+pub(super) enum NeutralChoice {
     Real,
     Omit,
     ContemptAsNeutral,
@@ -102,90 +98,25 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         }
         None => training,
     };
-    let validation = dataset.public_test()?;
     let device = device(&args.device)?;
-    let initial = args.init.as_deref().map(initial_weights).transpose()?;
-    let directory = RunDirectory::open(&args.run)?;
+    let initial = args.init.as_deref().map(|path| InitialWeights::read(path, &recipe)).transpose()?;
     let stop = stop_flag()?;
-    let epochs = recipe.training.epochs;
-    let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} images, {per_sec}, {eta} left in epoch")?
-            .progress_chars("=> "),
-    );
-    bar.enable_steady_tick(Duration::from_millis(500));
-    let epoch_images = match recipe.training.steps_per_epoch {
-        0 => training.len(),
-        steps => training.len().min(steps * recipe.training.batch_size),
-    } as u64;
-    let job = Job {
+    let run = ClassifierRun {
         recipe: &recipe,
         recipe_name: &args.recipe,
+        dataset: &dataset,
         training: &training,
-        validation: &validation,
         initial: initial.as_ref(),
-        run: &directory,
+        directory: &args.run,
         device: &device,
         stop: &stop,
     };
-    let mut seconds = Vec::new();
-    let outcome = train(&job, &mut |event| match event {
-        Event::Started { done: (epoch, batch), batches } => {
-            bar.set_length(epoch_images);
-            if (epoch, batch) != (0, 0) {
-                bar.suspend(|| {
-                    eprintln!("going on after epoch {epoch} of {epochs} and {batch} of {batches} batches");
-                });
-            }
-        }
-        Event::Batch { epoch, done, images, loss } => {
-            if done == 1 {
-                bar.reset();
-                bar.set_length(epoch_images);
-            }
-            bar.inc(images as u64);
-            bar.set_message(format!("epoch {}/{epochs} loss {loss:.4}", epoch + 1));
-        }
-        Event::Epoch { record, best } => {
-            seconds.push(record.seconds);
-            let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
-            let left = Duration::from_secs_f64(mean * (epochs - record.epoch) as f64);
-            bar.suspend(|| {
-                eprintln!(
-                    "epoch {:>3}/{epochs}  loss {:.4}  training {:5.2} %  PublicTest {:5.2} %{}  {:.0} s, {} left",
-                    record.epoch,
-                    record.training_loss,
-                    record.training_accuracy * 100.0,
-                    record.validation_accuracy * 100.0,
-                    if best { " (best)" } else { "" },
-                    record.seconds,
-                    indicatif::HumanDuration(left),
-                );
-            });
-        }
-    });
-    bar.finish_and_clear();
-    match outcome? {
-        Outcome::Finished | Outcome::AlreadyFinished => {
-            let best = directory.file("best.safetensors");
-            let temperature = calibrate(&best, &dataset, &validation, &device)?;
-            eprintln!("temperature {temperature:.4}, fitted on PublicTest");
-            println!("{}", best.display());
-            eprintln!(
-                "finished; evaluate with: duchenne eval {} --data {}",
-                best.display(),
-                args.data.display()
-            );
-            Ok(ExitCode::SUCCESS)
-        }
-        Outcome::Interrupted => {
-            eprintln!("saved; give the same command again to go on");
-            Ok(ExitCode::from(1))
-        }
-    }
-}
-
-fn initial_weights(path: &Path) -> anyhow::Result<InitialWeights> {
-    Ok(InitialWeights { checkpoint: Checkpoint::read(path)?, checksum: checksum_of_file(path)? })
+    let Some(best) = run.finish()? else {
+        return Ok(ExitCode::from(1));
+    };
+    println!("{}", best.display());
+    eprintln!("finished; evaluate with: duchenne eval {} --data {}", best.display(), args.data.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {

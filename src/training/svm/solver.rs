@@ -83,7 +83,7 @@ pub fn parse_settings(settings: &[String]) -> Result<SvmSettings, RecipeError> {
 
 impl SvmSettings {
     /// What is out of range, if anything.
-    fn problem(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<String> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         (!positive(self.c) || !positive(self.tolerance) || self.max_passes == 0).then(|| {
             format!(

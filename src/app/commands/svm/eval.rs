@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 
-use crate::app::deep_features::DeepFeatures;
+use crate::app::deep_features::features_of_split;
 use crate::app::devices::device;
 use crate::app::margins::scored;
 use crate::app::scoring::{EvaluatedSplit, present};
@@ -16,6 +16,8 @@ use crate::data::features::FeatureFile;
 use crate::data::{PackedDataset, Samples};
 use crate::evaluation::report::{ImageViews, ModelFigures, Provenance, ReportPage};
 use crate::evaluation::{ScoredSplit, evaluate};
+use crate::inference::deep_features::FeatureExtractor;
+use crate::inference::predictor::InferenceError;
 use crate::models::linear_svm::LinearSvm;
 
 /// Arguments of `duchenne svm eval`.
@@ -132,11 +134,8 @@ fn score_data(
     split: EvaluatedSplit,
     device: &Device,
 ) -> anyhow::Result<Scored> {
-    if svm.manifest.networks.is_empty() {
-        bail!("the machine was fitted on a feature file, not on networks; score it with --features");
-    }
     let dataset = PackedDataset::open(data)?;
-    let networks = DeepFeatures::load(&svm.manifest.networks, folder, device)?;
+    let networks = FeatureExtractor::load(&svm.manifest.networks, folder, device)?;
     match split {
         EvaluatedSplit::PublicTest => {
             score_split(svm, &networks, &dataset, &dataset.public_test()?, "public-test")
@@ -149,16 +148,16 @@ fn score_data(
 
 fn score_split(
     svm: &LinearSvm,
-    networks: &DeepFeatures,
+    networks: &FeatureExtractor,
     dataset: &PackedDataset,
     samples: &(impl Samples + Sync),
     name: &str,
 ) -> anyhow::Result<Scored> {
     let labels: Vec<u8> = (0..samples.len()).map(|index| samples.label(index)).collect();
-    let features = networks.of_split(dataset, samples, &labels, name, None)?;
+    let features = features_of_split(networks, dataset, samples, &labels, name, None)?;
     if features.len() != samples.len() * svm.manifest.length {
         let got = features.len() / samples.len();
-        bail!("the networks give {got} features, the machine was fitted on {}", svm.manifest.length);
+        return Err(InferenceError::Length { got, expected: svm.manifest.length }.into());
     }
     let decisions = svm.decisions(&features);
     let rows: Vec<usize> = (0..samples.len()).map(|index| samples.row(index)).collect();

@@ -2,25 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::app::deep_features::DeepFeatures;
+use crate::app::deep_svm::DeepSvmRecipe;
 use crate::app::devices::device;
+use crate::app::interrupt::stop_flag;
 use crate::app::margins::fit_scale;
+use crate::app::recipes::all_settings;
+use crate::app::svm_fit::{MACHINE_FILE, describe, fit_on_networks, fit_with_progress};
 use crate::data::PackedDataset;
 use crate::data::atomic::check_writable;
 use crate::data::features::FeatureFile;
 use crate::models::linear_svm::LinearSvm;
-use crate::training::svm::{Fit, SvmSettings, check_labels, constant_features, fit, parse_settings};
-
-/// The machine's file in its run directory.
-const MACHINE_FILE: &str = "svm.safetensors";
+use crate::training::svm::{SvmSettings, check_labels, constant_features, parse_settings};
 
 /// One in so many samples is left out of a first fit, to learn from its margins how to make probabilities.
 const HELD_OUT: usize = 5;
@@ -29,21 +27,38 @@ const HELD_OUT: usize = 5;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Defaults and meaning are those of scikit-learn's LinearSVC: squared hinge, c=1, tolerance=1e-4, \
-    intercept.\n\nExamples:\n  duchenne svm fit --features hog.safetensors --run runs/hog\n  \
+    intercept.\n\nExamples:\n  duchenne svm fit --recipe df-svm --imagenet weights --data fer2013.safetensors --run runs/df-svm\n  \
+    duchenne svm fit --recipe df-svm-scratch --data fer2013.safetensors --run runs/df-scratch\n  \
     duchenne svm fit --network runs/vgg13/best.safetensors --network runs/vgg16/best.safetensors \\\n    \
-    --data fer2013.safetensors --run runs/df-svm"
+    --data fer2013.safetensors --run runs/two\n  \
+    duchenne svm fit --features hog.safetensors --run runs/hog\n\n\
+    A run that was stopped or killed goes on when the same command is given again.",
+    group(clap::ArgGroup::new("source").required(true).args(["features", "network", "recipe"]))
 )]
 pub struct FitArgs {
-    /// Feature file: safetensors with `features` f32 [n, d] and `labels` u8 [n]
-    #[arg(long, conflicts_with_all = ["network", "data"], required_unless_present = "network")]
-    features: Option<PathBuf>,
+    /// Built-in recipe (df-svm, df-svm-scratch) or a TOML file: networks to train first, and the machine's settings
+    #[arg(long, requires = "data")]
+    recipe: Option<String>,
+    /// Folder with ImageNet's weights as torchvision names them (vgg13-*.pth, ... or .safetensors), for recipes that
+    /// begin from them
+    #[arg(long, value_name = "DIR", requires = "recipe")]
+    imagenet: Option<PathBuf>,
+    /// Epochs of each network, in place of its recipe's
+    #[arg(long, requires = "recipe")]
+    epochs: Option<usize>,
+    /// Use only the first N training images (for trying things out)
+    #[arg(long, requires = "data")]
+    limit: Option<usize>,
     /// A trained classifier whose last activations but one are features; repeat to join several
     #[arg(long, requires = "data", value_name = "MODEL")]
     network: Vec<PathBuf>,
     /// Packed data set: Training is learned from, PublicTest scales the probabilities
-    #[arg(long, requires = "network")]
+    #[arg(long, conflicts_with = "features")]
     data: Option<PathBuf>,
-    /// Directory for the machine and, of networks, their features
+    /// Feature file: safetensors with `features` f32 [n, d] and `labels` u8 [n]
+    #[arg(long)]
+    features: Option<PathBuf>,
+    /// Directory for the machine and, of networks, their runs and features
     #[arg(long)]
     run: PathBuf,
     /// Set a value: loss=hinge|squared-hinge, c, tolerance, max_passes, intercept, class_weights=balanced, seed
@@ -56,19 +71,49 @@ pub struct FitArgs {
 
 /// Runs the command.
 pub fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
-    let settings = parse_settings(&args.settings)?;
     let path = args.run.join(MACHINE_FILE);
     if path.exists() {
         bail!("`{}` is there already; use another --run, or delete it to fit again", path.display());
     }
     let svm = match (&args.features, &args.data) {
-        (Some(file), _) => on_file(file, &args.run, &settings)?,
-        (None, Some(data)) => on_networks(&args, data, &settings)?,
+        (Some(file), _) => on_file(file, &args.run, &parse_settings(&args.settings)?)?,
+        (None, Some(data)) => {
+            let Some(svm) = on_data(&args, data)? else {
+                return Ok(ExitCode::from(1));
+            };
+            svm
+        }
         (None, None) => unreachable!("clap asks for one of them"),
     };
     svm.write(&path)?;
     println!("{}", path.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// On networks that are at hand or that the recipe trains first; `None` when stopped.
+fn on_data(args: &FitArgs, data: &Path) -> anyhow::Result<Option<LinearSvm>> {
+    let over = all_settings(&[], args.epochs, None);
+    let read = |name| DeepSvmRecipe::read(name, &args.settings, &over, args.imagenet.as_deref());
+    let recipe = args.recipe.as_deref().map(read).transpose()?;
+    let dataset = PackedDataset::open(data)?;
+    let training = match args.limit {
+        Some(count) => dataset.training()?.limit(count),
+        None => dataset.training()?,
+    };
+    let device = device(&args.device)?;
+    let (networks, settings) = match &recipe {
+        None => (args.network.clone(), parse_settings(&args.settings)?),
+        Some(recipe) => {
+            let stop = &stop_flag()?;
+            let Some(networks) = recipe.train(&dataset, &training, &args.run, &device, stop)? else {
+                return Ok(None);
+            };
+            (networks, recipe.svm.clone())
+        }
+    };
+    make_run(&args.run)?;
+    check_writable(&args.run.join(MACHINE_FILE))?;
+    fit_on_networks(&networks, &dataset, &training, &args.run, &settings, &device).map(Some)
 }
 
 fn make_run(run: &Path) -> anyhow::Result<()> {
@@ -105,9 +150,10 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
         rows.iter().flat_map(|row| &features[row * length..][..length]).copied().collect()
     };
     let labels_of = |rows: &[usize]| -> Vec<u8> { rows.iter().map(|row| labels[*row]).collect() };
-    let whole = fitted(&features, length, labels, classes, settings, "fit")?;
+    let whole = fit_with_progress(&features, length, labels, classes, settings, "fit")?;
     let on_held_out = || -> anyhow::Result<f64> {
-        let first = fitted(&rows(kept), length, &labels_of(kept), classes, settings, "held-out fit")?;
+        let first =
+            fit_with_progress(&rows(kept), length, &labels_of(kept), classes, settings, "held-out fit")?;
         let first = LinearSvm::new(first.weights, first.intercepts, None);
         fit_scale(&first, &rows(away), &labels_of(away))
     };
@@ -119,86 +165,4 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
     svm.manifest.scale = scale;
     describe(&mut svm, &whole, settings, &format!("{} ({} samples)", path.display(), labels.len()));
     Ok(svm)
-}
-
-fn on_networks(args: &FitArgs, data: &Path, settings: &SvmSettings) -> anyhow::Result<LinearSvm> {
-    let dataset = PackedDataset::open(data)?;
-    let (training, public) = (dataset.training()?, dataset.public_test()?);
-    let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
-    let classes = dataset.label_set().len();
-    check_labels(&labels, classes)?;
-    let networks = DeepFeatures::of_files(&args.network, &device(&args.device)?)?;
-    let cache = args.run.join("features");
-    make_run(&cache)?;
-    check_writable(&args.run.join(MACHINE_FILE))?;
-    let features = networks.of_split(&dataset, &training, &labels, "training", Some(&cache))?;
-    let length = features.len() / training.len();
-    let constant = constant_features(&features, length).len();
-    if constant > 0 {
-        eprintln!(
-            "{constant} of {length} features are constant (units that never fire) and count for nothing"
-        );
-    }
-    let fitted = fitted(&features, length, &labels, classes, settings, "fit")?;
-    drop(features);
-    let mut svm =
-        LinearSvm::new(fitted.weights.clone(), fitted.intercepts.clone(), Some(dataset.label_set()));
-    let labels: Vec<u8> = (0..public.len()).map(|index| public.label(index)).collect();
-    let features = networks.of_split(&dataset, &public, &labels, "public-test", Some(&cache))?;
-    svm.manifest.scale = fit_scale(&svm, &features, &labels)?;
-    svm.manifest.networks = networks.networks();
-    let data = format!("{} {} ({} samples)", dataset.name(), dataset.fingerprint(), training.len());
-    describe(&mut svm, &fitted, settings, &data);
-    Ok(svm)
-}
-
-fn fitted(
-    features: &[f32],
-    length: usize,
-    labels: &[u8],
-    classes: usize,
-    settings: &SvmSettings,
-    what: &str,
-) -> anyhow::Result<Fit> {
-    let begun = Instant::now();
-    let bar = ProgressBar::new(classes as u64).with_style(
-        ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} classes")?.progress_chars("=> "),
-    );
-    let result = fit(features, length, labels, classes, settings, &|pass, done| {
-        bar.set_message(format!("{what}, pass {pass}"));
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    let result = result?;
-    let objective: f64 = result.objectives.iter().sum();
-    let passes = result.passes.iter().max().copied().unwrap_or(0);
-    eprintln!(
-        "{what}: {} samples of {length} features, {passes} passes, objective {objective:.6}, {:.1} s",
-        labels.len(),
-        begun.elapsed().as_secs_f64()
-    );
-    let late: Vec<String> =
-        (0..classes).filter(|class| !result.converged[*class]).map(|class| class.to_string()).collect();
-    if !late.is_empty() {
-        tracing::warn!(
-            "classes {} have not converged in {} passes; raise max_passes or tolerance, or scale the features",
-            late.join(", "),
-            settings.max_passes
-        );
-    }
-    Ok(result)
-}
-
-fn describe(svm: &mut LinearSvm, fit: &Fit, settings: &SvmSettings, data: &str) {
-    let settings = serde_json::to_value(settings).expect("settings are plain numbers and words");
-    let settings =
-        settings.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
-    svm.manifest.provenance.extend(settings);
-    let own = [
-        ("data", data.to_owned()),
-        ("objective", fit.objectives.iter().sum::<f64>().to_string()),
-        ("converged", fit.converged.iter().all(|converged| *converged).to_string()),
-        ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
-    ];
-    svm.manifest.provenance.extend(own.map(|(key, value)| (key.to_owned(), value)));
 }

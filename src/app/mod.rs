@@ -1,14 +1,21 @@
 //! The *application*: command line, settings, devices. The one floor that prints, reads the
 //! environment and decides exit codes.
 
+mod classifier_run;
 mod commands;
 mod deep_features;
+mod deep_svm;
 mod devices;
+mod gan_judgement;
+mod gan_run;
+mod gan_samples;
 mod generation;
 mod interrupt;
 mod margins;
 mod recipes;
+mod reproduce;
 mod scoring;
+mod svm_fit;
 
 use std::process::ExitCode;
 
@@ -36,6 +43,8 @@ enum Command {
     Model(commands::model::ModelArgs),
     /// Fit and evaluate linear support vector machines on deep or other features
     Svm(commands::svm::SvmArgs),
+    /// Reproduce the paper: its generators, its Table 1 and its Figure 1
+    Reproduce(commands::reproduce::ReproduceArgs),
     /// Recognise the expression of every face in pictures
     Predict(commands::predict::PredictArgs),
 }
@@ -57,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Gan(args) => commands::gan::run(args),
         Command::Model(args) => commands::model::run(args),
         Command::Svm(args) => commands::svm::run(args),
+        Command::Reproduce(args) => commands::reproduce::run(args),
         Command::Predict(args) => commands::predict::run(args),
     };
     match result {

@@ -17,6 +17,7 @@ pub mod generation;
 mod intervals;
 mod mcnemar;
 pub mod report;
+pub mod reproduction;
 mod scored;
 mod summary;
 

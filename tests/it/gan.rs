@@ -2,7 +2,7 @@
 //! program: training resumes exactly, sampling repeats, generated faces join the training split and nothing
 //! else, bad input is refused before any work.
 
-mod program;
+pub mod program;
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData};

@@ -7,5 +7,6 @@ mod gan;
 mod golden;
 mod models;
 mod predict;
+mod reproduce;
 mod svm;
 mod training;

@@ -5,5 +5,6 @@ pub mod eval;
 pub mod gan;
 pub mod model;
 pub mod predict;
+pub mod reproduce;
 pub mod svm;
 pub mod train;

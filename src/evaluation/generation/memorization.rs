@@ -4,7 +4,7 @@
 //! between pixels after [`standardized`], in which light and contrast do not count.
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::FeatureSet;
 
@@ -12,7 +12,7 @@ use super::FeatureSet;
 pub type Takes = Vec<Vec<usize>>;
 
 /// How near generated faces come to what the generator saw.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Memorization {
     /// Mean distance of a generated face to the nearest film that the generator saw, among as many as were held
     /// out: the expectation over all choices of that many.

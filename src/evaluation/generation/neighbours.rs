@@ -1,7 +1,7 @@
 //! What nearest neighbours tell: precision, recall, diversity.
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::FeatureSet;
 
@@ -9,7 +9,7 @@ use super::FeatureSet;
 const NEIGHBOURS: usize = 3;
 
 /// How two sets cover each other (Kynkäänniemi et al. 2019).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrecisionRecall {
     /// Share of generated faces that lie near a photograph: fidelity.
     pub precision: f64,

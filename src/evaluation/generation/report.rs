@@ -5,7 +5,7 @@ use std::path::Path;
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Memorization, PrecisionRecall};
 use crate::data::atomic::{AtomicError, write_atomically};
@@ -16,7 +16,7 @@ const TEMPLATE_NAME: &str = "page.html"; // the ending switches escaping on
 const TEMPLATE: &str = include_str!("page.html");
 
 /// What the generators know of the photographs that their faces are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reference {
     /// They are of people held out from training.
@@ -39,7 +39,7 @@ impl Reference {
 }
 
 /// How far one set of faces is from the photographs of the people held out.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SetFigures {
     /// Mean kernel distance over the draws.
     pub kernel_distance: f64,
@@ -52,7 +52,7 @@ pub struct SetFigures {
 }
 
 /// One class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
     /// Its name.
     pub class: String,
@@ -67,7 +67,7 @@ pub struct ClassReport {
 }
 
 /// How a classifier does on photographs of the people held out.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassifierFigures {
     /// Trained on generated faces alone: share recognised.
     pub trained_on_generated: f64,
@@ -78,7 +78,7 @@ pub struct ClassifierFigures {
 }
 
 /// All figures about one set of generated faces.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenerationReport {
     /// The heading.
     pub title: String,

@@ -37,7 +37,7 @@ pub struct ReportPage {
 }
 
 /// One line of provenance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// What it is: `model`, `data set`, `seed`.
     pub name: String,

@@ -3,8 +3,10 @@
 Set-up: python3 -m venv .venv && .venv/bin/pip install numpy scikit-learn safetensors
 Use:    .venv/bin/python reference/check_svm.py target/release/duchenne FEATURES.safetensors
         .venv/bin/python reference/check_svm.py target/release/duchenne random:28709x12288
+        .venv/bin/python reference/check_svm.py target/release/duchenne RUN/features   # kept by `svm fit`, joined here
 """
 
+import glob
 import os
 import subprocess
 import sys
@@ -39,11 +41,23 @@ def random_features(shape):
     return features, labels
 
 
+def joined_features(folder):
+    """The Training features that `svm fit` kept: those of its networks joined, each row scaled to length one."""
+    parts = {}
+    for path in sorted(glob.glob(os.path.join(folder, "*-training-*.safetensors"))):
+        network = os.path.basename(path).split("-")[0]
+        file = load_file(path)
+        parts.setdefault(network, []).append((file["features"], file["labels"]))
+    features = np.concatenate([np.concatenate([rows for rows, _ in files]) for files in parts.values()], axis=1)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features, np.concatenate([labels for _, labels in next(iter(parts.values()))])
+
+
 program, source = sys.argv[1:3]
 with tempfile.TemporaryDirectory() as folder:
     path = source
-    if source.startswith("random:"):
-        features, labels = random_features(source[7:])
+    if source.startswith("random:") or os.path.isdir(source):
+        features, labels = random_features(source[7:]) if source.startswith("random:") else joined_features(source)
         path = os.path.join(folder, "features.safetensors")
         save_file({"features": features, "labels": labels}, path)
         del features

@@ -15,6 +15,9 @@ use crate::training::initial::InitialWeights;
 use crate::training::recipe::{Initialization, Recipe};
 use crate::training::svm::{SvmRecipe, SvmSettings};
 
+/// The folder of kept features in a run, beside those of its networks.
+pub const FEATURES: &str = "features";
+
 /// A recipe with those of its networks.
 #[derive(Debug, Clone)]
 pub struct DeepSvmRecipe {
@@ -61,7 +64,18 @@ impl DeepSvmRecipe {
             let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
             Ok(NetworkStage { name, recipe, weights })
         };
-        Ok(Self { networks: networks.iter().map(stage).collect::<anyhow::Result<_>>()?, svm })
+        let networks: Vec<NetworkStage> = networks.iter().map(stage).collect::<anyhow::Result<_>>()?;
+        for (index, network) in networks.iter().enumerate() {
+            let NetworkStage { name: own, recipe, .. } = network;
+            if own == FEATURES || networks[..index].iter().any(|other| other.name == *own) {
+                bail!("recipe `{name}`: a second folder `{own}` in the run; rename the network's recipe");
+            }
+            if recipe.input != networks[0].recipe.input {
+                let first = &networks[0].name;
+                bail!("recipe `{name}`: `{first}` and `{own}` differ in [input]: features cannot be joined");
+            }
+        }
+        Ok(Self { networks, svm })
     }
 
     /// Everything that decides the result, but for the data.

@@ -129,3 +129,12 @@ pub fn log_beside(model: &Path) -> Option<PathBuf> {
     let log = model.parent()?.join("log.jsonl");
     log.is_file().then_some(log)
 }
+
+/// The lines of a training log.
+pub fn read_log<R: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<R>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let parse = |line| {
+        serde_json::from_str(line).with_context(|| format!("`{}` is not a training log", path.display()))
+    };
+    text.lines().map(parse).collect()
+}

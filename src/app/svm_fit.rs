@@ -1,12 +1,14 @@
 //! Fits linear support vector machines with progress on standard error: what `svm fit` and `reproduce` share.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::deep_features::features_of_split;
+use crate::app::deep_svm::FEATURES;
 use crate::app::margins::fit_scale;
 use crate::data::PackedDataset;
 use crate::data::TrainingSplit;
@@ -18,7 +20,7 @@ use crate::training::svm::{Fit, SvmSettings, check_labels, constant_features, fi
 pub const MACHINE_FILE: &str = "svm.safetensors";
 
 /// A machine on the joined features of `networks`: Training is learned from, PublicTest scales the probabilities;
-/// features are kept in the run directory `run`.
+/// features are kept in the run directory `run`. `None` when stopped.
 ///
 /// # Errors
 /// When the networks do not go together or with the data, or the machine cannot be fitted.
@@ -29,15 +31,18 @@ pub fn fit_on_networks(
     run: &Path,
     settings: &SvmSettings,
     device: &Device,
-) -> anyhow::Result<LinearSvm> {
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<LinearSvm>> {
     let public = dataset.public_test()?;
     let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
     let classes = dataset.label_set().len();
     check_labels(&labels, classes)?;
     let extractor = FeatureExtractor::of_files(networks, run, device)?;
-    let cache = run.join("features");
-    std::fs::create_dir_all(&cache)?;
-    let features = features_of_split(&extractor, dataset, training, &labels, "training", Some(&cache))?;
+    let cache = run.join(FEATURES);
+    let Some(features) = features_of_split(&extractor, dataset, training, &labels, "training", &cache, stop)?
+    else {
+        return Ok(None);
+    };
     let length = features.len() / training.len();
     let constant = constant_features(&features, length).len();
     if constant > 0 {
@@ -50,7 +55,11 @@ pub fn fit_on_networks(
     let mut svm =
         LinearSvm::new(fitted.weights.clone(), fitted.intercepts.clone(), Some(dataset.label_set()));
     let labels: Vec<u8> = (0..public.len()).map(|index| public.label(index)).collect();
-    let features = features_of_split(&extractor, dataset, &public, &labels, "public-test", Some(&cache))?;
+    let Some(features) =
+        features_of_split(&extractor, dataset, &public, &labels, "public-test", &cache, stop)?
+    else {
+        return Ok(None);
+    };
     svm.manifest.scale = fit_scale(&svm, &features, &labels)?;
     svm.manifest.networks = extractor.sources().cloned().collect();
     let data = format!("{} {} ({} samples)", dataset.name(), dataset.fingerprint(), training.len());
@@ -64,7 +73,7 @@ pub fn fit_on_networks(
         })
         .collect();
     svm.manifest.provenance.insert("networks".to_owned(), begun.join(", "));
-    Ok(svm)
+    Ok(Some(svm))
 }
 
 /// A fit with its pass and finished classes shown; a warning names the classes that have not converged.

@@ -20,6 +20,7 @@ pub mod fer2013;
 pub mod ferplus;
 pub mod folder;
 pub mod generative;
+pub mod kept_rows;
 pub mod packed;
 pub mod picture;
 pub mod picture_tree;

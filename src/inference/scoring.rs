@@ -7,8 +7,10 @@ use rayon::prelude::*;
 use crate::data::preprocessing::Preprocessing;
 use crate::models::network::Network;
 
-/// Faces per forward pass.
+/// Faces per forward pass at most.
 const BATCH: usize = 128;
+/// Pixels per forward pass at most, so that large inputs do not take gigabytes for a network's first maps.
+const BATCH_PIXELS: usize = 1 << 20;
 
 /// Logits `[faces, classes]`, row-major, of faces resized to `preprocessing.resize`. With `mirrored`
 /// the logits of each face and of its mirror image are averaged.
@@ -56,7 +58,8 @@ fn outputs(
     let mut values = Vec::new();
     // Inside Rayon's pool, so that the small operations of a network need not wake it each time.
     rayon::scope(|_| {
-        for batch in faces.chunks(BATCH) {
+        let batch = (BATCH_PIXELS / (preprocessing.crop * preprocessing.crop)).clamp(1, BATCH);
+        for batch in faces.chunks(batch) {
             let images = images(preprocessing, batch, mirrored, &device);
             values.extend(forward(images).into_data().iter::<f32>());
         }

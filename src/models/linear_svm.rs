@@ -2,6 +2,7 @@
 //! made. One safetensors file; a machine on deep features names its networks by path and checksum.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -110,13 +111,27 @@ impl LinearSvm {
     /// # Errors
     /// When it cannot be read, or holds a machine that cannot be used.
     pub fn read_if_one(path: &Path) -> Result<Option<Self>, CheckpointError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
-        let is_machine = SafeTensors::read_metadata(&bytes).is_ok_and(|(_, metadata)| {
-            metadata.metadata().as_ref().is_some_and(|texts| texts.contains_key(SVM_MANIFEST_KEY))
-        });
-        let format = |reason| CheckpointError::Format { path: path.to_owned(), reason };
-        is_machine.then(|| Self::from_bytes(&bytes).map_err(format)).transpose()
+        let has_key = || -> std::io::Result<bool> {
+            // The header alone: networks may be large.
+            let mut file = std::fs::File::open(path)?;
+            let mut length = [0; 8];
+            file.read_exact(&mut length)?;
+            let length = u64::from_le_bytes(length);
+            if length > file.metadata()?.len() {
+                return Ok(false);
+            }
+            let mut header = Vec::new();
+            file.take(length).read_to_end(&mut header)?;
+            let header: serde_json::Value = serde_json::from_slice(&header).unwrap_or_default();
+            Ok(header["__metadata__"][SVM_MANIFEST_KEY].is_string())
+        };
+        match has_key() {
+            Ok(true) => Self::read(path).map(Some),
+            Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+                Err(CheckpointError::Read { path: path.to_owned(), source: error })
+            }
+            _ => Ok(None),
+        }
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {

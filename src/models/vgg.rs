@@ -36,6 +36,12 @@ const HIDDEN: usize = 4096;
 /// Stages of a hidden layer: linear, ReLU, dropout.
 const HIDDEN_STAGES: usize = 3;
 
+/// The stages of the first hidden layers. The last one's dropout is left to what follows: it acts on what a layer in
+/// training sees.
+fn hidden_stages(layers: usize) -> usize {
+    (layers * HIDDEN_STAGES).saturating_sub(1)
+}
+
 impl VggConfig {
     /// With fresh weights, as torchvision draws them.
     pub fn init(&self, initializer: &mut Initializer) -> Vgg {
@@ -144,7 +150,7 @@ impl Vgg {
         let map = self.convolve(FeatureMap::from_batch(images), 0..sections);
         match sections.saturating_sub(self.convolutions()) {
             0 => map.into_batch(),
-            hidden => self.classify(self.flat(map), 0..hidden * HIDDEN_STAGES).unsqueeze_dims(&[2, 3]),
+            hidden => self.classify(self.flat(map), 0..hidden_stages(hidden)).unsqueeze_dims(&[2, 3]),
         }
     }
 
@@ -155,7 +161,7 @@ impl Vgg {
             0 => self.flat(self.convolve(FeatureMap::from_batch(maps), sections..usize::MAX)),
             _ => maps.flatten(1, 3),
         };
-        self.classify(flat, hidden * HIDDEN_STAGES..self.classifier.len())
+        self.classify(flat, hidden_stages(hidden)..self.classifier.len())
     }
 
     /// Those of the given sections that are convolutions.

@@ -55,6 +55,8 @@ fn train_in_pool(job: &Job<'_>, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Re
     let inputs = Inputs::new(job)?;
     let mut trainer = Trainer::start(&inputs)?;
     if trainer.progress.finished {
+        // Killed between its last state and this, it would keep them for ever.
+        Frozen::discard(job)?;
         return Ok(Outcome::AlreadyFinished);
     }
     if !trainer.freeze(watch)? {
@@ -158,7 +160,7 @@ impl<'a> Trainer<'a> {
                 job.run.begin(&inputs.identity)?;
                 let network = match job.initial {
                     Some(initial) => {
-                        let (weights, _) = initial.fitted(&fresh, job.recipe);
+                        let weights = initial.fitted(&fresh, job.recipe);
                         assign(fresh, weights)?
                     }
                     None => fresh,
@@ -180,8 +182,9 @@ impl<'a> Trainer<'a> {
     fn freeze(&mut self, watch: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<bool, TrainingError> {
         let network = self.network.as_ref().expect("the network is back after every step");
         let faces = [&self.inputs.faces, &self.inputs.validation_faces];
+        let about = (&self.inputs.manifest, &self.inputs.identity);
         let mut report = |done, total| watch(Event::Frozen { done, total });
-        let frozen = Frozen::new(self.job, &self.inputs.manifest, network, faces, &mut report)?;
+        let frozen = Frozen::new(self.job, about, network, faces, &mut report)?;
         let is_complete = frozen.is_some();
         self.frozen = frozen.unwrap_or(Frozen::Nothing);
         Ok(is_complete)

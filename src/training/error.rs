@@ -48,7 +48,7 @@ pub enum TrainingError {
     #[error(
         "recipe `{recipe}` begins from pre-trained weights: name torchvision's {architecture} (a file such as \
          {architecture}-*.pth, or .safetensors of the same names) with --init; recipes whose network.init is \
-         \"scratch\", such as {architecture}-scratch, need none"
+         \"scratch\", such as vgg16-scratch, need none"
     )]
     NoPretrainedWeights {
         /// Its name.

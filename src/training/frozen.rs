@@ -2,16 +2,16 @@
 //! every epoch. Where training changes no picture, each map is computed once and kept on disk.
 
 use std::ops::Range;
-use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::classifier::Job;
 use super::error::TrainingError;
 use super::recipe::Recipe;
+use super::run_directory::Identity;
 use crate::data::atomic::AtomicError;
 use crate::data::batches::{Batch, EpochBatches, ResizedFaces};
-use crate::data::features::{FeatureFile, write_features};
+use crate::data::kept_rows::KeptRows;
 use crate::data::preprocessing::Preprocessing;
 use crate::data::{Images, Samples};
 use crate::inference::scoring::trunk_maps;
@@ -21,9 +21,6 @@ use crate::models::weights::{assign, collect};
 
 /// Folder of the kept maps in the run directory; gone when the run is finished.
 const FOLDER: &str = "frozen";
-
-/// Pictures per file: what a killed run loses at most.
-const PER_FILE: usize = 512;
 
 /// Maps per forward pass of what follows.
 const BATCH: usize = 128;
@@ -43,7 +40,7 @@ impl Frozen {
     /// end of that.
     pub(super) fn new(
         job: &Job<'_>,
-        manifest: &Manifest,
+        (manifest, identity): (&Manifest, &Identity),
         network: &Network,
         faces: [&ResizedFaces; 2],
         watch: &mut dyn FnMut(usize, usize),
@@ -53,10 +50,10 @@ impl Frozen {
             return Ok(Some(Frozen::Nothing));
         }
         let prepared = assign(manifest.network.init(0, job.device), collect(network))?.prepared();
-        if !can_be_kept(job.recipe) {
+        if !keeps_maps(job.recipe) {
             return Ok(Some(Frozen::Computed(Box::new(prepared), sections)));
         }
-        let kept = KeptMaps::complete(job, manifest, &prepared, faces, sections, watch)?;
+        let kept = KeptMaps::complete(job, (manifest, identity), &prepared, faces, sections, watch)?;
         Ok(kept.map(Frozen::Kept))
     }
 
@@ -119,7 +116,7 @@ impl Frozen {
 ///
 /// # Errors
 /// When it asks for a cut that the network does not have.
-fn frozen_sections(recipe: &Recipe, network: &Network) -> Result<usize, TrainingError> {
+pub fn frozen_sections(recipe: &Recipe, network: &Network) -> Result<usize, TrainingError> {
     let freeze = recipe.network.freeze;
     if freeze == 0 {
         return Ok(0);
@@ -131,16 +128,16 @@ fn frozen_sections(recipe: &Recipe, network: &Network) -> Result<usize, Training
     })
 }
 
-/// Whether every epoch shows the same pictures.
-fn can_be_kept(recipe: &Recipe) -> bool {
-    recipe.augmentation.changes_nothing() && recipe.training.mixup == 0.0
+/// Whether there are frozen layers whose maps are kept: those of pictures that are the same in every epoch.
+pub fn keeps_maps(recipe: &Recipe) -> bool {
+    recipe.network.freeze > 0 && recipe.augmentation.changes_nothing() && recipe.training.mixup == 0.0
 }
 
 /// Kept maps of both splits.
 #[derive(Debug)]
 pub(super) struct KeptMaps {
-    training: Maps,
-    validation: Maps,
+    training: KeptRows,
+    validation: KeptRows,
     /// Channels, height, width.
     shape: [usize; 3],
     sections: usize,
@@ -150,7 +147,7 @@ impl KeptMaps {
     /// Computes what is missing; `None` when stopped before the end. `network` is prepared.
     fn complete(
         job: &Job<'_>,
-        manifest: &Manifest,
+        (manifest, identity): (&Manifest, &Identity),
         network: &Network,
         [faces, validation_faces]: [&ResizedFaces; 2],
         sections: usize,
@@ -161,34 +158,37 @@ impl KeptMaps {
         let [_, channels, height, width] =
             network.trunk(Tensor::zeros([1, channels, side, side], job.device), sections).dims();
         let shape = [channels, height, width];
-        let folder = job.run.file(FOLDER);
+        // A run that was stopped this early has no state by which another one would be known.
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(identity.recipe.as_bytes()).update(&[0]).update(identity.data.as_bytes());
+        let own = hasher.finalize().to_hex();
+        let folder = job.run.file(FOLDER).join(&own[..16]);
         std::fs::create_dir_all(&folder).map_err(|source| AtomicError::system(&folder, source))?;
         let (training, validation) = (job.training, job.validation);
         let total = training.len() + validation.len();
         let stopped = || job.stop.load(std::sync::atomic::Ordering::Relaxed);
         let maps = |faces: &[&[u8]]| trunk_maps(network, preprocessing, faces, sections);
         let length = shape.iter().product();
-        let of_training = |rows: Range<usize>| {
-            let labels = rows.clone().map(|row| training.label(row)).collect();
-            (maps(&rows.map(|row| faces.face(training, row)).collect::<Vec<_>>()), labels)
-        };
         let mut seen = 0;
         let mut progress = |count: usize| {
             seen += count;
             watch(seen, total);
             stopped()
         };
-        let count = training.len();
-        let Some(training) = Maps::complete(&folder, "training", count, length, of_training, &mut progress)?
-        else {
+        let labels: Vec<u8> = (0..training.len()).map(|row| training.label(row)).collect();
+        let of_training =
+            |rows: Range<usize>| maps(&rows.map(|row| faces.face(training, row)).collect::<Vec<_>>());
+        let kept = KeptRows::complete(&folder, "training", &labels, length, of_training, &mut progress)?;
+        let Some(training) = kept else {
             return Ok(None);
         };
+        let labels: Vec<u8> =
+            (0..Images::len(validation)).map(|row| Samples::label(validation, row)).collect();
         let of_validation = |rows: Range<usize>| {
-            let labels = rows.clone().map(|row| Samples::label(validation, row)).collect();
-            (maps(&rows.map(|row| validation_faces.face(validation, row)).collect::<Vec<_>>()), labels)
+            maps(&rows.map(|row| validation_faces.face(validation, row)).collect::<Vec<_>>())
         };
-        let count = Images::len(validation);
-        let validation = Maps::complete(&folder, "public-test", count, length, of_validation, &mut progress)?;
+        let validation =
+            KeptRows::complete(&folder, "public-test", &labels, length, of_validation, &mut progress)?;
         Ok(validation.map(|validation| Self { training, validation, shape, sections }))
     }
 
@@ -205,84 +205,5 @@ impl KeptMaps {
             values.extend(logits.into_data().iter::<f32>());
         }
         values
-    }
-}
-
-/// The maps of one split, in files of [`PER_FILE`].
-#[derive(Debug)]
-struct Maps {
-    files: Vec<FeatureFile>,
-    length: usize,
-}
-
-impl Maps {
-    /// Computes the files that are missing or damaged. `progress` takes the pictures that are done and says whether
-    /// to stop.
-    fn complete(
-        folder: &Path,
-        split: &str,
-        count: usize,
-        length: usize,
-        compute: impl Fn(Range<usize>) -> (Vec<f32>, Vec<u8>),
-        progress: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Option<Self>, TrainingError> {
-        let mut files = Vec::new();
-        for start in (0..count).step_by(PER_FILE) {
-            let rows = start..(start + PER_FILE).min(count);
-            let path = folder.join(format!("{split}-{start:06}.safetensors"));
-            let fits = |file: &FeatureFile| (file.len(), file.length()) == (rows.len(), length);
-            let file = match FeatureFile::open(&path).ok().filter(fits) {
-                Some(file) => file,
-                None => {
-                    let (maps, labels) = compute(rows.clone());
-                    write_features(&path, &maps, &labels, None)?;
-                    FeatureFile::open(&path)?
-                }
-            };
-            files.push(file);
-            if progress(rows.len()) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(Self { files, length }))
-    }
-
-    fn gather(&self, rows: impl Iterator<Item = usize>) -> Vec<f32> {
-        let mut values = Vec::new();
-        for row in rows {
-            let maps = self.files[row / PER_FILE].features();
-            values.extend_from_slice(&maps[row % PER_FILE * self.length..][..self.length]);
-        }
-        values
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn maps_are_computed_once_and_again_when_damaged() {
-        let folder = tempfile::tempdir().unwrap();
-        let computed = std::cell::Cell::new(0);
-        let compute = |rows: Range<usize>| {
-            computed.set(computed.get() + rows.len());
-            (rows.clone().flat_map(|row| [row as f32, -1.0]).collect(), vec![0; rows.len()])
-        };
-        let count = PER_FILE + 3;
-        // Stopped after the first file.
-        let stopped = Maps::complete(folder.path(), "s", count, 2, compute, &mut |_| true).unwrap();
-        assert!(stopped.is_none());
-        assert_eq!(computed.get(), PER_FILE);
-        let complete =
-            || Maps::complete(folder.path(), "s", count, 2, compute, &mut |_| false).unwrap().unwrap();
-        let rows = || [PER_FILE + 1, 7].into_iter();
-        let expected = [(PER_FILE + 1) as f32, -1.0, 7.0, -1.0];
-        assert_eq!(complete().gather(rows()), expected);
-        assert_eq!(computed.get(), count);
-        let second = folder.path().join(format!("s-{PER_FILE:06}.safetensors"));
-        std::fs::write(&second, "damaged").unwrap();
-        assert_eq!(complete().gather(rows()), expected);
-        assert_eq!(computed.get(), count + 3);
     }
 }

@@ -67,34 +67,35 @@ impl InitialWeights {
         self.provenance.iter().map(|(key, value)| (format!("began-from.{key}"), value.clone()))
     }
 
-    /// The weights as `fresh`'s, and the layers drawn anew. Pre-trained weights must fill every layer but those of
-    /// the head, of which the ones of another shape are drawn from a normal distribution, biases zero.
-    pub fn fitted(&self, fresh: &Network, recipe: &Recipe) -> (Vec<NamedTensor>, Vec<String>) {
+    /// The weights as `fresh`'s. Pre-trained weights must fill every layer but those of the head, of which the ones
+    /// of another shape are drawn from a normal distribution, biases zero.
+    pub fn fitted(&self, fresh: &Network, recipe: &Recipe) -> Vec<NamedTensor> {
         let mut weights = self.weights.clone();
         if recipe.network.init == Initialization::Scratch {
-            return (weights, Vec::new());
+            return weights;
         }
         let seed = mix_seed(&[recipe.training.seed, u64::from(b'n')]);
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let normal =
             Normal::new(0.0, recipe.network.new_layers).expect("the recipe was checked to be in range");
-        let mut new_layers = Vec::new();
-        for mut own in collect(fresh).into_iter().filter(|own| is_head(&own.name)) {
-            let known = weights.iter().position(|tensor| tensor.name == own.name);
-            if known.is_some_and(|at| weights[at].shape == own.shape) {
-                continue;
-            }
-            let is_bias = own.shape.len() == 1;
-            own.values.fill_with(|| if is_bias { 0.0 } else { normal.sample(&mut random) });
-            if let Some(layer) = own.name.strip_suffix(".weight") {
-                new_layers.push(layer.to_owned());
-            }
-            match known {
-                Some(at) => weights[at] = own,
-                None => weights.push(own),
+        let own = collect(fresh);
+        let differs = |layer: &str| {
+            let shape = |all: &[NamedTensor]| {
+                let name = format!("{layer}.weight");
+                all.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.shape.clone())
+            };
+            shape(&own) != shape(&self.weights)
+        };
+        let layer = |name: &str| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned();
+        for mut tensor in own.iter().filter(|own| is_head(&own.name) && differs(&layer(&own.name))).cloned() {
+            let is_bias = tensor.shape.len() == 1;
+            tensor.values.fill_with(|| if is_bias { 0.0 } else { normal.sample(&mut random) });
+            match weights.iter_mut().find(|known| known.name == tensor.name) {
+                Some(known) => *known = tensor,
+                None => weights.push(tensor),
             }
         }
-        (weights, new_layers)
+        weights
     }
 }
 
@@ -122,8 +123,7 @@ mod tests {
             let recipe = Recipe::parse("r", text, &[channels.to_owned()]).unwrap();
             let fresh = recipe.manifest(crate::expression::LabelSet::Fer2013).network.init(2, &device);
             let initial = InitialWeights::read(&path, &recipe).unwrap();
-            let (weights, new_layers) = initial.fitted(&fresh, &recipe);
-            assert_eq!(new_layers, ["fc"]);
+            let weights = initial.fitted(&fresh, &recipe);
             let of = |name: &str| weights.iter().find(|tensor| tensor.name == name).unwrap();
             assert_eq!(of("conv1.weight").shape, first);
             assert_eq!((of("fc.weight").shape.as_slice(), of("fc.bias").values[0]), (&[7, 512][..], 0.0));
@@ -133,8 +133,7 @@ mod tests {
             assert!((deviation - 0.1).abs() < 0.01, "{deviation}");
             let deep = "layer4.1.conv2.weight";
             assert_eq!(of(deep).values, source.iter().find(|tensor| tensor.name == deep).unwrap().values);
-            let assigned = crate::models::weights::assign(fresh, weights).unwrap();
-            assert_eq!(initial.fitted(&assigned, &recipe).1, ["fc"]);
+            crate::models::weights::assign(fresh, weights).unwrap();
         }
     }
 }

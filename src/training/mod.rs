@@ -2,7 +2,7 @@
 
 pub mod classifier;
 mod error;
-mod frozen;
+pub mod frozen;
 pub mod gan;
 pub mod initial;
 pub mod loss;

@@ -6,6 +6,7 @@
 //! - `last.safetensors`: the model after the last finished epoch
 //! - `best.safetensors`: the model of the best PublicTest accuracy
 //! - `state.safetensors`: all that resuming needs
+//! - `frozen/`: maps of frozen layers, until the run is finished
 //!
 //! Each file is written whole or not at all; whatever a killed run left undone is done again.
 

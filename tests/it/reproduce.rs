@@ -215,7 +215,7 @@ fn what_cannot_be_reproduced_is_refused_before_any_work() {
         assert!(!Path::new(&place.path("out")).exists());
     };
     refused(&["--rows", "vgg16,vgg99"], "no row `vgg99`; this scale has df-svm, vgg16");
-    refused(&["--ferplus", "missing.csv"], "missing.csv");
+    refused(&["--ferplus", "votes.csv"], "FER+'s votes join when it is imported");
     refused(&["--device", "abacus"], "abacus");
     place.write_scale(&SCALE.replace("epochs=2", "epochs=none"));
     refused(&[], "training.epochs");

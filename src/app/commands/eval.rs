@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use crate::app::devices::device;
-use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor, present};
+use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor, present, read_log};
 use crate::data::PackedDataset;
 use crate::data::checks::training_duplicates;
 use crate::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
@@ -87,12 +85,5 @@ fn provenance(model: &Path, predictor: &Predictor, dataset: &PackedDataset, devi
 
 /// The curve of the run directory that the model lies in, if it lies in one.
 fn training_curve(model: &Path) -> anyhow::Result<Vec<EpochRecord>> {
-    let Some(log) = log_beside(model) else {
-        return Ok(Vec::new());
-    };
-    let text = std::fs::read_to_string(&log).with_context(|| format!("cannot read `{}`", log.display()))?;
-    let parse = |line: &str| {
-        serde_json::from_str(line).with_context(|| format!("`{}` is not a training log", log.display()))
-    };
-    text.lines().map(parse).collect()
+    log_beside(model).map_or(Ok(Vec::new()), |log| read_log(&log))
 }

@@ -11,7 +11,7 @@ use crate::app::interrupt::stop_flag;
 use crate::app::reproduce::estimate::{Cost, Stopwatch};
 use crate::app::reproduce::graph::{Graph, Request};
 use crate::app::reproduce::scale::Scale;
-use crate::app::reproduce::{Plan, StageState, run_stages, write_results};
+use crate::app::reproduce::{Plan, StageState, relative, run_stages, write_results};
 use crate::data::synthetic::NeutralPolicy;
 use crate::evaluation::reproduction::{duration, render_table};
 
@@ -56,7 +56,8 @@ pub struct ReproduceArgs {
     /// or contempt as neutral
     #[arg(long, value_enum, default_value = "real")]
     neutral: super::train::NeutralChoice,
-    /// Print the stages with the time and disk they will take, measured on this machine, and do nothing
+    /// Print the stages with the time and disk they will take, measured on this machine, and run none; the report
+    /// will set what they took beside it
     #[arg(long)]
     plan: bool,
     /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
@@ -88,11 +89,13 @@ pub fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
         return plan(&request, &graph, &device);
     }
     let stop = stop_flag()?;
-    let Some(states) = run_stages(&graph, &device, &stop)? else {
+    let write = |states: &_| write_results(&request, (&scale_name, &scale), &graph, states);
+    let scored = |states: &_| write(states).map(drop);
+    let Some(states) = run_stages(&graph, (&device, &device_name), &stop, &scored)? else {
         eprintln!("stopped; give the same command again to go on");
         return Ok(ExitCode::from(1));
     };
-    let report = write_results(&request, (&scale_name, &scale), &graph, &states, &device_name)?;
+    let report = write(&states)?;
     print!("{}", render_table(&report));
     eprintln!("wrote {}", request.out.join("report.html").display());
     let failed = states.values().filter(|state| matches!(state, StageState::Failed(_))).count();
@@ -124,8 +127,7 @@ fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<Exi
         let disk = cost.map_or(String::new(), |cost| format!("{:.0} MB", cost.bytes / 1e6));
         println!("{:width$}  {time:>15}  {disk:>8}  {state}", stage.name);
         if let Some(cost) = cost {
-            let folder = stage.folder.path().strip_prefix(&request.out).unwrap_or(stage.folder.path());
-            kept.seconds.insert(folder.to_string_lossy().into_owned(), cost.seconds);
+            kept.seconds.insert(relative(stage.folder.path(), &request.out), cost.seconds);
             if !matches!(done, Ok(Some(_))) {
                 total.seconds += cost.seconds;
                 total.bytes += cost.bytes;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::Context;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::graph::{Graph, Stage, Work};
 use super::scale::Images;
@@ -18,6 +18,7 @@ use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
 use crate::expression::LabelSet;
 use crate::inference::predictor::Predictor;
 use crate::training::classifier::{Event, Job, train};
+use crate::training::frozen::{frozen_sections, keeps_maps};
 use crate::training::gan::{self, GanJob, GanRecipe, train_gan};
 use crate::training::recipe::{Initialization, Recipe};
 use crate::training::run_directory::RunDirectory;
@@ -55,6 +56,8 @@ struct ClassifierTimes {
     step: f64,
     face: f64,
     bytes: f64,
+    /// Of the kept map of one picture, where there is one.
+    map_bytes: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,10 +133,14 @@ impl<'a> Stopwatch<'a> {
             0 => (images.training + joined) / training.batch_size,
             steps => steps,
         };
-        // PublicTest after every epoch; twice, with mirror images, for the temperature.
-        let scored = images.public_test * (training.epochs + 2);
+        // PublicTest twice, with mirror images, for the temperature, and after every epoch; or, of kept maps, which
+        // leave little to do then, all pictures once.
+        let kept = images.training + joined + images.public_test;
+        let is_kept = times.map_bytes > 0.0;
+        let scored =
+            2 * images.public_test + if is_kept { kept } else { images.public_test * training.epochs };
         let seconds = times.step * (steps * training.epochs) as f64 + times.face * scored as f64;
-        Ok(Cost { seconds, bytes: times.bytes })
+        Ok(Cost { seconds, bytes: times.bytes + times.map_bytes * kept as f64 })
     }
 
     /// The images that a stage's first input has, or will have.
@@ -212,8 +219,21 @@ impl<'a> Stopwatch<'a> {
         let begun = Instant::now();
         predictor.logits(&faces, false);
         let face = begun.elapsed().as_secs_f64() / TIMED_FACES as f64;
-        let times =
-            ClassifierTimes { step: mean_gap(&marks), face, bytes: bytes_below(&folder.path().join("run"))? };
+        let mut map_bytes = 0.0;
+        if keeps_maps(&recipe) {
+            let manifest = predictor.manifest();
+            let (channels, side) = (manifest.preprocessing.channels(), manifest.preprocessing.crop);
+            let network = manifest.network.init(0, self.device);
+            let sections = frozen_sections(&recipe, &network)?;
+            let map = network.trunk(Tensor::zeros([1, channels, side, side], self.device), sections);
+            map_bytes = 4.0 * map.dims().iter().product::<usize>() as f64;
+        }
+        let times = ClassifierTimes {
+            step: mean_gap(&marks),
+            map_bytes,
+            face,
+            bytes: bytes_below(&folder.path().join("run"))?,
+        };
         self.classifiers.insert(key, times);
         Ok(times)
     }

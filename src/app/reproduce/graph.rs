@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::scale::{Images, Row, SVM, Scale};
 use super::store::StageFolder;
@@ -11,7 +11,7 @@ use crate::app::deep_svm::DeepSvmRecipe;
 use crate::data::checksum::checksum_of_file;
 use crate::data::synthetic::NeutralPolicy;
 use crate::training::gan::GanRecipe;
-use crate::training::recipe::Recipe;
+use crate::training::recipe::{Initialization, Recipe};
 
 /// What the user asks for.
 #[derive(Debug, Clone)]
@@ -111,6 +111,7 @@ impl Graph {
     /// # Errors
     /// When a source cannot be read or a recipe cannot be used.
     pub fn new(request: &Request, scale: &Scale) -> anyhow::Result<Self> {
+        check(request, scale)?;
         let mut builder = Builder { stages: Vec::new(), root: request.out.join("stages") };
         let whole = builder.import_fer2013(request)?;
         let fer2013 = match scale.images {
@@ -160,12 +161,10 @@ impl Graph {
                         let inputs: Vec<StageId> =
                             std::iter::once(fer2013).chain(sets.flat_map(|(_, sets)| sets.clone())).collect();
                         let recipe = Box::new(choice.classifier(seed)?);
-                        let settings = format!(
-                            "{}{} {}",
-                            recipe.to_toml(),
-                            scale.faces_per_class,
-                            request.neutral.key()
-                        );
+                        let mut settings = recipe.to_toml();
+                        if inputs.len() > 1 {
+                            settings += &format!("{} {}", scale.faces_per_class, request.neutral.key());
+                        }
                         let (per_class, neutral) = (scale.faces_per_class, request.neutral);
                         let work =
                             Work::Classifier { name: choice.recipe.clone(), recipe, per_class, neutral };
@@ -273,6 +272,35 @@ impl Builder {
     }
 }
 
+/// Refuses what would fail only after hours.
+fn check(request: &Request, scale: &Scale) -> anyhow::Result<()> {
+    if request.ferplus.is_some() && is_packed(&request.fer2013) {
+        bail!("`{}` is packed; FER+'s votes join when it is imported", request.fer2013.display());
+    }
+    for (name, choice) in &scale.classifiers {
+        if choice.classifier(0)?.network.init == Initialization::Pretrained {
+            bail!(
+                "classifier `{name}` begins from pre-trained weights, which only the machine's networks can have"
+            );
+        }
+    }
+    for gan in &scale.gans {
+        let is_used = scale.rows.iter().any(|row| row.faces.as_ref() == Some(&gan.name));
+        if is_used && request.neutral == NeutralPolicy::Real && gan.recipe(true)?.is_conditional() {
+            bail!(
+                "generators `{}` are one for all classes and have none for neutral; use --neutral omit",
+                gan.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether a source is a packed set.
+pub fn is_packed(source: &Path) -> bool {
+    source.extension().is_some_and(|extension| extension == "safetensors")
+}
+
 /// What tells one source from another: a file's checksum; names, sizes and times of what a folder holds.
 fn source_identity(path: &Path) -> anyhow::Result<String> {
     if !path.is_dir() {
@@ -350,5 +378,20 @@ mod tests {
             "score resnet50+dcgan seed 1",
         ];
         assert_eq!(differing, expected);
+
+        // Neutral and the count of faces concern those alone whom faces join.
+        let mut fewer = scale.clone();
+        fewer.faces_per_class = 50;
+        let (_third, after) = graph(&fewer, NeutralPolicy::ContemptAsNeutral);
+        let key = |graph: &Graph, name: &str| {
+            graph.stages.iter().find(|stage| stage.name == name).unwrap().key.clone()
+        };
+        for (name, is_same) in [
+            ("train vgg16 seed 0", true),
+            ("train vgg16+wgan seed 0", false),
+            ("train wgan generators", true),
+        ] {
+            assert_eq!(key(&before, name) == key(&after, name), is_same, "{name}");
+        }
     }
 }

@@ -16,9 +16,9 @@ use burn::tensor::Device;
 
 pub use results::{Plan, write_results};
 
-use graph::{Graph, StageId};
+use graph::{Graph, StageId, Work};
 use store::Done;
-use work::Workshop;
+use work::{Workshop, discard_states};
 
 /// How a stage stands after a call.
 #[derive(Debug)]
@@ -29,16 +29,18 @@ pub enum StageState {
     Failed(String),
 }
 
-/// Does what is missing, stage by stage; a failed stage stops only what depends on it. `None` when stopped.
+/// Does what is missing, stage by stage; a failed stage stops only what depends on it. `scored` is told of the states
+/// so far whenever a model was scored. `None` when stopped.
 ///
 /// # Errors
-/// When a damaged result cannot be deleted.
+/// When a damaged result cannot be deleted, or what `scored` fails with.
 pub fn run_stages(
     graph: &Graph,
-    device: &Device,
+    (device, device_name): (&Device, &str),
     stop: &AtomicBool,
+    scored: &dyn Fn(&BTreeMap<StageId, StageState>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<BTreeMap<StageId, StageState>>> {
-    let workshop = Workshop { graph, device, stop };
+    let workshop = Workshop { graph, device, device_name, stop };
     let mut states: BTreeMap<StageId, StageState> = BTreeMap::new();
     for (id, stage) in graph.stages.iter().enumerate() {
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
@@ -55,6 +57,8 @@ pub fn run_stages(
         match stage.folder.done() {
             Ok(Some(done)) => {
                 eprintln!("{place}: done before");
+                // Killed between its list and this, it would keep them for ever.
+                discard_states(stage.folder.path())?;
                 states.insert(id, StageState::Done(done));
                 continue;
             }
@@ -73,11 +77,14 @@ pub fn run_stages(
             }
         };
         states.insert(id, state);
+        if matches!(stage.work, Work::Evaluation(_)) {
+            scored(&states)?;
+        }
     }
     Ok(Some(states))
 }
 
 /// A path as links of a page in `folder` name it.
-fn relative(path: &Path, folder: &Path) -> String {
+pub fn relative(path: &Path, folder: &Path) -> String {
     path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }

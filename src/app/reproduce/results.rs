@@ -1,6 +1,6 @@
 //! From finished stages to the report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -56,9 +56,8 @@ pub fn write_results(
     scale: (&str, &Scale),
     graph: &Graph,
     states: &BTreeMap<StageId, StageState>,
-    device: &str,
 ) -> anyhow::Result<Reproduction> {
-    let report = report(request, scale, graph, states, device)?;
+    let report = report(request, scale, graph, states)?;
     let out = &request.out;
     write_text(&out.join("report.html"), &render_html(&report)?)?;
     write_text(&out.join("report.md"), &render_markdown(&report)?)?;
@@ -78,7 +77,6 @@ fn report(
     (scale_name, scale): (&str, &Scale),
     graph: &Graph,
     states: &BTreeMap<StageId, StageState>,
-    device: &str,
 ) -> anyhow::Result<Reproduction> {
     let out = &request.out;
     let is_done = |id: StageId| matches!(states.get(&id), Some(StageState::Done(_)));
@@ -97,7 +95,8 @@ fn report(
             }
         }
         let from_scratch = row.network == SVM && request.imagenet.is_none();
-        let note = from_scratch.then(|| "networks from scratch, not from ImageNet".to_owned());
+        let note = from_scratch
+            .then(|| format!("recipe {}: networks from scratch, not from ImageNet", scale.svm.scratch));
         let paper = row.paper();
         rows.push(Row {
             key: row.key.clone(),
@@ -136,10 +135,17 @@ fn report(
         };
         StageCost { name: stage.name.clone(), seconds, planned, bytes, problem }
     });
+    let devices: BTreeSet<&str> = states
+        .values()
+        .filter_map(|state| match state {
+            StageState::Done(done) => Some(done.device.as_str()),
+            StageState::Failed(_) => None,
+        })
+        .collect();
     let mut provenance = vec![
         Provenance::new("scale", scale_name),
         Provenance::new("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
-        Provenance::new("device", device),
+        Provenance::new("device", devices.into_iter().collect::<Vec<_>>().join(", ")),
         Provenance::new("seeds", request.seeds.to_string()),
     ];
     for (name, id) in ["FER-2013", "CK+"].into_iter().zip(graph.data) {

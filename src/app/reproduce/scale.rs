@@ -185,7 +185,7 @@ impl Scale {
         None
     }
 
-    /// Only the named rows, and the generators that they or Figure 1 need.
+    /// Only the named rows, and the generators whose faces they take; all where none is named.
     ///
     /// # Errors
     /// When a name is none of the rows'.

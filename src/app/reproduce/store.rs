@@ -23,6 +23,8 @@ pub struct Done {
     pub seconds: f64,
     /// Of all files.
     pub bytes: u64,
+    /// On which it was made, as the user names it.
+    pub device: String,
 }
 
 /// The folder of one stage.
@@ -32,9 +34,15 @@ pub struct StageFolder {
 }
 
 impl StageFolder {
-    /// `name.key` below `root`; nothing is made yet.
+    /// `name.key` below `root`, or what is there already under another name and that key; nothing is made yet.
     pub fn new(root: &Path, name: &str, key: &str) -> Self {
-        Self { path: root.join(format!("{}.{}", name.replace(['/', ' '], "-"), &key[..12])) }
+        let ending = format!(".{}", &key[..12]);
+        let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+        let mut known = entries.map(|entry| entry.path()).filter(|path| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(&ending))
+        });
+        let fresh = || root.join(format!("{}{ending}", name.replace(['/', ' '], "-")));
+        Self { path: known.next().unwrap_or_else(fresh) }
     }
 
     /// The path of one of its files.
@@ -88,13 +96,13 @@ impl StageFolder {
             .with_context(|| format!("cannot delete `{}`", self.path.display()))
     }
 
-    /// Marks the stage finished: every file in its folder is listed.
+    /// Marks the stage finished: every file in its folder that `counts` is listed.
     ///
     /// # Errors
     /// When a file cannot be read or the list cannot be written.
-    pub fn finish(&self, seconds: f64) -> anyhow::Result<Done> {
-        let mut done = Done { files: BTreeMap::new(), seconds, bytes: 0 };
-        for path in files_below(&self.path)? {
+    pub fn finish(&self, seconds: f64, device: &str, counts: &dyn Fn(&Path) -> bool) -> anyhow::Result<Done> {
+        let mut done = Done { files: BTreeMap::new(), seconds, bytes: 0, device: device.to_owned() };
+        for path in files_below(&self.path)?.into_iter().filter(|path| counts(path)) {
             let name = path.strip_prefix(&self.path).expect("it lies below").to_string_lossy().into_owned();
             done.bytes += path.metadata().map_or(0, |metadata| metadata.len());
             done.files.insert(name, checksum_of_file(&path)?);
@@ -137,7 +145,11 @@ mod tests {
         std::fs::create_dir(stage.file("run")).unwrap();
         std::fs::write(stage.file("run/model"), "weights").unwrap();
         assert_eq!(stage.done().unwrap(), None);
-        let done = stage.finish(2.5).unwrap();
+        std::fs::write(stage.file("run/state"), "passing").unwrap();
+        let done = stage.finish(2.5, "cpu", &|path| !path.ends_with("state")).unwrap();
+        // Under another name, but made from the same.
+        let renamed = StageFolder::new(root.path(), "train vgg99", "0123456789abcdef");
+        assert_eq!(renamed.path(), stage.path());
         assert_eq!((done.files.len(), done.bytes), (1, 7));
         assert_eq!(stage.done().unwrap(), Some(done));
         std::fs::write(stage.file("run/model"), "weighty").unwrap();

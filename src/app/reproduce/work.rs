@@ -8,20 +8,20 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use burn::tensor::Device;
 
-use super::graph::{Graph, Stage, StageId, Work};
+use super::graph::{Graph, Stage, StageId, Work, is_packed};
 use super::scale::Images;
 use super::store::{Done, StageFolder};
 use crate::app::classifier_run::ClassifierRun;
-use crate::app::deep_svm::DeepSvmRecipe;
+use crate::app::deep_svm::{DeepSvmRecipe, FEATURES};
 use crate::app::gan_judgement::Judgement;
 use crate::app::gan_run::GanRun;
 use crate::app::gan_samples::{Generators, draw_grid};
-use crate::app::scoring::{log_beside, score};
+use crate::app::scoring::{log_beside, read_log, score};
 use crate::app::svm_fit::{MACHINE_FILE, fit_on_networks};
 use crate::data::atomic::{AtomicError, write_atomically};
 use crate::data::checks::training_duplicates;
 use crate::data::synthetic::SyntheticFaces;
-use crate::data::{Origin, PackedBuilder, PackedDataset, Split, ckplus, fer2013, no_progress};
+use crate::data::{PackedBuilder, PackedDataset, Split, ckplus, fer2013, no_progress};
 use crate::evaluation::report::{
     EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage, write_report,
 };
@@ -52,6 +52,8 @@ pub struct Workshop<'a> {
     pub graph: &'a Graph,
     /// Without autodiff.
     pub device: &'a Device,
+    /// As the user names it.
+    pub device_name: &'a str,
     /// Set from outside to save and stop.
     pub stop: &'a AtomicBool,
 }
@@ -126,10 +128,11 @@ impl Workshop<'_> {
                 draw_grid(&runs, FACES_SEED, self.device, &folder.file(FIGURE_FILE))?;
             }
         }
-        discard_states(folder.path())?;
         // The logs tell of earlier sittings too, the clock of what no log tells of.
         let seconds = begun.elapsed().as_secs_f64().max(logged_seconds(folder)?);
-        Ok(Some(folder.finish(seconds)?))
+        let done = folder.finish(seconds, self.device_name, &|path| !is_state(path))?;
+        discard_states(folder.path())?;
+        Ok(Some(done))
     }
 
     fn folder(&self, stage: StageId) -> &StageFolder {
@@ -157,10 +160,14 @@ impl Workshop<'_> {
         let Some(networks) = recipe.train(&dataset, &training, &run, self.device, self.stop)? else {
             return Ok(false);
         };
-        let svm = fit_on_networks(&networks, &dataset, &training, &run, &recipe.svm, self.device)?;
+        let settings = &recipe.svm;
+        let fitted = fit_on_networks(&networks, &dataset, &training, &run, settings, self.device, self.stop)?;
+        let Some(svm) = fitted else {
+            return Ok(false);
+        };
         svm.write(&run.join(MACHINE_FILE))?;
         // Gigabytes, and made again in minutes.
-        std::fs::remove_dir_all(run.join("features")).context("cannot delete the kept features")?;
+        std::fs::remove_dir_all(run.join(FEATURES)).context("cannot delete the kept features")?;
         Ok(true)
     }
 
@@ -207,12 +214,11 @@ impl Workshop<'_> {
 /// Packs FER-2013, or takes over a packed set of it.
 fn import_fer2013(source: &Path, votes: Option<&Path>, folder: &StageFolder) -> anyhow::Result<()> {
     if packed(source, LabelSet::Fer2013, folder)? {
-        if votes.is_some() {
-            bail!("`{}` is packed; FER+'s votes join when it is imported", source.display());
-        }
         return Ok(());
     }
-    Ok(fer2013::import(source, votes, &no_progress)?.write(&folder.file(DATA_FILE))?)
+    let imported = fer2013::import(source, votes, &no_progress)?;
+    imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    Ok(imported.write(&folder.file(DATA_FILE))?)
 }
 
 /// Packs CK+, or takes over a packed set of it.
@@ -220,12 +226,14 @@ fn import_ckplus(source: &Path, folder: &StageFolder) -> anyhow::Result<()> {
     if packed(source, LabelSet::CkPlus, folder)? {
         return Ok(());
     }
-    Ok(ckplus::import(source, &no_progress)?.write(&folder.file(DATA_FILE))?)
+    let imported = ckplus::import(source, &no_progress)?;
+    imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    Ok(imported.write(&folder.file(DATA_FILE))?)
 }
 
 /// Copies a source that is packed already; false if it is not.
 fn packed(source: &Path, expected: LabelSet, folder: &StageFolder) -> anyhow::Result<bool> {
-    if source.extension().is_none_or(|extension| extension != "safetensors") {
+    if !is_packed(source) {
         return Ok(false);
     }
     let dataset = PackedDataset::open(source)?;
@@ -258,7 +266,7 @@ fn subset(dataset: &PackedDataset, images: Images, folder: &StageFolder) -> anyh
     let mut builder = PackedBuilder::new(name, dataset.label_set(), dataset.height(), dataset.width());
     let mut votes = Vec::new();
     for row in rows {
-        builder.push(dataset.image(row), dataset.label(row), dataset.split(row), Origin::Photograph)?;
+        builder.push(dataset.image(row), dataset.label(row), dataset.split(row), dataset.origin(row))?;
         let of_row: Option<[u8; 10]> = dataset.votes(row).and_then(|votes| votes.try_into().ok());
         votes.extend(of_row);
     }
@@ -280,22 +288,18 @@ fn logged_seconds(folder: &StageFolder) -> anyhow::Result<f64> {
     Ok(sum)
 }
 
-/// The lines of a training log.
-fn read_log<R: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<R>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let parse = |line| {
-        serde_json::from_str(line).with_context(|| format!("`{}` is not a training log", path.display()))
-    };
-    text.lines().map(parse).collect()
+/// Whether a file is needed by an unfinished run alone.
+fn is_state(path: &Path) -> bool {
+    ["state.safetensors", "last.safetensors"].iter().any(|name| path.ends_with(name))
 }
 
 /// Deletes what only an unfinished run needs.
-fn discard_states(folder: &Path) -> anyhow::Result<()> {
-    for path in super::store::files_below(folder)? {
-        let is_state = ["state.safetensors", "last.safetensors"].iter().any(|name| path.ends_with(name));
-        if is_state {
-            std::fs::remove_file(&path).with_context(|| format!("cannot delete `{}`", path.display()))?;
-        }
+///
+/// # Errors
+/// When a file cannot be deleted.
+pub fn discard_states(folder: &Path) -> anyhow::Result<()> {
+    for path in super::store::files_below(folder)?.iter().filter(|path| is_state(path)) {
+        std::fs::remove_file(path).with_context(|| format!("cannot delete `{}`", path.display()))?;
     }
     Ok(())
 }

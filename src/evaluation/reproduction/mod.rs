@@ -19,7 +19,7 @@ use super::report::Provenance;
 pub struct Reproduction {
     /// The scale's name.
     pub scale: String,
-    /// Why the figures are no result, where they are not; stands on every line.
+    /// Why the figures are no result, where they are not; stands on every line of the table.
     pub warning: Option<String>,
     /// What became of the class that CK+ lacks.
     pub neutral: String,

@@ -65,6 +65,13 @@ fn networks_are_fine_tuned_and_their_machine_predicts() {
     let recipe = files.path("svm.toml");
     let fit = ["svm", "fit", "--recipe", &recipe, "--data", &data, "--run", &run];
     refused(&fit, "name the folder that holds torchvision's compact.pth");
+    let mixed = files.path("mixed.toml");
+    std::fs::write(&mixed, "networks = [\"fresh.toml\", \"wide.toml\"]").unwrap();
+    std::fs::write(files.path("wide.toml"), FRESH.replace("44", "48")).unwrap();
+    refused(
+        &["svm", "fit", "--recipe", &mixed, "--data", &data, "--run", &run],
+        "`fresh` and `wide` differ in [input]",
+    );
     assert!(!Path::new(&run).exists());
     let with_weights: Vec<&str> = fit.into_iter().chain(["--imagenet", &weights]).collect();
     let machine = succeeds(&with_weights).trim().to_owned();

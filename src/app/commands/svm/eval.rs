@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
+use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::app::deep_features::features_of_split;
 use crate::app::devices::device;
 use crate::app::margins::scored;
 use crate::app::scoring::{EvaluatedSplit, present};
 use crate::data::atomic::{AtomicError, check_writable, write_atomically};
+use crate::data::batches::ResizedFaces;
 use crate::data::checks::training_duplicates;
 use crate::data::features::FeatureFile;
 use crate::data::{PackedDataset, Samples};
@@ -19,6 +20,9 @@ use crate::evaluation::{ScoredSplit, evaluate};
 use crate::inference::deep_features::FeatureExtractor;
 use crate::inference::predictor::InferenceError;
 use crate::models::linear_svm::LinearSvm;
+
+/// Faces between two movements of the progress bar.
+const CHUNK: usize = 256;
 
 /// Arguments of `duchenne svm eval`.
 #[derive(Debug, clap::Args)]
@@ -154,7 +158,23 @@ fn score_split(
     name: &str,
 ) -> anyhow::Result<Scored> {
     let labels: Vec<u8> = (0..samples.len()).map(|index| samples.label(index)).collect();
-    let features = features_of_split(networks, dataset, samples, &labels, name, None)?;
+    let set = networks.manifest().label_set;
+    if set != dataset.label_set() {
+        bail!("the networks' label set is `{set}`, the data set's `{}`", dataset.label_set());
+    }
+    let preprocessing = &networks.manifest().preprocessing;
+    let faces = ResizedFaces::new(samples, preprocessing, [dataset.height(), dataset.width()]);
+    let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
+    let bar = ProgressBar::new(faces.len() as u64).with_style(
+        ProgressStyle::with_template("features [{bar:30}] {pos}/{len} faces, {per_sec}, {eta} left")?
+            .progress_chars("=> "),
+    );
+    let mut features = Vec::new();
+    for faces in faces.chunks(CHUNK) {
+        features.extend(networks.joined(faces, false));
+        bar.inc(faces.len() as u64);
+    }
+    bar.finish_and_clear();
     if features.len() != samples.len() * svm.manifest.length {
         let got = features.len() / samples.len();
         return Err(InferenceError::Length { got, expected: svm.manifest.length }.into());

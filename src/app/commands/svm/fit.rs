@@ -100,12 +100,14 @@ fn on_data(args: &FitArgs, data: &Path) -> anyhow::Result<Option<LinearSvm>> {
         Some(count) => dataset.training()?.limit(count),
         None => dataset.training()?,
     };
+    let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
+    check_labels(&labels, dataset.label_set().len())?;
     let device = device(&args.device)?;
+    let stop = stop_flag()?;
     let (networks, settings) = match &recipe {
         None => (args.network.clone(), parse_settings(&args.settings)?),
         Some(recipe) => {
-            let stop = &stop_flag()?;
-            let Some(networks) = recipe.train(&dataset, &training, &args.run, &device, stop)? else {
+            let Some(networks) = recipe.train(&dataset, &training, &args.run, &device, &stop)? else {
                 return Ok(None);
             };
             (networks, recipe.svm.clone())
@@ -113,7 +115,11 @@ fn on_data(args: &FitArgs, data: &Path) -> anyhow::Result<Option<LinearSvm>> {
     };
     make_run(&args.run)?;
     check_writable(&args.run.join(MACHINE_FILE))?;
-    fit_on_networks(&networks, &dataset, &training, &args.run, &settings, &device).map(Some)
+    let svm = fit_on_networks(&networks, &dataset, &training, &args.run, &settings, &device, &stop)?;
+    if svm.is_none() {
+        eprintln!("stopped; give the same command again to go on");
+    }
+    Ok(svm)
 }
 
 fn make_run(run: &Path) -> anyhow::Result<()> {

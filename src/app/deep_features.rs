@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::data::batches::ResizedFaces;
 use crate::data::kept_rows::KeptRows;
 use crate::data::{Images, PackedDataset};
-use crate::inference::deep_features::{FeatureExtractor, join};
+use crate::inference::deep_features::{FeatureExtractor, normalize};
 
 /// Joined features of a split, whose labels are given, `[samples, length]`, each row of length one; those of each network are kept in
 /// `folder`, so that an interrupted call goes on. `None` when stopped.
@@ -38,7 +38,7 @@ pub fn features_of_split(
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
     let faces = ResizedFaces::new(samples, &manifest.preprocessing, [dataset.height(), dataset.width()]);
     let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
-    let mut parts = Vec::new();
+    let mut networks = Vec::new();
     for (index, source) in extractor.sources().enumerate() {
         let short = |text: &str| text.rsplit(':').next().unwrap_or(text).chars().take(16).collect::<String>();
         let (data, model) = (short(&dataset.fingerprint()), short(&source.checksum));
@@ -63,7 +63,15 @@ pub fn features_of_split(
         let Some(kept) = kept else {
             return Ok(None);
         };
-        parts.push((length, kept.gather(0..faces.len())));
+        networks.push(kept);
     }
-    Ok(Some(join(&parts, samples.len())))
+    // Straight from the files: the features are the largest thing in memory.
+    let length: usize = networks.iter().map(KeptRows::length).sum();
+    let mut joined = Vec::with_capacity(length * samples.len());
+    for row in 0..samples.len() {
+        let begin = joined.len();
+        networks.iter().for_each(|kept| kept.append(row, &mut joined));
+        normalize(&mut joined[begin..]);
+    }
+    Ok(Some(joined))
 }

@@ -53,13 +53,21 @@ impl KeptRows {
         Ok(Some(Self { files, length }))
     }
 
+    /// Numbers per picture.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Adds the numbers of one picture to `values`.
+    pub fn append(&self, row: usize, values: &mut Vec<f32>) {
+        let all = self.files[row / PER_FILE].features();
+        values.extend_from_slice(&all[row % PER_FILE * self.length..][..self.length]);
+    }
+
     /// The numbers of some pictures, one row after the other.
     pub fn gather(&self, rows: impl Iterator<Item = usize>) -> Vec<f32> {
         let mut values = Vec::new();
-        for row in rows {
-            let all = self.files[row / PER_FILE].features();
-            values.extend_from_slice(&all[row % PER_FILE * self.length..][..self.length]);
-        }
+        rows.for_each(|row| self.append(row, &mut values));
         values
     }
 }

@@ -100,9 +100,16 @@ impl FeatureExtractor {
     }
 }
 
-/// Rows of several feature sets (length, values) joined, each scaled to Euclidean length one; a row of zeros
-/// stays one.
-pub fn join(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
+/// Scales a row to Euclidean length one; a row of zeros stays one.
+pub fn normalize(row: &mut [f32]) {
+    let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    if norm > 0.0 {
+        row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
+    }
+}
+
+/// Rows of several feature sets (length, values) joined, each of Euclidean length one.
+fn join(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
     let length: usize = parts.iter().map(|(length, _)| length).sum();
     let mut joined = Vec::with_capacity(length * samples);
     for sample in 0..samples {
@@ -110,11 +117,7 @@ pub fn join(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
         for (length, values) in parts {
             joined.extend_from_slice(&values[sample * length..][..*length]);
         }
-        let row = &mut joined[begin..];
-        let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-        if norm > 0.0 {
-            row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
-        }
+        normalize(&mut joined[begin..]);
     }
     joined
 }

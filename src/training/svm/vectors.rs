@@ -1,6 +1,6 @@
 //! The two operations that the solver lives by, with the widest instructions that the machine has.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Independent sums, so that the compiler may use whole registers.
 const LANES: usize = 32;
@@ -16,18 +16,44 @@ impl Vectors {
 
     /// The inner product.
     pub fn dot(self, features: &[f32], weights: &[f64]) -> f64 {
-        self.0.dispatch(
-            #[inline(always)]
-            || dot(features, weights),
-        )
+        self.0.dispatch(Dot { features, weights })
     }
 
     /// Adds `scale` times the features to the weights.
     pub fn add_scaled(self, weights: &mut [f64], features: &[f32], scale: f64) {
-        self.0.dispatch(
-            #[inline(always)]
-            || add_scaled(weights, features, scale),
-        );
+        self.0.dispatch(AddScaled { weights, features, scale });
+    }
+}
+
+// A closure would not do: it is not compiled into the function that has the wide instructions, and every `mul_add`
+// in it becomes a call.
+
+struct Dot<'a> {
+    features: &'a [f32],
+    weights: &'a [f64],
+}
+
+impl WithSimd for Dot<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        dot(self.features, self.weights)
+    }
+}
+
+struct AddScaled<'a> {
+    weights: &'a mut [f64],
+    features: &'a [f32],
+    scale: f64,
+}
+
+impl WithSimd for AddScaled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        add_scaled(self.weights, self.features, self.scale);
     }
 }
 

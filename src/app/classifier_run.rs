@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::app::scoring::calibrate;
 use crate::data::{PackedDataset, TrainingSplit};
 use crate::training::classifier::{Event, Job, Outcome, train};
-use crate::training::initial::InitialWeights;
+use crate::training::initial::{InitialWeights, check_initial};
 use crate::training::recipe::Recipe;
 use crate::training::run_directory::RunDirectory;
 
@@ -41,6 +41,7 @@ impl ClassifierRun<'_> {
     /// # Errors
     /// As [`train`], or when the model cannot be calibrated.
     pub fn finish(&self) -> anyhow::Result<Option<PathBuf>> {
+        check_initial(self.recipe, self.recipe_name, self.initial)?;
         let directory = RunDirectory::open(self.directory)?;
         let validation = self.dataset.public_test()?;
         let job = Job {

@@ -17,10 +17,10 @@ use rand_distr::{Beta, Distribution};
 
 use super::error::TrainingError;
 use super::frozen::Frozen;
+use super::initial::check_initial;
 use super::loss::{class_weights, loss, mix, smooth_targets};
 use super::optimizer::{Sgd, WeightAverage};
 use super::progress::{EpochRecord, Progress};
-use super::recipe::Initialization;
 use super::run_directory::{Identity, RunState};
 use super::schedule::learning_rate;
 use crate::data::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
@@ -93,11 +93,7 @@ impl<'a> Inputs<'a> {
             let count = job.training.len();
             return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
         }
-        let needs_weights = job.recipe.network.init == Initialization::Pretrained;
-        if needs_weights && job.initial.is_none() {
-            let (recipe, architecture) = (job.recipe_name.to_owned(), job.recipe.network.architecture.name());
-            return Err(TrainingError::NoPretrainedWeights { recipe, architecture });
-        }
+        check_initial(job.recipe, job.recipe_name, job.initial)?;
         let mut manifest = job.recipe.manifest(label_set);
         manifest.provenance = provenance(job);
         let size = [dataset.height(), dataset.width()];

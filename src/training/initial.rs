@@ -99,6 +99,22 @@ impl InitialWeights {
     }
 }
 
+/// Checks that a recipe which begins from pre-trained weights has them; `name` is the recipe's.
+///
+/// # Errors
+/// [`TrainingError::NoPretrainedWeights`] when it has none.
+pub fn check_initial(
+    recipe: &Recipe,
+    name: &str,
+    initial: Option<&InitialWeights>,
+) -> Result<(), TrainingError> {
+    if recipe.network.init == Initialization::Pretrained && initial.is_none() {
+        let architecture = recipe.network.architecture.name();
+        return Err(TrainingError::NoPretrainedWeights { recipe: name.to_owned(), architecture });
+    }
+    Ok(())
+}
+
 /// Whether a weight is of the fully connected layers.
 fn is_head(name: &str) -> bool {
     name.starts_with("classifier.") || name.starts_with("fc.")

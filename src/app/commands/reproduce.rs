@@ -19,7 +19,7 @@ use crate::evaluation::reproduction::{duration, render_table};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Scales: quick shows in 20 minutes on two cores that every stage works, and its figures mean nothing; \
-    standard compares with recipes that train well, in about a day; paper has the paper's epochs, batch sizes and \
+    standard compares with recipes that train well, in half a day; paper has the paper's epochs, batch sizes and \
     learning rates to the letter.\n\nExamples:\n  \
     duchenne reproduce --fer2013 fer2013.csv --ckplus CK+48.zip --out reproduction --scale quick\n  \
     duchenne reproduce --fer2013 fer2013.csv --ckplus CK+48.zip --out reproduction --scale standard --plan\n\n\

@@ -149,8 +149,10 @@ fn kept_maps_train_as_computed_ones() {
     };
     freeze("3");
     freeze("13");
+    let none = files.path("none");
     refused(
-        &["train", "--recipe", &recipe, "--data", &data, "--run", &bad],
+        &["train", "--recipe", &recipe, "--data", &data, "--run", &none],
         "name torchvision's compact (a file such as compact-*.pth",
     );
+    assert!(!Path::new(&none).exists());
 }

@@ -63,7 +63,6 @@ impl RunFigures {
     ) -> Self {
         let overall = &report.overall;
         let share = |value, images| Share { value, images };
-        let right = scored.predictions().into_iter().zip(&scored.labels);
         Self {
             seed,
             training_images,
@@ -83,7 +82,7 @@ impl RunFigures {
                 .iter()
                 .map(|class| ClassRecall { class: class.class.clone(), recall: class.recall })
                 .collect(),
-            correct: right.map(|(predicted, label)| if predicted == *label { '1' } else { '0' }).collect(),
+            correct: scored.correct().into_iter().map(|is_right| if is_right { '1' } else { '0' }).collect(),
             curve,
         }
     }

@@ -1,6 +1,5 @@
 //! The training of generators with progress on standard error: what `gan train` and `reproduce` share.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::generation::KernelJudge;
 use crate::data::PackedDataset;
-use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::atomic::write_text;
 use crate::data::generative::GenerativeSplit;
 use crate::evaluation::generation::curves::render_curves;
 use crate::inference::predictor::Predictor;
@@ -143,9 +142,7 @@ impl GanRun<'_> {
         }
         let page = render_curves(&format!("{}: {}", self.recipe_name, self.directory.display()), &logs)?;
         let path = self.directory.join("curves.html");
-        write_atomically(&path, |out| {
-            out.write_all(page.as_bytes()).map_err(|error| AtomicError::system(&path, error))
-        })?;
+        write_text(&path, &page)?;
         Ok(())
     }
 }

@@ -63,6 +63,16 @@ where
     Ok(())
 }
 
+/// Writes `text` to `path` as [`write_atomically`] does.
+///
+/// # Errors
+/// An [`AtomicError`] when the system refuses.
+pub fn write_text(path: &Path, text: &str) -> Result<(), AtomicError> {
+    write_atomically(path, |out| {
+        out.write_all(text.as_bytes()).map_err(|error| AtomicError::system(path, error))
+    })
+}
+
 /// Checks that `path` can be written, by making and removing a temporary file in its folder: call it
 /// before long work whose result goes there.
 ///

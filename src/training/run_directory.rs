@@ -11,14 +11,13 @@
 //! Each file is written whole or not at all; whatever a killed run left undone is done again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainingError;
-use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::atomic::{AtomicError, write_text};
 use crate::models::checkpoint::{Precision, read_tensors, write_tensors};
 use crate::models::weights::NamedTensor;
 
@@ -130,9 +129,7 @@ impl RunDirectory {
 
     fn write_text(&self, name: &str, text: &str) -> Result<(), TrainingError> {
         let path = self.file(name);
-        write_atomically(&path, |out| {
-            out.write_all(text.as_bytes()).map_err(|error| AtomicError::system(&path, error))
-        })?;
+        write_text(&path, text)?;
         Ok(())
     }
 }

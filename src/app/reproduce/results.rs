@@ -1,7 +1,6 @@
 //! From finished stages to the report.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
@@ -12,7 +11,7 @@ use super::scale::{SVM, Scale};
 use super::work::{DATA_FILE, FIGURE_FILE, FIGURES_FILE, JUDGEMENT_FILE, RUN};
 use super::{StageState, relative, store};
 use crate::data::PackedDataset;
-use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::atomic::write_text;
 use crate::data::synthetic::NeutralPolicy;
 use crate::evaluation::report::Provenance;
 use crate::evaluation::reproduction::{
@@ -43,7 +42,7 @@ impl Plan {
     pub fn write(self, out: &Path) -> anyhow::Result<()> {
         let mut whole = Self::read(out);
         whole.seconds.extend(self.seconds);
-        write_text(&out.join(PLAN_FILE), &serde_json::to_string_pretty(&whole)?)
+        Ok(write_text(&out.join(PLAN_FILE), &serde_json::to_string_pretty(&whole)?)?)
     }
 }
 
@@ -63,13 +62,6 @@ pub fn write_results(
     write_text(&out.join("report.md"), &render_markdown(&report)?)?;
     write_text(&out.join("report.json"), &render_json(&report)?)?;
     Ok(report)
-}
-
-fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
-    write_atomically(path, |out| {
-        out.write_all(text.as_bytes()).map_err(|error| AtomicError::system(path, error))
-    })?;
-    Ok(())
 }
 
 fn report(

@@ -2,13 +2,12 @@
 //! files and their checksums.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::atomic::write_text;
 use crate::data::checksum::checksum_of_file;
 
 /// The list in a finished stage's folder.
@@ -109,9 +108,7 @@ impl StageFolder {
         }
         let path = self.file(DONE_FILE);
         let text = serde_json::to_string_pretty(&done)?;
-        write_atomically(&path, |out| {
-            out.write_all(text.as_bytes()).map_err(|error| AtomicError::system(&path, error))
-        })?;
+        write_text(&path, &text)?;
         Ok(done)
     }
 }

@@ -1,6 +1,5 @@
 //! The *work* of each stage, on what earlier stages have made.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -18,7 +17,7 @@ use crate::app::gan_run::GanRun;
 use crate::app::gan_samples::{Generators, draw_grid};
 use crate::app::scoring::{log_beside, read_log, score};
 use crate::app::svm_fit::{MACHINE_FILE, fit_on_networks};
-use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::atomic::{AtomicError, write_atomically, write_text};
 use crate::data::checks::training_duplicates;
 use crate::data::synthetic::SyntheticFaces;
 use crate::data::{PackedBuilder, PackedDataset, Split, ckplus, fer2013, no_progress};
@@ -204,9 +203,7 @@ impl Workshop<'_> {
         write_report(&page, stage.folder.path())?;
         let path = stage.folder.file(FIGURES_FILE);
         let text = serde_json::to_string_pretty(&figures)?;
-        write_atomically(&path, |out| {
-            out.write_all(text.as_bytes()).map_err(|error| AtomicError::system(&path, error))
-        })?;
+        write_text(&path, &text)?;
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! The report on generated faces: table, JSON, page.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use minijinja::value::Serde;
@@ -8,7 +7,7 @@ use minijinja::{Environment, Value, context};
 use serde::{Deserialize, Serialize};
 
 use super::{Memorization, PrecisionRecall};
-use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::atomic::write_text;
 use crate::evaluation::EvaluationError;
 use crate::evaluation::report::Provenance;
 
@@ -198,9 +197,7 @@ pub fn write_page(
     })?;
     for (name, text) in [("report.json", render_json(report)?), ("report.html", page)] {
         let path = folder.join(name);
-        write_atomically(&path, |out| {
-            out.write_all(text.as_bytes()).map_err(|error| AtomicError::system(&path, error))
-        })?;
+        write_text(&path, &text)?;
     }
     Ok(())
 }

@@ -10,13 +10,12 @@ mod json;
 mod protocol;
 mod table;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluationError, EvaluationReport};
-use crate::data::atomic::{AtomicError, write_atomically};
+use crate::data::atomic::{AtomicError, write_text};
 
 pub use html::render_html;
 pub use json::{JSON_SCHEMA_VERSION, render_json};
@@ -118,9 +117,7 @@ pub fn write_report(page: &ReportPage, folder: &Path) -> Result<ReportFiles, Eva
     let (html, json) = (render_html(page)?, render_json(page)?);
     std::fs::create_dir_all(folder).map_err(|error| AtomicError::system(folder, error))?;
     for (path, text) in [(&files.html, html), (&files.json, json)] {
-        write_atomically(path, |file| {
-            file.write_all(text.as_bytes()).map_err(|error| AtomicError::system(path, error))
-        })?;
+        write_text(path, &text)?;
     }
     Ok(files)
 }

@@ -3,7 +3,8 @@
 //! Samples are held in memory until they are written: 2,304 bytes each at 48x48, 83 MB for FER-2013.
 
 use std::collections::BTreeMap;
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde_json::json;
@@ -176,16 +177,22 @@ impl PackedBuilder {
             return Err(DataError::file(path, format!("{} samples, expected 1 to 2^32 - 1", self.len())));
         }
         write_atomically(path, |writer| {
-            let written = self.write_to(writer, source_checksum);
+            // The disk works while the fingerprint is taken.
+            let settle = |writer: &mut BufWriter<&mut File>| {
+                writer.flush()?;
+                writer.get_ref().sync_data()
+            };
+            let written = self.write_to(writer, settle, source_checksum);
             written.map_err(|error| DataError::Write(AtomicError::system(path, error)))
         })
     }
 
     /// Writes the bytes of the packed file to `writer`, the header last: it holds the fingerprint,
-    /// which is taken while the tensors are written.
-    fn write_to(
+    /// which is taken while the tensors are written and `settle` brings them to the disk.
+    fn write_to<W: Write + Seek + Send>(
         &self,
-        writer: &mut (impl Write + Seek + Send),
+        writer: &mut W,
+        settle: impl FnOnce(&mut W) -> std::io::Result<()> + Send,
         source_checksum: &str,
     ) -> std::io::Result<()> {
         let column = |read: fn(&Take) -> u16| -> Option<Vec<u8>> {
@@ -211,7 +218,8 @@ impl PackedBuilder {
         let (written, fingerprint) = rayon::join(
             || {
                 writer.write_all(&room)?;
-                tensors.iter().try_for_each(|(_, _, _, bytes)| writer.write_all(bytes))
+                tensors.iter().try_for_each(|(_, _, _, bytes)| writer.write_all(bytes))?;
+                settle(writer)
             },
             || {
                 let mut by_name: Vec<_> = tensors.iter().map(|(name, _, _, bytes)| (*name, *bytes)).collect();
@@ -315,14 +323,14 @@ pub(crate) mod tests {
     #[test]
     fn a_writer_that_fails_is_an_error() {
         let mut whole = Cursor::new(Vec::new());
-        small().write_to(&mut whole, "abc").unwrap();
+        small().write_to(&mut whole, Write::flush, "abc").unwrap();
         let length = whole.into_inner().len();
+        // A cursor over a slice fails at the slice's end.
+        let write = |room| small().write_to(&mut Cursor::new(&mut vec![0; room][..]), Write::flush, "abc");
         for room in [0, 7, 100, length - 1] {
-            // A cursor over a slice fails at the slice's end.
-            let result = small().write_to(&mut Cursor::new(&mut vec![0; room][..]), "abc");
-            assert!(result.is_err(), "{room}");
+            assert!(write(room).is_err(), "{room}");
         }
-        assert!(small().write_to(&mut Cursor::new(&mut vec![0; length][..]), "abc").is_ok());
+        assert!(write(length).is_ok());
     }
 
     #[test]

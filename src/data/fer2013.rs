@@ -1,35 +1,34 @@
 //! Imports FER-2013 from its csv text, `fer2013.csv` or `icml_face_data.csv`, plain, compressed or in
 //! an archive (Goodfellow et al. 2013, "Challenges in Representation Learning").
 //!
-//! The text streams: one thread reads and unpacks blocks, one takes the checksum, and the blocks'
-//! rows are parsed on all cores, in order.
+//! The text streams: one thread reads and unpacks blocks, and the blocks' rows are parsed on all cores, in
+//! order. The checksum of a plain file is taken while it is read, that of a packed one beside.
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-
-use rayon::prelude::*;
 
 use super::Progress;
 use super::archive::{Form, MAX_TEXT_BYTES, form_of_file, open_zip, stream_error, with_csv, zip_entry_name};
 use super::builder::{Imported, PackedBuilder};
-use super::checksum::checksum_of_file;
+use super::checksum::{self, checksum_of_file};
 use super::error::{DataError, RowProblem};
 use super::ferplus::{self, VoteRow};
 use super::folder::{self, FolderOptions};
-use super::pixel_rows::{Columns, MAX_LINE, Rows, SIZE, parse_rows};
+use super::pixel_rows::{Columns, MAX_LINE, PIXELS, Rows, SIZE, parse_rows};
 use super::split::Origin;
 use crate::expression::LabelSet;
 
 /// Rows of the official file; another number is not an error but worth a note.
 pub const OFFICIAL_ROWS: usize = 35_887;
-/// Text read before it is handed to the parser.
-const BLOCK: usize = 2 << 20;
-/// Blocks read ahead of the parser.
-const BLOCKS_AHEAD: usize = 2;
-/// Text parsed as one task.
-const TASK: usize = 256 << 10;
+/// Text parsed at once: with its rows, it fits a second-level cache.
+const BLOCK: usize = 512 << 10;
+/// Blocks beside those that are parsed: read, waiting, or put together.
+const BLOCKS_AHEAD: usize = 4;
 
 /// Imports FER-2013 from `source`: its csv in any packing, or a folder or zip archive of
 /// `train/<class>/` and `test/<class>/` pictures. With `ferplus`, the votes of FER+ are joined row by
@@ -51,12 +50,22 @@ pub fn import(source: &Path, ferplus: Option<&Path>, progress: Progress<'_>) -> 
     }
     // Read first: it is small, and a mistake in it should not cost the large file's time.
     let votes = ferplus.map(ferplus::read).transpose()?;
-    let (builder, source_checksum) = thread::scope(|scope| {
-        let checksum = scope.spawn(|| checksum_of_file(source));
-        let builder = with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader))?;
-        let checksum = checksum.join().expect("taking a checksum does not panic")?;
-        Ok::<_, DataError>((builder, checksum))
-    })?;
+    let (builder, source_checksum) = if form_of_file(source)? == Form::Plain {
+        let mut hasher = blake3::Hasher::new();
+        let builder = with_csv(source, MAX_TEXT_BYTES, progress, |reader| {
+            parse(source, reader, |text| {
+                hasher.update(text);
+            })
+        })?;
+        (builder, checksum::text(&hasher))
+    } else {
+        thread::scope(|scope| {
+            let checksum = scope.spawn(|| checksum_of_file(source));
+            let builder = with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, |_| {}))?;
+            let checksum = checksum.join().expect("taking a checksum does not panic")?;
+            Ok::<_, DataError>((builder, checksum))
+        })?
+    };
     let mut imported = Imported { builder, source_checksum, notes: Vec::new() };
     let rows = imported.builder.len();
     if rows != OFFICIAL_ROWS {
@@ -74,7 +83,7 @@ fn is_tree_of_pictures(source: &Path) -> Result<bool, DataError> {
     if metadata.is_dir() {
         return Ok(true);
     }
-    // The source is read twice, for its checksum too, which a pipe does not allow.
+    // The source is opened more than once, which a pipe does not allow.
     if !metadata.is_file() {
         return Err(DataError::file(source, "is neither a file nor a folder"));
     }
@@ -114,6 +123,93 @@ fn join(
     builder.set_votes(votes.into_iter().map(|vote| vote.votes).collect())
 }
 
+/// A part of the text, then its rows.
+struct Block {
+    bytes: Vec<u8>,
+    /// The whole lines within `bytes`.
+    text: Range<usize>,
+    rows: Rows,
+    parsed: Result<(), RowProblem>,
+}
+
+impl Block {
+    fn new() -> Self {
+        Self { bytes: vec![0; BLOCK], text: 0..0, rows: Rows::default(), parsed: Ok(()) }
+    }
+
+    /// Reads on behind `text` until the memory is full or the stream ends; whether it ends.
+    fn fill(&mut self, reader: &mut dyn Read) -> std::io::Result<bool> {
+        while self.text.end < self.bytes.len() {
+            match reader.read(&mut self.bytes[self.text.end..]) {
+                Ok(0) => return Ok(true),
+                Ok(length) => self.text.end += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.bytes[self.text.clone()]
+    }
+
+    fn parse(&mut self, columns: Columns) {
+        self.parsed = parse_rows(&self.bytes[self.text.clone()], columns, &mut self.rows);
+    }
+}
+
+/// Reads the csv text in this thread, for decoders cannot move to another; as many threads as there are cores
+/// parse its blocks, and one puts their rows together and shows `see` the text, block by block. The blocks go
+/// round: fresh memory would cost more than the parsing.
+fn parse(
+    path: &Path,
+    reader: &mut dyn Read,
+    see: impl FnMut(&[u8]) + Send,
+) -> Result<PackedBuilder, DataError> {
+    let parsers = rayon::current_num_threads();
+    let (emptied_sender, emptied) = channel();
+    for _ in 0..parsers + BLOCKS_AHEAD {
+        emptied_sender.send(Block::new()).expect("its receiver is above");
+    }
+    let (filled_sender, filled) = channel();
+    let filled = Mutex::new(filled);
+    let (parsed_sender, parsed) = channel();
+    let parse_filled = |parsed: Sender<(usize, Block)>| {
+        let next = || filled.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        while let Ok((index, columns, mut block)) = next() {
+            Block::parse(&mut block, columns);
+            // Hung up: there was an error in an earlier block.
+            if parsed.send((index, block)).is_err() {
+                break;
+            }
+        }
+    };
+    let (reading, collected) = thread::scope(|scope| {
+        for _ in 0..parsers {
+            let parsed = parsed_sender.clone();
+            scope.spawn(|| parse_filled(parsed));
+        }
+        drop(parsed_sender);
+        let collector = scope.spawn(move || collect(path, &parsed, &emptied_sender, see));
+        let reading = read_blocks(path, reader, &emptied, filled_sender);
+        (reading, collector.join().expect("the collector does not panic"))
+    });
+    // An error of an earlier row comes before whatever stopped the reading after it.
+    let builder = collected?;
+    match reading {
+        Reading::Finished if builder.is_empty() => {
+            Err(DataError::file(path, "has no data rows; expected one row a picture"))
+        }
+        Reading::Finished => Ok(builder),
+        Reading::LineTooLong => {
+            let (row, problem) = (builder.len() as u64 + 1, RowProblem::TooLong { limit: MAX_LINE });
+            Err(DataError::Row { path: path.to_owned(), row, problem })
+        }
+        Reading::Failed(error) => Err(error),
+    }
+}
+
 /// How reading the text came to its end.
 enum Reading {
     Finished,
@@ -122,139 +218,90 @@ enum Reading {
     Failed(DataError),
 }
 
-/// Reads the csv text in this thread, for decoders cannot move to another, and parses it in a second.
-/// Blocks go back and forth between the two: fresh memory would cost more than the parsing.
-fn parse(path: &Path, reader: &mut dyn Read) -> Result<PackedBuilder, DataError> {
-    let (filled_sender, filled) = sync_channel(BLOCKS_AHEAD);
-    let (emptied_sender, emptied) = channel();
-    for _ in 0..BLOCKS_AHEAD + 2 {
-        emptied_sender.send(Vec::with_capacity(BLOCK)).expect("its receiver is above");
-    }
-    thread::scope(|scope| {
-        let parser = scope.spawn(move || parse_blocks(path, &filled, &emptied_sender));
-        let reading = read_blocks(path, reader, &emptied, &filled_sender);
-        drop(filled_sender);
-        // An error of an earlier row comes before whatever stopped the reading after it.
-        let parsed = parser.join().expect("the parser does not panic")?;
-        let rows = parsed.as_ref().map_or(0, |builder| builder.len() as u64);
-        match reading {
-            Reading::Failed(error) => return Err(error),
-            Reading::LineTooLong => {
-                let problem = RowProblem::TooLong { limit: MAX_LINE };
-                return Err(DataError::Row { path: path.to_owned(), row: rows + 1, problem });
-            }
-            Reading::Finished => {}
-        }
-        let Some(builder) = parsed else {
-            return Err(DataError::file(path, "is empty; expected a header `emotion,pixels,Usage`"));
-        };
-        if builder.is_empty() {
-            return Err(DataError::file(path, "has no data rows; expected one row a picture"));
-        }
-        Ok(builder)
-    })
-}
-
-/// Sends blocks of whole lines, until the text ends or the parser has found an error.
+/// Sends blocks of whole lines with their number and columns, until the text ends or an error is found.
 fn read_blocks(
     path: &Path,
     reader: &mut dyn Read,
-    emptied: &Receiver<Vec<u8>>,
-    filled: &SyncSender<Vec<u8>>,
+    emptied: &Receiver<Block>,
+    filled: Sender<(usize, Columns, Block)>,
 ) -> Reading {
+    let mut columns = None;
     // The beginning of a line whose end is in the next block.
     let mut begun: Vec<u8> = Vec::new();
-    // The parser hangs up when it has found an error, which it tells itself.
-    while let Ok(mut block) = emptied.recv() {
-        block.clear();
-        block.extend_from_slice(&begun);
-        let missing = (BLOCK - begun.len()) as u64;
-        let at_end = match Read::take(&mut *reader, missing).read_to_end(&mut block) {
+    for index in 0.. {
+        // Hung up: the collector has found an error, which it tells itself.
+        let Ok(mut block) = emptied.recv() else { break };
+        block.bytes[..begun.len()].copy_from_slice(&begun);
+        block.text = 0..begun.len();
+        let at_end = match block.fill(reader) {
             Err(error) => return Reading::Failed(stream_error(path, error)),
-            Ok(length) => (length as u64) < missing,
+            Ok(at_end) => at_end,
         };
         if !at_end {
-            let Some(end) = memchr::memrchr(b'\n', &block) else { return Reading::LineTooLong };
+            let Some(end) = memchr::memrchr(b'\n', block.text()) else { return Reading::LineTooLong };
             begun.clear();
-            begun.extend_from_slice(&block[end + 1..]);
-            block.truncate(end + 1);
+            begun.extend_from_slice(&block.text()[end + 1..]);
+            block.text.end = end + 1;
         }
-        if filled.send(block).is_err() || at_end {
+        let columns = match columns {
+            Some(columns) => columns,
+            None => match header(path, &mut block) {
+                Ok(found) => *columns.insert(found),
+                Err(error) => return Reading::Failed(error),
+            },
+        };
+        filled.send((index, columns, block)).expect("its receiver outlives this function");
+        if at_end {
             break;
         }
     }
     Reading::Finished
 }
 
-/// Parses blocks of whole lines in their order; the first line of all is the header. `None` if there is
-/// not even that.
-fn parse_blocks(
+/// Takes the header from the first block.
+fn header(path: &Path, block: &mut Block) -> Result<Columns, DataError> {
+    let text = block.text();
+    if text.is_empty() {
+        return Err(DataError::file(path, "is empty; expected a header `emotion,pixels,Usage`"));
+    }
+    let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
+    let columns = Columns::of_header(&text[..end]).map_err(|found| {
+        DataError::file(path, format!("has columns `{found}`, expected emotion, pixels, Usage"))
+    })?;
+    block.text.start = text.len().min(end + 1);
+    Ok(columns)
+}
+
+/// Puts the rows of the blocks together in the order of the text, up to the first error.
+fn collect(
     path: &Path,
-    filled: &Receiver<Vec<u8>>,
-    emptied: &Sender<Vec<u8>>,
-) -> Result<Option<PackedBuilder>, DataError> {
+    parsed: &Receiver<(usize, Block)>,
+    emptied: &Sender<Block>,
+    mut see: impl FnMut(&[u8]),
+) -> Result<PackedBuilder, DataError> {
     let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, SIZE, SIZE);
     builder.reserve(OFFICIAL_ROWS);
-    let mut columns = None;
-    // One per task, kept from block to block.
-    let mut parsed: Vec<Rows> = Vec::new();
-    for block in filled {
-        let (columns, text) = match columns {
-            Some(columns) => (columns, block.as_slice()),
-            None if block.is_empty() => break,
-            None => {
-                let (header, text) = split_line(&block);
-                let found = Columns::of_header(header).map_err(|found| {
-                    DataError::file(path, format!("has columns `{found}`, expected emotion, pixels, Usage"))
-                })?;
-                (*columns.insert(found), text)
-            }
-        };
-        let tasks = tasks(text);
-        if parsed.len() < tasks.len() {
-            parsed.resize_with(tasks.len(), Rows::default);
-        }
-        let results: Vec<_> =
-            tasks.par_iter().zip(&mut parsed).map(|(task, rows)| parse_rows(task, columns, rows)).collect();
-        for (rows, result) in parsed.iter().zip(results) {
-            result.map_err(|problem| DataError::Row {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for (index, block) in parsed {
+        early.insert(index, block);
+        while let Some(mut block) = early.remove(&next) {
+            see(&block.bytes[..block.text.end]);
+            let rows = &block.rows;
+            let problem = std::mem::replace(&mut block.parsed, Ok(()));
+            problem.map_err(|problem| DataError::Row {
                 path: path.to_owned(),
                 row: (builder.len() + rows.labels.len()) as u64 + 1,
                 problem,
             })?;
-            append(&mut builder, rows)?;
+            let images = rows.images.chunks_exact(PIXELS);
+            for ((image, &label), &split) in images.zip(&rows.labels).zip(&rows.splits) {
+                builder.push(image, label, split, Origin::Photograph)?;
+            }
+            next += 1;
+            // The reader may have finished and gone.
+            let _ = emptied.send(block);
         }
-        // The reader may have finished and gone.
-        let _ = emptied.send(block);
     }
-    Ok(columns.map(|_| builder))
-}
-
-fn append(builder: &mut PackedBuilder, rows: &Rows) -> Result<(), DataError> {
-    let images = rows.images.chunks_exact(SIZE * SIZE);
-    for ((image, &label), &split) in images.zip(&rows.labels).zip(&rows.splits) {
-        builder.push(image, label, split, Origin::Photograph)?;
-    }
-    Ok(())
-}
-
-/// The first line, and what follows it.
-fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
-    match memchr::memchr(b'\n', text) {
-        Some(end) => (&text[..end], &text[end + 1..]),
-        None => (text, &[]),
-    }
-}
-
-/// Cuts `text` behind ends of lines into parts of about [`TASK`] bytes.
-fn tasks(mut text: &[u8]) -> Vec<&[u8]> {
-    let mut tasks = Vec::with_capacity(text.len() / TASK + 1);
-    while text.len() > TASK {
-        let Some(end) = memchr::memchr(b'\n', &text[TASK..]) else { break };
-        let (task, rest) = text.split_at(TASK + end + 1);
-        tasks.push(task);
-        text = rest;
-    }
-    tasks.push(text);
-    tasks
+    Ok(builder)
 }

@@ -24,6 +24,7 @@ pub mod kept_rows;
 pub mod packed;
 pub mod picture;
 pub mod picture_tree;
+mod pixel_numbers;
 mod pixel_rows;
 pub mod preprocessing;
 pub mod split;

@@ -1,6 +1,6 @@
 //! *Atomic* writing: a file appears under its name complete and on the disk, or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -80,6 +80,34 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), AtomicError> {
 /// [`AtomicError`] when the folder is missing or refuses new files, or `path` is not a plain file.
 pub fn check_writable(path: &Path) -> Result<(), AtomicError> {
     temporary_beside(path).map(drop)
+}
+
+/// A folder kept from whoever else takes it, until this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct FolderLock {
+    // Held, never read.
+    _folder: Option<File>,
+}
+
+impl FolderLock {
+    /// Takes the folder at `path`. A folder that cannot be opened, or whose file system has no such locks, is
+    /// not kept from anybody.
+    ///
+    /// # Errors
+    /// [`AtomicError::Place`] when it is taken.
+    pub fn take(path: &Path) -> Result<Self, AtomicError> {
+        // Only Unix opens a folder like a file.
+        let Some(folder) = File::open(path).ok().filter(|_| cfg!(unix)) else {
+            return Ok(Self { _folder: None });
+        };
+        match folder.try_lock() {
+            Ok(()) => Ok(Self { _folder: Some(folder) }),
+            Err(TryLockError::WouldBlock) => {
+                Err(AtomicError::place(path, "another run of the program is at work in this folder"))
+            }
+            Err(TryLockError::Error(_)) => Ok(Self { _folder: None }),
+        }
+    }
 }
 
 /// The folder that holds `path`.
@@ -176,6 +204,18 @@ mod tests {
         .unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"all");
         assert_eq!(names_in(folder.path()), ["out.bin"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_one_owners_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        let error = FolderLock::take(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("another run of the program"), "{error}");
+        drop(lock);
+        assert!(FolderLock::take(folder.path()).is_ok());
+        assert!(names_in(folder.path()).is_empty());
     }
 
     #[test]

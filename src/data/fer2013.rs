@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -172,15 +173,19 @@ fn parse(
     for _ in 0..parsers + BLOCKS_AHEAD {
         emptied_sender.send(Block::new()).expect("its receiver is above");
     }
-    let (filled_sender, filled) = channel();
+    let (filled_sender, filled) = channel::<(usize, Columns, Block)>();
     let filled = Mutex::new(filled);
     let (parsed_sender, parsed) = channel();
-    let parse_filled = |parsed: Sender<(usize, Block)>| {
+    let parse_filled = |parsed: Sender<Option<(usize, Block)>>| {
         let next = || filled.lock().unwrap_or_else(PoisonError::into_inner).recv();
         while let Ok((index, columns, mut block)) = next() {
-            Block::parse(&mut block, columns);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| block.parse(columns))) {
+                // The collector would wait for this block for ever.
+                let _ = parsed.send(None);
+                resume_unwind(panic);
+            }
             // Hung up: there was an error in an earlier block.
-            if parsed.send((index, block)).is_err() {
+            if parsed.send(Some((index, block))).is_err() {
                 break;
             }
         }
@@ -195,7 +200,7 @@ fn parse(
         let reading = read_blocks(path, reader, &emptied, filled_sender);
         (reading, collector.join().expect("the collector does not panic"))
     });
-    // An error of an earlier row comes before whatever stopped the reading after it.
+    // An error in an earlier block comes before whatever stopped the reading after it.
     let builder = collected?;
     match reading {
         Reading::Finished if builder.is_empty() => {
@@ -272,10 +277,11 @@ fn header(path: &Path, block: &mut Block) -> Result<Columns, DataError> {
     Ok(columns)
 }
 
-/// Puts the rows of the blocks together in the order of the text, up to the first error.
+/// Puts the rows of the blocks together in the order of the text, up to the first error or a block that will
+/// never come.
 fn collect(
     path: &Path,
-    parsed: &Receiver<(usize, Block)>,
+    parsed: &Receiver<Option<(usize, Block)>>,
     emptied: &Sender<Block>,
     mut see: impl FnMut(&[u8]),
 ) -> Result<PackedBuilder, DataError> {
@@ -283,7 +289,7 @@ fn collect(
     builder.reserve(OFFICIAL_ROWS);
     let mut early = BTreeMap::new();
     let mut next = 0;
-    for (index, block) in parsed {
+    for (index, block) in parsed.iter().map_while(|block| block) {
         early.insert(index, block);
         while let Some(mut block) = early.remove(&next) {
             see(&block.bytes[..block.text.end]);
@@ -299,8 +305,7 @@ fn collect(
                 builder.push(image, label, split, Origin::Photograph)?;
             }
             next += 1;
-            // The reader may have finished and gone.
-            let _ = emptied.send(block);
+            emptied.send(block).expect("its receiver outlives this function");
         }
     }
     Ok(builder)

@@ -77,7 +77,7 @@ impl pulp::NullaryFnOnce for Avx512<'_> {
             let mut count = 0;
             for (quarter, values) in values.as_chunks::<16>().0.iter().enumerate() {
                 let mask = (mask >> (16 * quarter)) as u16;
-                // AVX-512 as most machines have it gathers numbers of 32 bits, not bytes.
+                // What of AVX-512 `V4` promises gathers numbers of 32 bits, not bytes.
                 let wide = f._mm512_cvtepu8_epi32(pulp::cast(*values));
                 let gathered = f._mm512_cvtepi32_epi8(f._mm512_maskz_compress_epi32(mask, wide));
                 // No more than every second byte is an end: `count` is below 32.
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What both instruction sets make of `text`.
+    /// What this processor's instructions and the portable ones make of `text`.
     fn plainly(text: &[u8], room: usize) -> Option<Vec<u8>> {
         let (mut values, mut portable) = (vec![0; room + BLOCK], vec![0; room + BLOCK]);
         let count = read_plain(text, &mut values);

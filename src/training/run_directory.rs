@@ -12,12 +12,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainingError;
-use crate::data::atomic::{AtomicError, write_text};
+use crate::data::atomic::{AtomicError, FolderLock, write_text};
 use crate::models::checkpoint::{Precision, read_tensors, write_tensors};
 use crate::models::weights::NamedTensor;
 
@@ -48,18 +49,20 @@ pub struct RunState<P> {
 const IDENTITY: &str = "identity";
 const PROGRESS: &str = "progress";
 
-/// A directory for one run.
+/// A directory for one run, kept from other processes.
 #[derive(Debug, Clone)]
 pub struct RunDirectory {
     path: PathBuf,
+    _lock: Arc<FolderLock>,
 }
 
 impl RunDirectory {
-    /// Makes the directory where it is missing. One that holds other things is refused.
+    /// Makes the directory where it is missing. One that holds other things, or that another process is at
+    /// work in, is refused.
     pub fn open(path: &Path) -> Result<Self, TrainingError> {
-        let run = Self { path: path.to_owned() };
         let read = |source| TrainingError::Read { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(|source| AtomicError::system(path, source))?;
+        let run = Self { path: path.to_owned(), _lock: Arc::new(FolderLock::take(path)?) };
         // A run killed while it wrote its first file leaves no more than that file's beginning.
         let mut entries = std::fs::read_dir(path).map_err(read)?.flatten();
         let is_foreign = entries.any(|entry| !crate::data::atomic::is_partial(&entry.file_name()));
@@ -195,6 +198,7 @@ mod tests {
         let early = RunDirectory::open(&folder.path().join("early")).unwrap();
         early.begin(&state().identity).unwrap();
         std::fs::write(early.file("best.safetensors"), "a model").unwrap();
+        drop(early);
         assert!(RunDirectory::open(&folder.path().join("early")).is_ok());
         let killed = folder.path().join("killed");
         std::fs::create_dir(&killed).unwrap();

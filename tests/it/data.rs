@@ -168,6 +168,37 @@ fn every_packing_of_the_csv_gives_the_same_samples() {
 }
 
 #[test]
+fn lines_may_end_anywhere_in_the_blocks_that_are_read() {
+    /// Of the text, as `data::fer2013` reads it.
+    const BLOCK: usize = 512 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let header = "emotion,pixels,Usage\n";
+    let rows: Vec<String> =
+        (0..200).map(|seed| format!("3,{},Training\n", pixel_text(&pixels(seed)))).collect();
+    let last_end = rows
+        .iter()
+        .scan(header.len(), |end, row| {
+            *end += row.len();
+            Some(*end)
+        })
+        .take_while(|end| *end < BLOCK - 1)
+        .last()
+        .unwrap();
+    // Empty lines push the end of a row to just before, on and just behind that of the first block.
+    for end in BLOCK - 1..=BLOCK + 1 {
+        for closing in ["\n", ""] {
+            let text = [header, &"\n".repeat(end - last_end), rows.concat().trim_end(), closing].concat();
+            let source = put(folder.path(), "fer2013.csv", &text);
+            let (dataset, _) = import(folder.path(), &["fer2013", &source]);
+            assert_eq!(dataset.len(), 200);
+            assert!((0..200).all(|seed| dataset.image(usize::from(seed)) == pixels(seed)), "{end}");
+            let checksum = duchenne::data::checksum::checksum_of_file(Path::new(&source)).unwrap();
+            assert_eq!(dataset.source_checksum(), checksum);
+        }
+    }
+}
+
+#[test]
 fn the_splits_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let source = put(folder.path(), "fer2013.csv", small_csv());

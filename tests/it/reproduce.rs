@@ -201,7 +201,26 @@ fn a_plan_is_measured_and_does_nothing() {
     assert!(line("train vgg16+dcgan seed 0").ends_with("to do"), "{plan}");
     assert!(line("import fer2013").contains("minutes at most"), "{plan}");
     assert!(plan.lines().last().unwrap().starts_with("to do: "), "{plan}");
-    assert!(!place.path("out").join("stages").exists());
+    let stages = place.path("out").join("stages");
+    assert!(!stages.exists());
+    // What earlier calls left for other rows is counted.
+    std::fs::create_dir_all(stages.join("train-vgg99.0123456789ab")).unwrap();
+    let output = place.command("out").arg("--plan").output().unwrap();
+    let plan = String::from_utf8(output.stdout).unwrap();
+    assert!(plan.lines().last().unwrap().starts_with("1 folders below "), "{plan}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_another_call_works_in_is_left_alone() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("out")).unwrap();
+    let _lock = duchenne::data::atomic::FolderLock::take(&place.path("out")).unwrap();
+    let output = place.run("out");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("another run of the program is at work in this folder"), "{message}");
+    assert_eq!(std::fs::read_dir(place.path("out")).unwrap().count(), 0);
 }
 
 #[test]

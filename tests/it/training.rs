@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use duchenne::data::atomic::FolderLock;
 use duchenne::data::{Origin, PackedBuilder, PackedDataset, Split};
 use duchenne::expression::LabelSet;
 use rand::{RngExt, SeedableRng};
@@ -137,6 +138,22 @@ fn what_cannot_be_trained_is_refused_before_any_work() {
     builder.write(Path::new(&lone), "made by a test").unwrap();
     refused(&["train", "--recipe", "compact", "--data", &lone, "--run", &run], "public-test");
     assert!(PackedDataset::open(Path::new(&lone)).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_another_process_works_on_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, run) = (path("bars.safetensors"), path("run"));
+    write_set(Path::new(&data), 28);
+    std::fs::create_dir(&run).unwrap();
+    let words = ["train", "--recipe", "compact", "--data", &data, "--run", &run, "--epochs", "1"];
+    let lock = FolderLock::take(Path::new(&run)).unwrap();
+    refused(&words, "another run of the program is at work in this folder");
+    assert_eq!(std::fs::read_dir(&run).unwrap().count(), 0);
+    drop(lock);
+    assert!(Command::new(env!("CARGO_BIN_EXE_duchenne")).args(words).status().unwrap().success());
 }
 
 #[test]

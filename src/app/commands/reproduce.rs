@@ -1,6 +1,6 @@
 //! `duchenne reproduce`: the whole paper in one command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -9,9 +9,11 @@ use burn::tensor::Device;
 use crate::app::devices::device;
 use crate::app::interrupt::stop_flag;
 use crate::app::reproduce::estimate::{Cost, Stopwatch};
-use crate::app::reproduce::graph::{Graph, Request};
+use crate::app::reproduce::graph::{Graph, Request, STAGES};
 use crate::app::reproduce::scale::Scale;
+use crate::app::reproduce::store::files_below;
 use crate::app::reproduce::{Plan, StageState, relative, run_stages, write_results};
+use crate::data::atomic::FolderLock;
 use crate::data::synthetic::NeutralPolicy;
 use crate::evaluation::reproduction::{duration, render_table};
 
@@ -88,6 +90,7 @@ pub fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
     if args.plan {
         return plan(&request, &graph, &device);
     }
+    let _lock = FolderLock::take(&request.out)?;
     let stop = stop_flag()?;
     let write = |states: &_| write_results(&request, (&scale_name, &scale), &graph, states);
     let scored = |states: &_| write(states).map(drop);
@@ -104,6 +107,20 @@ pub fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many folders in the place of the stages are none of them, and their bytes, as far as they can be read.
+fn others(out: &Path, graph: &Graph) -> (usize, u64) {
+    let folders: Vec<PathBuf> = std::fs::read_dir(out.join(STAGES))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && graph.stages.iter().all(|stage| stage.folder.path() != path))
+        .collect();
+    let files = folders.iter().flat_map(|folder| files_below(folder).unwrap_or_default());
+    let bytes = files.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum();
+    (folders.len(), bytes)
 }
 
 /// Prints what every stage will take.
@@ -136,5 +153,14 @@ fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<Exi
     }
     println!("\nto do: {} and {:.1} GB", duration(total.seconds), total.bytes / 1e9);
     kept.write(&request.out)?;
+    let (folders, bytes) = others(&request.out, graph);
+    if folders > 0 {
+        println!(
+            "{folders} folders below {} ({:.1} GB) are none of these stages: they belong to other rows, scales, \
+             seeds or inputs, or to another version of this program",
+            request.out.join(STAGES).display(),
+            bytes as f64 / 1e9
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -90,6 +90,9 @@ pub enum Work {
     Figure(Vec<String>),
 }
 
+/// The folder of all stages, in that of a reproduction.
+pub const STAGES: &str = "stages";
+
 /// The stages in an order in which each comes after what it needs, and where the report finds results.
 #[derive(Debug)]
 pub struct Graph {
@@ -112,7 +115,7 @@ impl Graph {
     /// When a source cannot be read or a recipe cannot be used.
     pub fn new(request: &Request, scale: &Scale) -> anyhow::Result<Self> {
         check(request, scale)?;
-        let mut builder = Builder { stages: Vec::new(), root: request.out.join("stages") };
+        let mut builder = Builder { stages: Vec::new(), root: request.out.join(STAGES) };
         let whole = builder.import_fer2013(request)?;
         let fer2013 = match scale.images {
             Some(images) => builder.add("some of fer2013", Work::Subset(images), "", &[whole]),

@@ -15,7 +15,7 @@ use crate::app::margins::fit_scale;
 use crate::app::recipes::all_settings;
 use crate::app::svm_fit::{MACHINE_FILE, describe, fit_on_networks, fit_with_progress};
 use crate::data::PackedDataset;
-use crate::data::atomic::check_writable;
+use crate::data::atomic::{FolderLock, check_writable};
 use crate::data::features::FeatureFile;
 use crate::models::linear_svm::LinearSvm;
 use crate::training::svm::{SvmSettings, check_labels, constant_features, parse_settings};
@@ -75,6 +75,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
     if path.exists() {
         bail!("`{}` is there already; use another --run, or delete it to fit again", path.display());
     }
+    let _lock = args.run.is_dir().then(|| FolderLock::take(&args.run)).transpose()?;
     let svm = match (&args.features, &args.data) {
         (Some(file), _) => on_file(file, &args.run, &parse_settings(&args.settings)?)?,
         (None, Some(data)) => {
@@ -139,7 +140,8 @@ fn on_file(path: &Path, run: &Path, settings: &SvmSettings) -> anyhow::Result<Li
     check_labels(labels, classes)?;
     let constant = constant_features(&features, length);
     if let Some(first) = constant.first() {
-        let (value, count) = (features[*first], constant.len());
+        // A sum, because minus zero would read oddly.
+        let (value, count) = (features[*first] + 0.0, constant.len());
         bail!(
             "`{}`: feature {first} (from 0) is {value} in all samples, and {count} in all are constant; leave \
              them out",

@@ -26,10 +26,10 @@ use crate::expression::LabelSet;
 
 /// Rows of the official file; another number is not an error but worth a note.
 pub const OFFICIAL_ROWS: usize = 35_887;
-/// Text parsed at once: with its rows, it fits a second-level cache.
-const BLOCK: usize = 512 << 10;
+/// Text parsed at once: smaller blocks pass from thread to thread too often, more or larger ones leave the cache.
+const BLOCK: usize = 2 << 20;
 /// Blocks beside those that are parsed: read, waiting, or put together.
-const BLOCKS_AHEAD: usize = 4;
+const BLOCKS_AHEAD: usize = 3;
 
 /// Imports FER-2013 from `source`: its csv in any packing, or a folder or zip archive of
 /// `train/<class>/` and `test/<class>/` pictures. With `ferplus`, the votes of FER+ are joined row by
@@ -160,15 +160,16 @@ impl Block {
     }
 }
 
-/// Reads the csv text in this thread, for decoders cannot move to another; as many threads as there are cores
-/// parse its blocks, and one puts their rows together and shows `see` the text, block by block. The blocks go
-/// round: fresh memory would cost more than the parsing.
+/// Reads the csv text in this thread, for decoders cannot move to another; others parse its blocks, and one puts
+/// their rows together and shows `see` the text, block by block. The blocks go round: fresh memory would cost
+/// more than the parsing.
 fn parse(
     path: &Path,
     reader: &mut dyn Read,
     see: impl FnMut(&[u8]) + Send,
 ) -> Result<PackedBuilder, DataError> {
-    let parsers = rayon::current_num_threads();
+    // Reading and putting together keep a core busy.
+    let parsers = rayon::current_num_threads().saturating_sub(1).max(1);
     let (emptied_sender, emptied) = channel();
     for _ in 0..parsers + BLOCKS_AHEAD {
         emptied_sender.send(Block::new()).expect("its receiver is above");

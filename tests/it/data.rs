@@ -170,11 +170,12 @@ fn every_packing_of_the_csv_gives_the_same_samples() {
 #[test]
 fn lines_may_end_anywhere_in_the_blocks_that_are_read() {
     /// Of the text, as `data::fer2013` reads it.
-    const BLOCK: usize = 512 << 10;
+    const BLOCK: usize = 2 << 20;
     let folder = tempfile::tempdir().unwrap();
     let header = "emotion,pixels,Usage\n";
-    let rows: Vec<String> =
-        (0..200).map(|seed| format!("3,{},Training\n", pixel_text(&pixels(seed)))).collect();
+    let seeds: Vec<u8> = (0..300_u32).map(|row| row as u8).collect();
+    let row = |seed: &u8| format!("3,{},Training\n", pixel_text(&pixels(*seed)));
+    let rows: Vec<String> = seeds.iter().map(row).collect();
     let last_end = rows
         .iter()
         .scan(header.len(), |end, row| {
@@ -190,8 +191,9 @@ fn lines_may_end_anywhere_in_the_blocks_that_are_read() {
             let text = [header, &"\n".repeat(end - last_end), rows.concat().trim_end(), closing].concat();
             let source = put(folder.path(), "fer2013.csv", &text);
             let (dataset, _) = import(folder.path(), &["fer2013", &source]);
-            assert_eq!(dataset.len(), 200);
-            assert!((0..200).all(|seed| dataset.image(usize::from(seed)) == pixels(seed)), "{end}");
+            assert_eq!(dataset.len(), seeds.len());
+            let same = |(row, seed): (usize, &u8)| dataset.image(row) == pixels(*seed);
+            assert!(seeds.iter().enumerate().all(same), "{end}");
             let checksum = duchenne::data::checksum::checksum_of_file(Path::new(&source)).unwrap();
             assert_eq!(dataset.source_checksum(), checksum);
         }

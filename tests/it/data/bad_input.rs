@@ -79,7 +79,7 @@ fn an_unknown_usage() {
 
 #[test]
 fn the_first_bad_row_is_told_wherever_it_is() {
-    // Enough rows for several tasks and blocks.
+    // Enough rows for several blocks.
     let row = format!("2,{},Training\n", pixel_text(&[100; 48 * 48]));
     let bad = row.replacen("2,", "9,", 1);
     let text = ["emotion,pixels,Usage\n", &row.repeat(700), &bad, &row.repeat(100), &bad].concat();

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::data::batches::ResizedFaces;
 use crate::data::kept_rows::KeptRows;
 use crate::data::{Images, PackedDataset};
-use crate::inference::deep_features::{FeatureExtractor, normalize};
+use crate::inference::deep_features::{FeatureExtractor, join};
 
 /// Joined features of a split, whose labels are given, `[samples, length]`, each row of length one; those of each network are kept in
 /// `folder`, so that an interrupted call goes on. `None` when stopped.
@@ -66,12 +66,7 @@ pub fn features_of_split(
         networks.push(kept);
     }
     // Straight from the files: the features are the largest thing in memory.
-    let length: usize = networks.iter().map(KeptRows::length).sum();
-    let mut joined = Vec::with_capacity(length * samples.len());
-    for row in 0..samples.len() {
-        let begin = joined.len();
-        networks.iter().for_each(|kept| kept.append(row, &mut joined));
-        normalize(&mut joined[begin..]);
-    }
-    Ok(Some(joined))
+    let length = networks.iter().map(KeptRows::length).sum();
+    let append = |row, joined: &mut Vec<f32>| networks.iter().for_each(|kept| kept.append(row, joined));
+    Ok(Some(join(samples.len(), length, append)))
 }

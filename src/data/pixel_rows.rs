@@ -78,19 +78,14 @@ fn parse_row(line: &[u8], columns: Columns, rows: &mut Rows) -> Result<(), RowPr
     if line.len() > MAX_LINE {
         return Err(RowProblem::TooLong { limit: MAX_LINE });
     }
-    let wrong_count = || {
-        let got = memchr::memchr_iter(b',', line).count() + 1;
-        (got != Columns::COUNT).then_some(RowProblem::FieldCount { got, expected: Columns::COUNT })
-    };
-    let (Some(first), Some(last)) = (memchr::memchr(b',', line), memchr::memrchr(b',', line)) else {
-        return Err(wrong_count().expect("there is no comma"));
-    };
-    if first == last {
-        return Err(wrong_count().expect("there is one comma"));
-    }
+    let count = || memchr::memchr_iter(b',', line).count() + 1;
+    let wrong_count = || RowProblem::FieldCount { got: count(), expected: Columns::COUNT };
+    let commas = memchr::memchr(b',', line).zip(memchr::memrchr(b',', line));
+    let (first, last) = commas.filter(|(first, last)| first < last).ok_or_else(wrong_count)?;
     let fields = [&line[..first], &line[first + 1..last], &line[last + 1..]].map(bare);
     // More commas than two make the middle field a bad one: only then are they worth counting.
-    parse_fields(fields, columns, rows).map_err(|problem| wrong_count().unwrap_or(problem))
+    parse_fields(fields, columns, rows)
+        .map_err(|problem| if count() == Columns::COUNT { problem } else { wrong_count() })
 }
 
 fn parse_fields(

@@ -96,28 +96,32 @@ impl FeatureExtractor {
             let values = deep_features(&member.network, &member.manifest.preprocessing, faces, mirrored);
             (values.len() / faces.len().max(1), values)
         };
-        join(&self.networks.iter().map(of).collect::<Vec<_>>(), faces.len())
+        join_parts(&self.networks.iter().map(of).collect::<Vec<_>>(), faces.len())
     }
 }
 
-/// Scales a row to Euclidean length one; a row of zeros stays one.
-pub fn normalize(row: &mut [f32]) {
-    let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-    if norm > 0.0 {
-        row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
-    }
-}
-
-/// Rows of several feature sets (length, values) joined, each of Euclidean length one.
-fn join(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
-    let length: usize = parts.iter().map(|(length, _)| length).sum();
-    let mut joined = Vec::with_capacity(length * samples);
-    for sample in 0..samples {
-        let begin = joined.len();
+/// [`join`] of feature sets in memory (length, values).
+fn join_parts(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
+    let length = parts.iter().map(|(length, _)| length).sum();
+    join(samples, length, |sample, joined| {
         for (length, values) in parts {
             joined.extend_from_slice(&values[sample * length..][..*length]);
         }
-        normalize(&mut joined[begin..]);
+    })
+}
+
+/// Rows of several feature sets joined, `[samples, length]`, each scaled to Euclidean length one; a row of zeros stays
+/// one. `append` adds the features of a sample, `length` in all, to its last argument.
+pub fn join(samples: usize, length: usize, append: impl Fn(usize, &mut Vec<f32>)) -> Vec<f32> {
+    let mut joined = Vec::with_capacity(length * samples);
+    for sample in 0..samples {
+        let begin = joined.len();
+        append(sample, &mut joined);
+        let row = &mut joined[begin..];
+        let norm = row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        if norm > 0.0 {
+            row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
+        }
     }
     joined
 }
@@ -193,7 +197,7 @@ mod tests {
 
     #[test]
     fn joined_rows_have_length_one() {
-        let joined = join(&[(1, vec![3.0, 0.0]), (2, vec![0.0, 4.0, 0.0, 0.0])], 2);
+        let joined = join_parts(&[(1, vec![3.0, 0.0]), (2, vec![0.0, 4.0, 0.0, 0.0])], 2);
         assert_eq!(joined, [0.6, 0.0, 0.8, 0.0, 0.0, 0.0]);
     }
 }

@@ -79,8 +79,9 @@ impl Generators {
         bar.finish_and_clear();
         builder.set_provenance(provenance(&self.members, count, seed));
         let checksums: Vec<&str> = self.members.iter().map(|(checksum, _)| checksum.as_str()).collect();
+        let faces = builder.len();
         builder.write(out, &checksums.join(" "))?;
-        eprintln!("{}: {} synthetic faces of {classes} classes", out.display(), builder.len());
+        eprintln!("{}: {} synthetic faces of {classes} classes", out.display(), faces);
         Ok(())
     }
 

@@ -38,6 +38,46 @@ impl AtomicError {
     }
 }
 
+/// A file in the making, under a temporary name in the folder of its own. Dropped before [`Self::commit`], it
+/// goes without a trace.
+#[derive(Debug)]
+pub(super) struct AtomicFile {
+    temporary: NamedTempFile,
+    path: PathBuf,
+}
+
+impl AtomicFile {
+    /// Begins the file that will be `path`.
+    ///
+    /// # Errors
+    /// [`AtomicError`] when the folder is missing or refuses new files, or `path` is not a plain file.
+    pub fn create(path: &Path) -> Result<Self, AtomicError> {
+        Ok(Self { temporary: temporary_beside(path)?, path: path.to_owned() })
+    }
+
+    /// What the file will be called.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file, for writing and reading.
+    pub fn file(&mut self) -> &mut File {
+        self.temporary.as_file_mut()
+    }
+
+    /// Brings the file to the disk and under its name, in the place of whatever was there.
+    ///
+    /// # Errors
+    /// [`AtomicError::System`] when the system refuses; the file is gone then.
+    pub fn commit(self) -> Result<(), AtomicError> {
+        let Self { temporary, path } = self;
+        let refused = |error| AtomicError::system(&path, error);
+        temporary.as_file().sync_all().map_err(refused)?;
+        temporary.persist(&path).map_err(|error| refused(error.error))?;
+        sync_folder(folder_of(&path)).map_err(refused)
+    }
+}
+
 /// Writes `path` atomically: `write` fills a temporary file in the same folder, which is flushed to
 /// the disk and renamed over `path`. On any error the temporary file is removed and whatever was
 /// under `path` before is untouched.
@@ -51,16 +91,13 @@ pub fn write_atomically<E>(
 where
     E: From<AtomicError>,
 {
-    let mut temporary = temporary_beside(path)?;
+    let mut file = AtomicFile::create(path)?;
     {
-        let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
+        let mut writer = BufWriter::with_capacity(1 << 20, file.file());
         write(&mut writer)?;
         writer.flush().map_err(|error| AtomicError::system(path, error))?;
     }
-    temporary.as_file().sync_all().map_err(|error| AtomicError::system(path, error))?;
-    temporary.persist(path).map_err(|error| AtomicError::system(path, error.error))?;
-    sync_folder(folder_of(path)).map_err(|error| AtomicError::system(path, error))?;
-    Ok(())
+    Ok(file.commit()?)
 }
 
 /// Writes `text` to `path` as [`write_atomically`] does.

@@ -1,31 +1,34 @@
 //! Collects samples and writes them as a packed data set.
 //!
-//! Samples are held in memory until they are written: 2,304 bytes each at 48x48, 83 MB for FER-2013.
+//! Pictures are held in memory until they are written, 2,304 bytes each at 48x48, or go to the file as they come.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::atomic::{AtomicError, write_atomically};
+use super::checksum;
 use super::error::DataError;
-use super::packed::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS, fingerprint_of};
+use super::fingerprint::Fingerprint;
+use super::packed::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS};
+use super::packed_file::{Column, PackedFile, room_for};
 use super::split::{Origin, Split};
 use crate::expression::LabelSet;
 
-/// Hexadecimal digits of a fingerprint, a SHA-256.
-const FINGERPRINT_LENGTH: usize = 64;
+/// As long as every fingerprint.
+fn no_fingerprint() -> String {
+    "0".repeat(Fingerprint::LENGTH)
+}
 
 /// A packed data set in the making.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PackedBuilder {
     name: String,
     label_set: LabelSet,
     height: usize,
     width: usize,
-    images: Vec<u8>,
+    images: Images,
     labels: Vec<u8>,
     split: Vec<u8>,
     origin: Vec<u8>,
@@ -34,25 +37,20 @@ pub struct PackedBuilder {
     provenance: BTreeMap<String, String>,
 }
 
+/// Where the pictures are until the data set is whole.
+#[derive(Debug)]
+enum Images {
+    Held(Vec<u8>),
+    Streamed(PackedFile),
+}
+
 /// What an importer made of a source.
 #[derive(Debug)]
 pub struct Imported {
-    /// The samples, ready to be written.
-    pub builder: PackedBuilder,
-    /// BLAKE3 of the source.
-    pub source_checksum: String,
+    /// Samples in the packed file.
+    pub samples: usize,
     /// What the user should know about the source, one sentence each.
     pub notes: Vec<String>,
-}
-
-impl Imported {
-    /// Writes the samples to `path`; see [`PackedBuilder::write`].
-    ///
-    /// # Errors
-    /// Those of [`PackedBuilder::write`].
-    pub fn write(&self, path: &Path) -> Result<(), DataError> {
-        self.builder.write(path, &self.source_checksum)
-    }
 }
 
 /// Which frame of which film of which person a picture is (CK+).
@@ -74,7 +72,7 @@ impl PackedBuilder {
             label_set,
             height,
             width,
-            images: Vec::new(),
+            images: Images::Held(Vec::new()),
             labels: Vec::new(),
             split: Vec::new(),
             origin: Vec::new(),
@@ -84,12 +82,23 @@ impl PackedBuilder {
         }
     }
 
-    /// Makes room for `samples` more, so that the memory need not grow on the way.
-    pub fn reserve(&mut self, samples: usize) {
-        self.images.reserve(samples * self.height * self.width);
-        self.labels.reserve(samples);
-        self.split.reserve(samples);
-        self.origin.reserve(samples);
+    /// Begins the file at `path` now: pictures go to it as they come. A provenance cannot follow.
+    ///
+    /// # Errors
+    /// [`DataError::Write`] when the file cannot be begun.
+    pub(super) fn begin_file(&mut self, path: &Path) -> Result<(), DataError> {
+        assert!(self.is_empty(), "the file begins with the first picture");
+        let columns = Self {
+            votes: Some(Vec::new()),
+            takes: Some(Vec::new()),
+            ..Self::new(&self.name, self.label_set, self.height, self.width)
+        };
+        // A checksum as the importers take it, any number of rows.
+        let metadata = self.metadata(&checksum::text(&blake3::Hasher::new()), &no_fingerprint());
+        let size = [self.height, self.width];
+        let room = room_for(metadata, size, u32::MAX as usize, &columns.columns());
+        self.images = Images::Streamed(PackedFile::begin(path, room, size)?);
+        Ok(())
     }
 
     /// The number of samples so far.
@@ -125,7 +134,10 @@ impl PackedBuilder {
         if origin == Origin::Synthetic && split != Split::Training {
             return refuse(format!("is synthetic and in the {split} split; generated faces may only train"));
         }
-        self.images.extend_from_slice(image);
+        match &mut self.images {
+            Images::Held(bytes) => bytes.extend_from_slice(image),
+            Images::Streamed(file) => file.push(image),
+        }
         self.labels.push(label);
         self.split.push(split as u8);
         self.origin.push(origin as u8);
@@ -172,73 +184,32 @@ impl PackedBuilder {
     /// # Errors
     /// [`DataError::Write`] when the file cannot be written, [`DataError::File`] when there are no
     /// samples, or more than a packed file holds.
-    pub fn write(&self, path: &Path, source_checksum: &str) -> Result<(), DataError> {
+    ///
+    /// # Panics
+    /// When an importer began the file under another path.
+    pub fn write(mut self, path: &Path, source_checksum: &str) -> Result<(), DataError> {
         if self.is_empty() || u32::try_from(self.len()).is_err() {
             return Err(DataError::file(path, format!("{} samples, expected 1 to 2^32 - 1", self.len())));
         }
-        write_atomically(path, |writer| {
-            // The disk works while the fingerprint is taken.
-            let settle = |writer: &mut BufWriter<&mut File>| {
-                writer.flush()?;
-                writer.get_ref().sync_data()
-            };
-            let written = self.write_to(writer, settle, source_checksum);
-            written.map_err(|error| DataError::Write(AtomicError::system(path, error)))
-        })
-    }
-
-    /// Writes the bytes of the packed file to `writer`, the header last: it holds the fingerprint,
-    /// which is taken while the tensors are written and `settle` brings them to the disk.
-    fn write_to<W: Write + Seek + Send>(
-        &self,
-        writer: &mut W,
-        settle: impl FnOnce(&mut W) -> std::io::Result<()> + Send,
-        source_checksum: &str,
-    ) -> std::io::Result<()> {
-        let column = |read: fn(&Take) -> u16| -> Option<Vec<u8>> {
-            Some(self.takes.as_ref()?.iter().flat_map(|take| read(take).to_le_bytes()).collect())
+        let images = std::mem::replace(&mut self.images, Images::Held(Vec::new()));
+        let columns = self.columns();
+        let file = match images {
+            Images::Streamed(file) => {
+                assert_eq!(file.path(), path, "the file was begun elsewhere");
+                file
+            }
+            Images::Held(bytes) => {
+                let size = [self.height, self.width];
+                let metadata = self.metadata(source_checksum, &no_fingerprint());
+                let mut file = PackedFile::begin(path, room_for(metadata, size, self.len(), &columns), size)?;
+                file.push(&bytes);
+                file
+            }
         };
-        let (frame, sequence, subject) =
-            (column(|take| take.frame), column(|take| take.sequence), column(|take| take.subject));
-        let rows = self.len();
-        // The 16-bit tensors come first: the format asks for the wider types first, which aligns them.
-        let numbers = [("frame", &frame), ("sequence", &sequence), ("subject", &subject)];
-        let mut tensors: Vec<Tensor<'_>> = numbers
-            .into_iter()
-            .filter_map(|(name, bytes)| Some((name, "U16", vec![rows], bytes.as_deref()?)))
-            .collect();
-        tensors.push(("images", "U8", vec![rows, self.height, self.width], &self.images));
-        tensors.push(("labels", "U8", vec![rows], &self.labels));
-        tensors.push(("origin", "U8", vec![rows], &self.origin));
-        tensors.push(("split", "U8", vec![rows], &self.split));
-        if let Some(votes) = &self.votes {
-            tensors.push(("votes", "U8", vec![rows, VOTE_COLUMNS], votes));
-        }
-        let room = self.header(&tensors, source_checksum, &"0".repeat(FINGERPRINT_LENGTH));
-        let (written, fingerprint) = rayon::join(
-            || {
-                writer.write_all(&room)?;
-                tensors.iter().try_for_each(|(_, _, _, bytes)| writer.write_all(bytes))?;
-                settle(writer)
-            },
-            || {
-                let mut by_name: Vec<_> = tensors.iter().map(|(name, _, _, bytes)| (*name, *bytes)).collect();
-                by_name.sort_unstable_by_key(|(name, _)| *name);
-                fingerprint_of(self.height, self.width, by_name)
-            },
-        );
-        written?;
-        let header = self.header(&tensors, source_checksum, &fingerprint);
-        assert_eq!(header.len(), room.len(), "every fingerprint has the same length");
-        writer.seek(SeekFrom::Start(0))?;
-        writer.write_all(&header)
+        file.finish(self.len(), &columns, |fingerprint| self.metadata(source_checksum, fingerprint))
     }
 
-    /// The safetensors header: its length, then JSON. Made by hand, because the crate keeps the
-    /// metadata in a hash map, whose order changes from run to run: the same samples would not give
-    /// the same file.
-    fn header(&self, tensors: &[Tensor<'_>], source_checksum: &str, fingerprint: &str) -> Vec<u8> {
-        let mut header = serde_json::Map::new();
+    fn metadata(&self, source_checksum: &str, fingerprint: &str) -> Value {
         let mut metadata = json!({
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -251,31 +222,46 @@ impl PackedBuilder {
             // The format allows texts only.
             metadata[PROVENANCE] = json!(json!(self.provenance).to_string());
         }
-        header.insert("__metadata__".to_owned(), metadata);
-        let mut begin = 0;
-        for (name, dtype, shape, bytes) in tensors {
-            let end = begin + bytes.len();
-            header.insert(
-                (*name).to_owned(),
-                json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] }),
-            );
-            begin = end;
+        metadata
+    }
+
+    /// The tensors behind the pictures, in the order of the file: the 16-bit ones first, which aligns them.
+    fn columns(&self) -> Vec<Column<'_>> {
+        let number = |takes: &[Take], name, read: fn(&Take) -> u16| {
+            let bytes = takes.iter().flat_map(|take| read(take).to_le_bytes()).collect();
+            Column { name, dtype: "U16", row_shape: &[], row_bytes: 2, bytes: Cow::Owned(bytes) }
+        };
+        let byte = |name, bytes| Column {
+            name,
+            dtype: "U8",
+            row_shape: &[],
+            row_bytes: 1,
+            bytes: Cow::Borrowed(bytes),
+        };
+        let mut columns = Vec::new();
+        if let Some(takes) = &self.takes {
+            columns.extend([
+                number(takes, "frame", |take| take.frame),
+                number(takes, "sequence", |take| take.sequence),
+                number(takes, "subject", |take| take.subject),
+            ]);
         }
-        let mut text = serde_json::Value::Object(header).to_string().into_bytes();
-        text.resize(text.len().next_multiple_of(8), b' ');
-        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-        bytes.append(&mut text);
-        bytes
+        columns.extend([
+            byte("labels", self.labels.as_slice()),
+            byte("origin", &self.origin),
+            byte("split", &self.split),
+        ]);
+        if let Some(votes) = &self.votes {
+            let (row_shape, row_bytes) = (&[VOTE_COLUMNS], VOTE_COLUMNS);
+            columns.push(Column { row_shape, row_bytes, ..byte("votes", votes) });
+        }
+        columns
     }
 }
-
-/// Name, type, shape and bytes of a tensor to be written.
-type Tensor<'a> = (&'static str, &'static str, Vec<usize>, &'a [u8]);
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use std::io::Cursor;
 
     /// Four pictures of 2x3: Training, PublicTest, PrivateTest, and a synthetic one in Training.
     pub(crate) fn small() -> PackedBuilder {
@@ -321,16 +307,40 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_writer_that_fails_is_an_error() {
-        let mut whole = Cursor::new(Vec::new());
-        small().write_to(&mut whole, Write::flush, "abc").unwrap();
-        let length = whole.into_inner().len();
-        // A cursor over a slice fails at the slice's end.
-        let write = |room| small().write_to(&mut Cursor::new(&mut vec![0; room][..]), Write::flush, "abc");
-        for room in [0, 7, 100, length - 1] {
-            assert!(write(room).is_err(), "{room}");
+    fn a_file_begun_early_holds_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().join("late"), folder.path().join("early")];
+        let fill = |builder: &mut PackedBuilder| {
+            let noise: Vec<u8> = (0..700 * 700_u32).map(|pixel| (pixel * pixel >> 7) as u8).collect();
+            for row in 0..7 {
+                builder.push(&noise, row, Split::Training, Origin::Photograph).unwrap();
+            }
+            builder.set_votes(vec![[1; 10]; 7]).unwrap();
+        };
+        let checksum = "blake3:".to_owned() + &no_fingerprint();
+        for (path, early) in paths.iter().zip([false, true]) {
+            let mut builder = PackedBuilder::new("noise", LabelSet::Fer2013, 700, 700);
+            if early {
+                builder.begin_file(path).unwrap();
+            }
+            fill(&mut builder);
+            builder.write(path, &checksum).unwrap();
         }
-        assert!(write(length).is_ok());
+        let [late, early] = paths.map(|path| crate::data::PackedDataset::open(&path).unwrap());
+        assert!(late.is_intact() && early.is_intact());
+        assert_eq!(late.fingerprint(), early.fingerprint());
+        assert!((0..7).all(|row| late.image(row) == early.image(row) && late.votes(row) == early.votes(row)));
+    }
+
+    #[test]
+    fn a_file_begun_and_given_up_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut builder = PackedBuilder::new("none", LabelSet::Fer2013, 2, 2);
+        builder.begin_file(&folder.path().join("set")).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        builder.push(&[1; 4], 0, Split::Training, Origin::Photograph).unwrap();
+        drop(builder);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -15,11 +15,12 @@ use crate::expression::LabelSet;
 /// Height and width of the pictures.
 const SIZE: u32 = 48;
 
-/// Imports CK+ from the folder or zip archive `source`, in the order of class and file name.
+/// Imports CK+ from the folder or zip archive `source`, in the order of class and file name, to the packed file
+/// `out`, whole or not at all.
 ///
 /// # Errors
 /// [`DataError`] naming the file and what was expected.
-pub fn import(source: &Path, progress: Progress<'_>) -> Result<Imported, DataError> {
+pub fn import(source: &Path, out: &Path, progress: Progress<'_>) -> Result<Imported, DataError> {
     let mut tree = PictureTree::open(source)?;
     let (mut labels, mut takes) = (Vec::new(), Vec::new());
     for (index, parts) in tree.paths().enumerate() {
@@ -36,7 +37,9 @@ pub fn import(source: &Path, progress: Progress<'_>) -> Result<Imported, DataErr
     if tree.skipped() > 0 {
         notes.push(format!("{} files that are no pictures by their names were left out", tree.skipped()));
     }
-    Ok(Imported { builder, source_checksum, notes })
+    let samples = builder.len();
+    builder.write(out, &source_checksum)?;
+    Ok(Imported { samples, notes })
 }
 
 /// Label and take of a picture from its path, or what is wrong with that.

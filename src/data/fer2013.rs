@@ -27,17 +27,22 @@ use crate::expression::LabelSet;
 /// Rows of the official file; another number is not an error but worth a note.
 pub const OFFICIAL_ROWS: usize = 35_887;
 /// Text parsed at once: smaller blocks pass from thread to thread too often, more or larger ones leave the cache.
-const BLOCK: usize = 2 << 20;
+const BLOCK: usize = 1 << 20;
 /// Blocks beside those that are parsed: read, waiting, or put together.
-const BLOCKS_AHEAD: usize = 3;
+const BLOCKS_AHEAD: usize = 6;
 
 /// Imports FER-2013 from `source`: its csv in any packing, or a folder or zip archive of
 /// `train/<class>/` and `test/<class>/` pictures. With `ferplus`, the votes of FER+ are joined row by
-/// row.
+/// row. The packed file is written to `out`, whole or not at all.
 ///
 /// # Errors
 /// [`DataError`] naming file, row and what was expected.
-pub fn import(source: &Path, ferplus: Option<&Path>, progress: Progress<'_>) -> Result<Imported, DataError> {
+pub fn import(
+    source: &Path,
+    ferplus: Option<&Path>,
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<Imported, DataError> {
     if is_tree_of_pictures(source)? {
         if let Some(ferplus) = ferplus {
             let problem = format!(
@@ -47,35 +52,38 @@ pub fn import(source: &Path, ferplus: Option<&Path>, progress: Progress<'_>) -> 
             );
             return Err(DataError::file(ferplus, problem));
         }
-        return folder::import(source, &FolderOptions::fer2013(), progress);
+        return folder::import(source, &FolderOptions::fer2013(), out, progress);
     }
     // Read first: it is small, and a mistake in it should not cost the large file's time.
     let votes = ferplus.map(ferplus::read).transpose()?;
-    let (builder, source_checksum) = if form_of_file(source)? == Form::Plain {
+    let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, SIZE, SIZE);
+    let source_checksum = if form_of_file(source)? == Form::Plain {
+        // Plain text is read as fast as the disk can write.
+        builder.begin_file(out)?;
         let mut hasher = blake3::Hasher::new();
-        let builder = with_csv(source, MAX_TEXT_BYTES, progress, |reader| {
-            parse(source, reader, |text| {
+        with_csv(source, MAX_TEXT_BYTES, progress, |reader| {
+            parse(source, reader, &mut builder, |text| {
                 hasher.update(text);
             })
         })?;
-        (builder, checksum::text(&hasher))
+        checksum::text(&hasher)
     } else {
         thread::scope(|scope| {
             let checksum = scope.spawn(|| checksum_of_file(source));
-            let builder = with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, |_| {}))?;
-            let checksum = checksum.join().expect("taking a checksum does not panic")?;
-            Ok::<_, DataError>((builder, checksum))
+            with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, &mut builder, |_| {}))?;
+            checksum.join().expect("taking a checksum does not panic")
         })?
     };
-    let mut imported = Imported { builder, source_checksum, notes: Vec::new() };
-    let rows = imported.builder.len();
-    if rows != OFFICIAL_ROWS {
-        imported.notes.push(format!("{rows} rows; the official file has {OFFICIAL_ROWS}"));
-    }
     if let (Some(path), Some(votes)) = (ferplus, votes) {
-        join(&mut imported.builder, path, source, votes)?;
+        join(&mut builder, path, source, votes)?;
     }
-    Ok(imported)
+    let samples = builder.len();
+    builder.write(out, &source_checksum)?;
+    let mut notes = Vec::new();
+    if samples != OFFICIAL_ROWS {
+        notes.push(format!("{samples} rows; the official file has {OFFICIAL_ROWS}"));
+    }
+    Ok(Imported { samples, notes })
 }
 
 /// Whether `source` is a folder, or a zip archive of pictures without a csv file.
@@ -166,10 +174,10 @@ impl Block {
 fn parse(
     path: &Path,
     reader: &mut dyn Read,
+    builder: &mut PackedBuilder,
     see: impl FnMut(&[u8]) + Send,
-) -> Result<PackedBuilder, DataError> {
-    // Reading and putting together keep a core busy.
-    let parsers = rayon::current_num_threads().saturating_sub(1).max(1);
+) -> Result<(), DataError> {
+    let parsers = rayon::current_num_threads();
     let (emptied_sender, emptied) = channel();
     for _ in 0..parsers + BLOCKS_AHEAD {
         emptied_sender.send(Block::new()).expect("its receiver is above");
@@ -191,23 +199,24 @@ fn parse(
             }
         }
     };
+    let rows = &mut *builder;
     let (reading, collected) = thread::scope(|scope| {
         for _ in 0..parsers {
             let parsed = parsed_sender.clone();
             scope.spawn(|| parse_filled(parsed));
         }
         drop(parsed_sender);
-        let collector = scope.spawn(move || collect(path, &parsed, &emptied_sender, see));
+        let collector = scope.spawn(move || collect(path, &parsed, &emptied_sender, rows, see));
         let reading = read_blocks(path, reader, &emptied, filled_sender);
         (reading, collector.join().expect("the collector does not panic"))
     });
     // An error in an earlier block comes before whatever stopped the reading after it.
-    let builder = collected?;
+    collected?;
     match reading {
         Reading::Finished if builder.is_empty() => {
             Err(DataError::file(path, "has no data rows; expected one row a picture"))
         }
-        Reading::Finished => Ok(builder),
+        Reading::Finished => Ok(()),
         Reading::LineTooLong => {
             let (row, problem) = (builder.len() as u64 + 1, RowProblem::TooLong { limit: MAX_LINE });
             Err(DataError::Row { path: path.to_owned(), row, problem })
@@ -284,10 +293,9 @@ fn collect(
     path: &Path,
     parsed: &Receiver<Option<(usize, Block)>>,
     emptied: &Sender<Block>,
+    builder: &mut PackedBuilder,
     mut see: impl FnMut(&[u8]),
-) -> Result<PackedBuilder, DataError> {
-    let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, SIZE, SIZE);
-    builder.reserve(OFFICIAL_ROWS);
+) -> Result<(), DataError> {
     let mut early = BTreeMap::new();
     let mut next = 0;
     for (index, block) in parsed.iter().map_while(|block| block) {
@@ -309,5 +317,5 @@ fn collect(
             emptied.send(block).expect("its receiver outlives this function");
         }
     }
-    Ok(builder)
+    Ok(())
 }

@@ -50,11 +50,17 @@ impl FolderOptions {
     }
 }
 
-/// Imports the pictures of the folder or zip archive `source`, in the order of their paths.
+/// Imports the pictures of the folder or zip archive `source`, in the order of their paths, to the packed file `out`,
+/// whole or not at all.
 ///
 /// # Errors
 /// [`DataError`] naming the file and what was expected.
-pub fn import(source: &Path, options: &FolderOptions, progress: Progress<'_>) -> Result<Imported, DataError> {
+pub fn import(
+    source: &Path,
+    options: &FolderOptions,
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<Imported, DataError> {
     let mut tree = PictureTree::open(source)?;
     // All names are checked before the first picture is decoded.
     let mut places = Vec::new();
@@ -86,7 +92,9 @@ pub fn import(source: &Path, options: &FolderOptions, progress: Progress<'_>) ->
              as `test`, and what needs the difference will refuse this data set"
         ));
     }
-    Ok(Imported { builder, source_checksum, notes })
+    let samples = builder.len();
+    builder.write(out, &source_checksum)?;
+    Ok(Imported { samples, notes })
 }
 
 /// What a picture's path says of it.

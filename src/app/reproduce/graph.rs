@@ -9,6 +9,7 @@ use super::scale::{Images, Row, SVM, Scale};
 use super::store::StageFolder;
 use crate::app::deep_svm::DeepSvmRecipe;
 use crate::data::checksum::checksum_of_file;
+use crate::data::packed::FORMAT_VERSION;
 use crate::data::synthetic::NeutralPolicy;
 use crate::training::gan::GanRecipe;
 use crate::training::recipe::{Initialization, Recipe};
@@ -208,7 +209,7 @@ impl Builder {
             _ => settings.to_owned(),
         };
         let mut hasher = blake3::Hasher::new();
-        for part in [env!("CARGO_PKG_VERSION"), kind, &settings] {
+        for part in [env!("CARGO_PKG_VERSION"), FORMAT_VERSION, kind, &settings] {
             hasher.update(part.as_bytes()).update(&[0]);
         }
         inputs.iter().for_each(|input| {

@@ -213,9 +213,9 @@ fn import_fer2013(source: &Path, votes: Option<&Path>, folder: &StageFolder) -> 
     if packed(source, LabelSet::Fer2013, folder)? {
         return Ok(());
     }
-    let imported = fer2013::import(source, votes, &no_progress)?;
+    let imported = fer2013::import(source, votes, &folder.file(DATA_FILE), &no_progress)?;
     imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    Ok(imported.write(&folder.file(DATA_FILE))?)
+    Ok(())
 }
 
 /// Packs CK+, or takes over a packed set of it.
@@ -223,9 +223,9 @@ fn import_ckplus(source: &Path, folder: &StageFolder) -> anyhow::Result<()> {
     if packed(source, LabelSet::CkPlus, folder)? {
         return Ok(());
     }
-    let imported = ckplus::import(source, &no_progress)?;
+    let imported = ckplus::import(source, &folder.file(DATA_FILE), &no_progress)?;
     imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    Ok(imported.write(&folder.file(DATA_FILE))?)
+    Ok(())
 }
 
 /// Copies a source that is packed already; false if it is not.

@@ -91,12 +91,12 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
             }
             let unit = if source.is_dir() { Unit::Pictures } else { Unit::Bytes };
             import(source, &output.out, unit, |progress| {
-                fer2013::import(source, ferplus.as_deref(), progress)
+                fer2013::import(source, ferplus.as_deref(), &output.out, progress)
             })
         }
-        Source::Ckplus { source, output } => {
-            import(source, &output.out, Unit::Pictures, |progress| ckplus::import(source, progress))
-        }
+        Source::Ckplus { source, output } => import(source, &output.out, Unit::Pictures, |progress| {
+            ckplus::import(source, &output.out, progress)
+        }),
         Source::Folder { source, size, labels, synthetic, output } => {
             let options = FolderOptions {
                 name: name_of(source)?,
@@ -105,12 +105,14 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
                 synthetic: *synthetic,
                 layout: Layout::Classes,
             };
-            import(source, &output.out, Unit::Pictures, |progress| folder::import(source, &options, progress))
+            import(source, &output.out, Unit::Pictures, |progress| {
+                folder::import(source, &options, &output.out, progress)
+            })
         }
     }
 }
 
-/// Checks the output, imports with a progress bar, writes.
+/// Checks the output and imports with a progress bar.
 fn import(
     source: &Path,
     out: &Path,
@@ -126,11 +128,10 @@ fn import(
     });
     bar.finish_and_clear();
     let imported = imported?;
-    imported.write(out)?;
     for note in &imported.notes {
         eprintln!("note: {note}");
     }
-    eprintln!("{}: {} pictures", out.display(), grouped(imported.builder.len()));
+    eprintln!("{}: {} pictures", out.display(), grouped(imported.samples));
     Ok(())
 }
 

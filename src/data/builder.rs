@@ -41,7 +41,7 @@ pub struct PackedBuilder {
 #[derive(Debug)]
 enum Images {
     Held(Vec<u8>),
-    Streamed(PackedFile),
+    Streamed(Box<PackedFile>),
 }
 
 /// What an importer made of a source.
@@ -97,7 +97,7 @@ impl PackedBuilder {
         let metadata = self.metadata(&checksum::text(&blake3::Hasher::new()), &no_fingerprint());
         let size = [self.height, self.width];
         let room = room_for(metadata, size, u32::MAX as usize, &columns.columns());
-        self.images = Images::Streamed(PackedFile::begin(path, room, size)?);
+        self.images = Images::Streamed(Box::new(PackedFile::begin(path, room, size)?));
         Ok(())
     }
 
@@ -203,7 +203,7 @@ impl PackedBuilder {
                 let metadata = self.metadata(source_checksum, &no_fingerprint());
                 let mut file = PackedFile::begin(path, room_for(metadata, size, self.len(), &columns), size)?;
                 file.push(&bytes);
-                file
+                Box::new(file)
             }
         };
         file.finish(self.len(), &columns, |fingerprint| self.metadata(source_checksum, fingerprint))
@@ -311,7 +311,8 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().join("late"), folder.path().join("early")];
         let fill = |builder: &mut PackedBuilder| {
-            let noise: Vec<u8> = (0..700 * 700_u32).map(|pixel| (pixel * pixel >> 7) as u8).collect();
+            let noise: Vec<u8> =
+                (0..700 * 700_u32).map(|pixel| (pixel.wrapping_mul(pixel) >> 7) as u8).collect();
             for row in 0..7 {
                 builder.push(&noise, row, Split::Training, Origin::Photograph).unwrap();
             }

@@ -140,7 +140,7 @@ mod tests {
         let page = render_html(&report).unwrap();
         assert!(page.contains("A+&lt;GAN&gt;") && page.contains("the disk is full"));
         // Three lines and the one comparison.
-        assert_eq!(page.matches("<td>not a result").count(), 3 + 1);
+        assert_eq!(page.matches("<span class=\"remark\">not a result").count(), 3 + 1);
         assert_eq!(page.matches("<svg").count(), 1);
         let markdown = render_markdown(&report).unwrap();
         assert_eq!(markdown.matches("not a result").count(), 3 + 1, "{markdown}");

@@ -225,7 +225,8 @@ impl PackedBuilder {
         metadata
     }
 
-    /// The tensors behind the pictures, in the order of the file: the 16-bit ones first, which aligns them.
+    /// The tensors behind the pictures, in the order of the file: the 16-bit ones first, which aligns them behind
+    /// an even number of pixels.
     fn columns(&self) -> Vec<Column<'_>> {
         let number = |takes: &[Take], name, read: fn(&Take) -> u16| {
             let bytes = takes.iter().flat_map(|take| read(take).to_le_bytes()).collect();

@@ -44,7 +44,8 @@ pub struct ReproduceArgs {
     /// How much work: quick, standard, paper, or a TOML file like recipes/reproduce/quick.toml
     #[arg(long, default_value = "quick")]
     scale: String,
-    /// Only these lines of the table, by short name (vgg16, resnet50+dcgan, ...), separated by commas
+    /// Only these lines of the table, by short name (vgg16, resnet50+dcgan, ...), separated by commas; the report has
+    /// no others, but a later call with more of them does only what these did not
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
     /// Runs of every classifier

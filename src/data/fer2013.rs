@@ -27,9 +27,9 @@ use crate::expression::LabelSet;
 /// Rows of the official file; another number is not an error but worth a note.
 pub const OFFICIAL_ROWS: usize = 35_887;
 /// Text parsed at once: smaller blocks pass from thread to thread too often, more or larger ones leave the cache.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 2 << 20;
 /// Blocks beside those that are parsed: read, waiting, or put together.
-const BLOCKS_AHEAD: usize = 6;
+const BLOCKS_AHEAD: usize = 3;
 
 /// Imports FER-2013 from `source`: its csv in any packing, or a folder or zip archive of
 /// `train/<class>/` and `test/<class>/` pictures. With `ferplus`, the votes of FER+ are joined row by

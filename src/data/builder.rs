@@ -8,11 +8,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::checksum;
 use super::error::DataError;
 use super::fingerprint::Fingerprint;
 use super::packed::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS};
 use super::packed_file::{Column, PackedFile, room_for};
+use super::source_checksum::SourceChecksum;
 use super::split::{Origin, Split};
 use crate::expression::LabelSet;
 
@@ -94,7 +94,7 @@ impl PackedBuilder {
             ..Self::new(&self.name, self.label_set, self.height, self.width)
         };
         // A checksum as the importers take it, any number of rows.
-        let metadata = self.metadata(&checksum::text(&blake3::Hasher::new()), &no_fingerprint());
+        let metadata = self.metadata(&SourceChecksum::new().text(), &no_fingerprint());
         let size = [self.height, self.width];
         let room = room_for(metadata, size, u32::MAX as usize, &columns.columns());
         self.images = Images::Streamed(Box::new(PackedFile::begin(path, room, size)?));
@@ -178,7 +178,7 @@ impl PackedBuilder {
         Err(DataError::Sample { row: got.min(self.len()), problem })
     }
 
-    /// Writes the data set to `path`, atomically; `source_checksum` is the BLAKE3 of what it was
+    /// Writes the data set to `path`, atomically; `source_checksum` is that of what it was
     /// made from.
     ///
     /// # Errors
@@ -319,7 +319,7 @@ pub(crate) mod tests {
             }
             builder.set_votes(vec![[1; 10]; 7]).unwrap();
         };
-        let checksum = "blake3:".to_owned() + &no_fingerprint();
+        let checksum = SourceChecksum::new().text();
         for (path, early) in paths.iter().zip([false, true]) {
             let mut builder = PackedBuilder::new("noise", LabelSet::Fer2013, 700, 700);
             if early {

@@ -18,17 +18,12 @@ pub fn checksum_of_file(path: &Path) -> Result<String, DataError> {
         loop {
             let length = std::io::Read::read(&mut file, &mut buffer)?;
             if length == 0 {
-                return Ok(text(&hasher));
+                return Ok(format!("blake3:{}", hasher.finalize().to_hex()));
             }
             hasher.update(&buffer[..length]);
         }
     };
     read().map_err(|error| DataError::read(path, error))
-}
-
-/// The digest with the name of its algorithm.
-pub(super) fn text(hasher: &blake3::Hasher) -> String {
-    format!("blake3:{}", hasher.finalize().to_hex())
 }
 
 #[cfg(test)]

@@ -16,11 +16,11 @@ use std::thread;
 use super::Progress;
 use super::archive::{Form, MAX_TEXT_BYTES, form_of_file, open_zip, stream_error, with_csv, zip_entry_name};
 use super::builder::{Imported, PackedBuilder};
-use super::checksum::{self, checksum_of_file};
 use super::error::{DataError, RowProblem};
 use super::ferplus::{self, VoteRow};
 use super::folder::{self, FolderOptions};
 use super::pixel_rows::{Columns, MAX_LINE, PIXELS, Rows, SIZE, parse_rows};
+use super::source_checksum::{Observed, SourceChecksum};
 use super::split::Origin;
 use crate::expression::LabelSet;
 
@@ -60,17 +60,15 @@ pub fn import(
     let source_checksum = if form_of_file(source)? == Form::Plain {
         // Plain text is read as fast as the disk can write.
         builder.begin_file(out)?;
-        let mut hasher = blake3::Hasher::new();
+        let mut checksum = SourceChecksum::new();
         with_csv(source, MAX_TEXT_BYTES, progress, |reader| {
-            parse(source, reader, &mut builder, |text| {
-                hasher.update(text);
-            })
+            parse(source, &mut Observed { reader, checksum: &mut checksum }, &mut builder)
         })?;
-        checksum::text(&hasher)
+        checksum.text()
     } else {
         thread::scope(|scope| {
-            let checksum = scope.spawn(|| checksum_of_file(source));
-            with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, &mut builder, |_| {}))?;
+            let checksum = scope.spawn(|| SourceChecksum::of_file(source));
+            with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, &mut builder))?;
             checksum.join().expect("taking a checksum does not panic")
         })?
     };
@@ -169,14 +167,8 @@ impl Block {
 }
 
 /// Reads the csv text in this thread, for decoders cannot move to another; others parse its blocks, and one puts
-/// their rows together and shows `see` the text, block by block. The blocks go round: fresh memory would cost
-/// more than the parsing.
-fn parse(
-    path: &Path,
-    reader: &mut dyn Read,
-    builder: &mut PackedBuilder,
-    see: impl FnMut(&[u8]) + Send,
-) -> Result<(), DataError> {
+/// their rows together. The blocks go round: fresh memory would cost more than the parsing.
+fn parse(path: &Path, reader: &mut dyn Read, builder: &mut PackedBuilder) -> Result<(), DataError> {
     let parsers = rayon::current_num_threads();
     let (emptied_sender, emptied) = channel();
     for _ in 0..parsers + BLOCKS_AHEAD {
@@ -206,7 +198,7 @@ fn parse(
             scope.spawn(|| parse_filled(parsed));
         }
         drop(parsed_sender);
-        let collector = scope.spawn(move || collect(path, &parsed, &emptied_sender, rows, see));
+        let collector = scope.spawn(move || collect(path, &parsed, &emptied_sender, rows));
         let reading = read_blocks(path, reader, &emptied, filled_sender);
         (reading, collector.join().expect("the collector does not panic"))
     });
@@ -294,14 +286,12 @@ fn collect(
     parsed: &Receiver<Option<(usize, Block)>>,
     emptied: &Sender<Block>,
     builder: &mut PackedBuilder,
-    mut see: impl FnMut(&[u8]),
 ) -> Result<(), DataError> {
     let mut early = BTreeMap::new();
     let mut next = 0;
     for (index, block) in parsed.iter().map_while(|block| block) {
         early.insert(index, block);
         while let Some(mut block) = early.remove(&next) {
-            see(&block.bytes[..block.text.end]);
             let rows = &block.rows;
             let problem = std::mem::replace(&mut block.parsed, Ok(()));
             problem.map_err(|problem| DataError::Row {

@@ -30,6 +30,7 @@ pub mod picture_tree;
 mod pixel_numbers;
 mod pixel_rows;
 pub mod preprocessing;
+pub mod source_checksum;
 pub mod split;
 pub mod synthetic;
 

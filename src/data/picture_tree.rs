@@ -15,8 +15,8 @@ use super::archive::{
     Form, MAX_ENTRIES, form_of_file, open_zip, safe_components, too_large, too_many_entries, zip_entry_name,
     zip_error,
 };
-use super::checksum::{checksum_of_file, text};
 use super::error::DataError;
+use super::source_checksum::SourceChecksum;
 
 /// The largest picture file that is read; faces are crops of some kilobytes.
 pub const MAX_PICTURE_BYTES: u64 = 16 << 20;
@@ -104,7 +104,7 @@ impl PictureTree {
         DataError::entry(&self.path, self.entries[index].parts.join("/"), problem)
     }
 
-    /// Decodes every picture to gray and hands it to `take` with its index. Returns the BLAKE3 of the
+    /// Decodes every picture to gray and hands it to `take` with its index. Returns the checksum of the
     /// archive, or of a folder's paths and contents.
     pub fn read_all(
         &mut self,
@@ -113,7 +113,7 @@ impl PictureTree {
         mut take: impl FnMut(usize, &[u8]) -> Result<(), DataError>,
     ) -> Result<String, DataError> {
         let total = self.entries.len();
-        let (mut hasher, mut unpacked) = (blake3::Hasher::new(), 0);
+        let (mut checksum, mut unpacked) = (SourceChecksum::new(), 0);
         for begin in (0..total).step_by(BATCH) {
             let end = (begin + BATCH).min(total);
             let mut files = Vec::with_capacity(end - begin);
@@ -123,9 +123,9 @@ impl PictureTree {
                 if unpacked > MAX_TREE_BYTES {
                     return Err(too_large(&self.path, MAX_TREE_BYTES));
                 }
-                hasher
-                    .update(format!("{}\0{}\0", self.entries[index].parts.join("/"), bytes.len()).as_bytes());
-                hasher.update(&bytes);
+                let path = self.entries[index].parts.join("/");
+                checksum.update(format!("{path}\0{}\0", bytes.len()).as_bytes());
+                checksum.update(&bytes);
                 files.push(bytes);
             }
             let decoded: Vec<_> = files.par_iter().map(|bytes| decode_gray(bytes, sizing)).collect();
@@ -135,7 +135,7 @@ impl PictureTree {
             }
             progress(end as u64, total as u64);
         }
-        if self.zip.is_some() { checksum_of_file(&self.path) } else { Ok(text(&hasher)) }
+        if self.zip.is_some() { SourceChecksum::of_file(&self.path) } else { Ok(checksum.text()) }
     }
 
     fn list_folder(&mut self) -> Result<(), DataError> {

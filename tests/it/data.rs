@@ -8,6 +8,7 @@ use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use duchenne::data::source_checksum::SourceChecksum;
 use duchenne::data::{Origin, PackedDataset, Samples as _, Split};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -162,7 +163,7 @@ fn every_packing_of_the_csv_gives_the_same_samples() {
             assert_eq!(dataset.image(index), pixels(seed), "{name}");
             assert_eq!(dataset.origin(index), Origin::Photograph, "{name}");
         }
-        let expected = duchenne::data::checksum::checksum_of_file(Path::new(&source)).unwrap();
+        let expected = SourceChecksum::of_file(Path::new(&source)).unwrap();
         assert_eq!(dataset.source_checksum(), expected, "{name}");
     }
 }
@@ -194,7 +195,7 @@ fn lines_may_end_anywhere_in_the_blocks_that_are_read() {
             assert_eq!(dataset.len(), seeds.len());
             let same = |(row, seed): (usize, &u8)| dataset.image(row) == pixels(*seed);
             assert!(seeds.iter().enumerate().all(same), "{end}");
-            let checksum = duchenne::data::checksum::checksum_of_file(Path::new(&source)).unwrap();
+            let checksum = SourceChecksum::of_file(Path::new(&source)).unwrap();
             assert_eq!(dataset.source_checksum(), checksum);
         }
     }

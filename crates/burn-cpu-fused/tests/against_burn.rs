@@ -252,7 +252,7 @@ proptest! {
     }
 }
 
-/// Shapes of the networks in use take the tiled, the partial-sum and the by-channel paths.
+/// Shapes of the networks in use take the tiled, the partial-sum, the by-channel and the patches' paths.
 #[test]
 fn network_shapes() {
     let device = Device::flex().autodiff();
@@ -265,6 +265,8 @@ fn network_shapes() {
         (16, 128, 12, 128, 3, 2, 1),
         (8, 1, 48, 64, 7, 2, 3),
         (4, 1, 64, 128, 4, 2, 1),
+        (19, 1, 9, 20, 5, 1, 2),
+        (33, 1, 10, 7, 4, 3, 0),
         (3, 64, 4, 1, 4, 1, 0),
         (40, 32, 24, 48, 3, 1, 1),
         (32, 128, 6, 128, 3, 1, 1),

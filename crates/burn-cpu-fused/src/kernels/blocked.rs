@@ -6,11 +6,13 @@
 //! skipped, not masked. (oneDNN's `nChw16c` is the nearest relative; there the batch comes first.)
 //! Channels that fill up the last block are zero.
 
-use super::parallel::{SharedBuffer, for_each_task};
+use super::parallel::{SharedBuffer, for_each_task, part};
 use crate::buffers::for_overwrite;
 
 /// Channels in a block.
 pub(crate) const LANES: usize = 16;
+/// Positions that are brought into blocks at once: their lines stay in the cache.
+const POSITIONS_AT_ONCE: usize = 16;
 
 /// Blocks that hold `channels`.
 pub(crate) fn blocks(channels: usize) -> usize {
@@ -33,9 +35,13 @@ pub(crate) fn write_from_batch(
     let plane = positions * batch * LANES;
     assert_eq!(blocked.len(), blocks(channels) * plane, "blocked buffer of the wrong size");
     let shared = SharedBuffer::new(blocked);
-    for_each_task(blocks(channels), |block| {
-        // SAFETY: every block belongs to one task.
-        let out = unsafe { shared.slice(block * plane..(block + 1) * plane) };
+    let groups = positions.div_ceil(POSITIONS_AT_ONCE);
+    for_each_task(blocks(channels) * groups, |task| {
+        let (block, group) = (task / groups, task % groups);
+        let positions_here = part(positions, groups, group, 1);
+        let line = |position: usize| block * plane + position * batch * LANES;
+        // SAFETY: every block and position belongs to one task.
+        let out = unsafe { shared.slice(line(positions_here.start)..line(positions_here.end)) };
         let present = (channels - block * LANES).min(LANES);
         if present < LANES {
             out.fill(0.0);
@@ -43,7 +49,7 @@ pub(crate) fn write_from_batch(
         for image in 0..batch {
             for lane in 0..present {
                 let channel = image * channels + block * LANES + lane;
-                let source = &values[channel * positions..][..positions];
+                let source = &values[channel * positions..][positions_here.clone()];
                 let targets = out[image * LANES + lane..].iter_mut().step_by(batch * LANES);
                 targets.zip(source).for_each(|(to, from)| *to = *from);
             }

@@ -5,7 +5,7 @@ use super::geometry::{Geometry, Stencil};
 use super::parallel::{SharedBuffer, with_scratch};
 use super::product::{Product, Values, Weights, Width, blocked_len};
 use super::weights::{WeightView, pack};
-use super::winograd;
+use super::{patches, winograd};
 use crate::buffers::for_overwrite;
 use crate::instructions::Instructions;
 
@@ -37,6 +37,11 @@ pub(crate) fn forward(
     weight: &[f32],
     epilogue: Epilogue<'_>,
 ) -> Vec<f32> {
+    if patches::pay(geometry) {
+        return patches::with_patches(geometry, input, |geometry, patches| {
+            forward(geometry, patches, weight, epilogue)
+        });
+    }
     let length = blocked_len(geometry.output_channels, geometry.output_positions(), geometry.batch);
     let mut output = for_overwrite(length);
     let view = WeightView::forward(geometry);

@@ -10,6 +10,7 @@ pub(crate) mod linear;
 pub(crate) mod matmul;
 pub(crate) mod normalization;
 pub(crate) mod parallel;
+pub(crate) mod patches;
 pub(crate) mod pooling;
 pub(crate) mod product;
 pub(crate) mod tiles;

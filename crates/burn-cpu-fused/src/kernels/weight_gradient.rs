@@ -9,7 +9,7 @@ use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
-use super::{winograd, winograd_gradient};
+use super::{patches, winograd, winograd_gradient};
 use crate::buffers::for_overwrite;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -25,6 +25,11 @@ const TASKS: usize = 16;
 
 /// The gradient, `[output_channels, input_channels, kernel_height, kernel_width]`.
 pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradient: &[f32]) -> Vec<f32> {
+    if patches::pay(geometry) {
+        return patches::with_patches(geometry, input, |geometry, patches| {
+            weight_gradient(geometry, patches, output_gradient)
+        });
+    }
     let view = WeightView::forward(geometry);
     let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
     let instructions = Instructions::current();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use burn_cpu_fused::SgdStep;
+use burn_cpu_fused::{SgdStep, with_descent};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Beta, Distribution};
@@ -266,14 +266,17 @@ impl<'a> Trainer<'a> {
                 rate: training.learning_rate,
             });
         }
-        let gradients = GradientsParams::from_grads(value.backward(), &network);
         let step = SgdStep {
             rate: rate as f32,
             momentum: training.momentum,
             decay: training.weight_decay,
             nesterov: training.nesterov,
         };
-        let network = self.sgd.step(network, gradients, step);
+        // Every weight is used once in a forward pass.
+        let network = with_descent(step, || {
+            let gradients = GradientsParams::from_grads(value.backward(), &network);
+            self.sgd.step(network, gradients, step)
+        });
         if training.weight_average > 0.0 {
             self.average.update(&network, training.weight_average);
         }

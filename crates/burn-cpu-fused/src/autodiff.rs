@@ -1,5 +1,9 @@
 //! Backward passes: the fused operations under Burn's autodiff.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -7,6 +11,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, TensorMetadata};
 
+use crate::descent_within;
 use crate::extension::FusedOperations;
 use crate::kernels::descent::{AdamStep, SgdStep};
 
@@ -39,6 +44,24 @@ where
     (output, rest)
 }
 
+thread_local! {
+    /// Nodes within the graph whose gradient was registered here and is not consumed yet. Burn cannot be asked.
+    static GIVEN: RefCell<HashSet<NodeId>> = RefCell::default();
+}
+
+/// More of them than any graph has at once: gradients that operations not of this module consumed.
+const MOST_GIVEN: usize = 1 << 16;
+
+/// The gradient that the first parent has so far, taken out so that the next one is added to it where it is computed,
+/// and not in a pass of its own; nothing where it is not known to have one.
+fn earlier<B: FusedOperations, const N: usize>(
+    ops: &Ops<(), N>,
+    gradients: &mut Gradients,
+) -> Option<FloatTensor<B>> {
+    let node = ops.parents[0].as_ref()?;
+    GIVEN.with_borrow_mut(|given| given.remove(&node.id)).then(|| gradients.consume::<B>(node))
+}
+
 /// Registers the gradients of the parents that want one.
 fn give<B: FusedOperations, const N: usize>(
     ops: Ops<(), N>,
@@ -47,6 +70,15 @@ fn give<B: FusedOperations, const N: usize>(
 ) {
     for (node, value) in ops.parents.into_iter().zip(values) {
         if let (Some(node), Some(value)) = (node, value) {
+            // A leaf's gradient cannot be taken out again.
+            if !node.parents.is_empty() {
+                GIVEN.with_borrow_mut(|given| {
+                    if given.len() >= MOST_GIVEN {
+                        given.clear();
+                    }
+                    given.insert(node.id);
+                });
+            }
             gradients.register::<B>(node.id, value);
         }
     }
@@ -68,6 +100,7 @@ macro_rules! operation {
             type State = $state;
 
             fn backward(self, ops: Ops<$state, $parents>, $gradients: &mut Gradients, _: &mut Checkpointer) {
+                GIVEN.with_borrow_mut(|given| given.remove(&ops.node.id));
                 let $gradient = $gradients.consume::<B>(&ops.node);
                 let ($ops, $saved) = split(ops);
                 $body
@@ -87,23 +120,41 @@ operation!(Unblock<1>, (), |ops, (), gradient, gradients| {
 /// Input, weight, stride and padding of a convolution.
 type ConvolutionState<B> = (FloatTensor<B>, FloatTensor<B>, usize, usize);
 
+/// The step to take instead of computing the gradient of a weight, the second parent; only a leaf is a weight itself.
+fn step_of<const N: usize>(ops: &Ops<(), N>) -> Option<SgdStep> {
+    let is_leaf = ops.parents[1].as_ref().is_some_and(|node| node.parents.is_empty());
+    is_leaf.then(descent_within::current).flatten()
+}
+
+/// Gradients of input and weight, or the weight after `step`; `earlier` is what the input's is added to.
 fn convolution_gradients<B: FusedOperations>(
     wanted: [bool; 2],
+    step: Option<SgdStep>,
+    earlier: Option<FloatTensor<B>>,
     (input, weight, stride, padding): ConvolutionState<B>,
     gradient: FloatTensor<B>,
 ) -> [Option<FloatTensor<B>>; 2] {
     let [_, height, width, ..] = input.shape().dims::<5>();
     let shape = weight.shape().dims();
-    let by_weight =
-        wanted[1].then(|| B::fused_conv2d_weight_gradient(input, gradient.clone(), shape, stride, padding));
-    let by_input =
-        wanted[0].then(|| B::fused_conv_transpose2d(gradient, weight, height, width, stride, padding));
+    // First, for it reads the weight that a step then finds in the cache.
+    let by_input = wanted[0].then(|| {
+        let (gradient, weight) = (gradient.clone(), weight.clone());
+        match earlier {
+            Some(earlier) => B::fused_conv_transpose2d_onto(gradient, weight, earlier, stride, padding),
+            None => B::fused_conv_transpose2d(gradient, weight, height, width, stride, padding),
+        }
+    });
+    let by_weight = wanted[1].then(|| match step {
+        Some(step) => B::fused_conv2d_weight_step(input, gradient, weight, stride, padding, step),
+        None => B::fused_conv2d_weight_gradient(input, gradient, shape, stride, padding),
+    });
     [by_input, by_weight]
 }
 
 operation!(Convolution<2>, ConvolutionState<B>, |ops, state, gradient, gradients| {
     let wanted = ops.parents.each_ref().map(Option::is_some);
-    let values = convolution_gradients::<B>(wanted, state, gradient);
+    let earlier = earlier::<B, 2>(&ops, gradients);
+    let values = convolution_gradients::<B>(wanted, step_of(&ops), earlier, state, gradient);
     give::<B, 2>(ops, gradients, values);
 });
 
@@ -114,7 +165,8 @@ operation!(
         let [channels, ..] = state.1.shape().dims::<4>();
         let (gradient, bias) = B::fused_activation_backward(output, gradient, channels, slope);
         let wanted = [ops.parents[0].is_some(), ops.parents[1].is_some()];
-        let [input, weight] = convolution_gradients::<B>(wanted, state, gradient);
+        let earlier = earlier::<B, 3>(&ops, gradients);
+        let [input, weight] = convolution_gradients::<B>(wanted, step_of(&ops), earlier, state, gradient);
         give::<B, 3>(ops, gradients, [input, weight, Some(bias)]);
     }
 );
@@ -378,6 +430,27 @@ impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, 
         _: Tracked<B, C>,
         _: SgdStep,
     ) -> (Tracked<B, C>, Tracked<B, C>) {
+        unreachable!("{UPDATE}")
+    }
+
+    fn fused_conv_transpose2d_onto(
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: usize,
+        _: usize,
+    ) -> Tracked<B, C> {
+        unreachable!("{FIRST_ORDER}")
+    }
+
+    fn fused_conv2d_weight_step(
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: Tracked<B, C>,
+        _: usize,
+        _: usize,
+        _: SgdStep,
+    ) -> Tracked<B, C> {
         unreachable!("{UPDATE}")
     }
 

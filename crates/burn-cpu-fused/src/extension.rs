@@ -8,9 +8,10 @@ use burn::backend::{Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Shape};
 
 use crate::buffers::{Pooled, for_overwrite};
+use crate::descent_within;
 use crate::kernels::blocked::{self, LANES, padded};
 use crate::kernels::convolution::{self, Epilogue};
-use crate::kernels::descent::{self, AdamStep, SgdStep};
+use crate::kernels::descent::{self, AdamStep, SgdStep, Update};
 use crate::kernels::elementwise;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::linear::{self, Sizes};
@@ -56,6 +57,15 @@ pub trait FusedOperations: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
+    /// The gradient of a convolution's input added to `earlier`, which has its shape.
+    fn fused_conv_transpose2d_onto(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        earlier: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self>;
+
     /// Gradient of a convolution's weight of the given shape.
     fn fused_conv2d_weight_gradient(
         input: FloatTensor<Self>,
@@ -63,6 +73,16 @@ pub trait FusedOperations: Backend {
         weight: [usize; 4],
         stride: usize,
         padding: usize,
+    ) -> FloatTensor<Self>;
+
+    /// A convolution's weight after a step of descent by its gradient, without momentum.
+    fn fused_conv2d_weight_step(
+        input: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+        step: SgdStep,
     ) -> FloatTensor<Self>;
 
     /// Backward of bias and activation: gradients of the sum and of the bias of so many channels.
@@ -196,7 +216,7 @@ fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
 }
 
-fn values(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("fused operations run on contiguous f32 tensors only")
 }
 
@@ -251,6 +271,27 @@ fn convolve(
     let output = convolution::forward(&geometry, values(&input), values(&weight), epilogue);
     let shape = [geometry.batch, geometry.output_channels, geometry.output_height, geometry.output_width];
     map(output, shape)
+}
+
+/// The transposed convolution of the given output height and width, added to `onto`.
+fn conv_transpose(
+    input: FlexTensor,
+    weight: FlexTensor,
+    onto: Option<FlexTensor>,
+    [height, width]: [usize; 2],
+    stride: usize,
+    padding: usize,
+) -> FlexTensor {
+    let (input, weight) = (contiguous(input), contiguous(weight));
+    let [blocks, input_height, input_width, batch, _] = dims(&input);
+    let weight_shape: [usize; 4] = dims(&weight);
+    let shape = [batch, weight_shape[1], height, width];
+    let geometry = Geometry::new(shape, weight_shape, stride, padding);
+    assert_eq!(blocks, blocked::blocks(weight_shape[0]), "input channels differ from the weight's");
+    let expected = (geometry.output_height, geometry.output_width);
+    assert_eq!((input_height, input_width), expected, "no convolution gives this size");
+    let onto = onto.as_ref().map(values);
+    map(convolution::input_gradient(&geometry, values(&input), values(&weight), onto), shape)
 }
 
 fn normalize(
@@ -350,15 +391,18 @@ impl FusedOperations for Flex {
         stride: usize,
         padding: usize,
     ) -> FlexTensor {
-        let (input, weight) = (contiguous(input), contiguous(weight));
-        let [blocks, input_height, input_width, batch, _] = dims(&input);
-        let weight_shape: [usize; 4] = dims(&weight);
-        let shape = [batch, weight_shape[1], height, width];
-        let geometry = Geometry::new(shape, weight_shape, stride, padding);
-        assert_eq!(blocks, blocked::blocks(weight_shape[0]), "input channels differ from the weight's");
-        let expected = (geometry.output_height, geometry.output_width);
-        assert_eq!((input_height, input_width), expected, "no convolution gives this size");
-        map(convolution::input_gradient(&geometry, values(&input), values(&weight)), shape)
+        conv_transpose(input, weight, None, [height, width], stride, padding)
+    }
+
+    fn fused_conv_transpose2d_onto(
+        input: FlexTensor,
+        weight: FlexTensor,
+        earlier: FlexTensor,
+        stride: usize,
+        padding: usize,
+    ) -> FlexTensor {
+        let [_, height, width, ..] = dims::<5>(&earlier);
+        conv_transpose(input, weight, Some(contiguous(earlier)), [height, width], stride, padding)
     }
 
     fn fused_conv2d_weight_gradient(
@@ -370,7 +414,25 @@ impl FusedOperations for Flex {
     ) -> FlexTensor {
         let (input, output_gradient) = (contiguous(input), contiguous(output_gradient));
         let geometry = geometry(&input, weight, stride, padding);
-        tensor(weight_gradient(&geometry, values(&input), values(&output_gradient)), weight)
+        tensor(weight_gradient(&geometry, values(&input), values(&output_gradient), None), weight)
+    }
+
+    fn fused_conv2d_weight_step(
+        input: FlexTensor,
+        output_gradient: FlexTensor,
+        weight: FlexTensor,
+        stride: usize,
+        padding: usize,
+        step: SgdStep,
+    ) -> FlexTensor {
+        let [input, output_gradient, weight] = [input, output_gradient, weight].map(contiguous);
+        let shape = dims(&weight);
+        let geometry = geometry(&input, shape, stride, padding);
+        let update = Update { weight: values(&weight), step };
+        let stepped = weight_gradient(&geometry, values(&input), values(&output_gradient), Some(update));
+        let stepped = tensor(stepped, shape);
+        descent_within::note(stepped.clone());
+        stepped
     }
 
     fn fused_activation_backward(
@@ -525,7 +587,11 @@ impl FusedOperations for Flex {
     }
 
     fn fused_plain_sgd(weight: FlexTensor, gradient: FlexTensor, step: SgdStep) -> FlexTensor {
-        let (mut weight, gradient) = (writable(weight), contiguous(gradient));
+        let gradient = contiguous(gradient);
+        if descent_within::take(&gradient, step) {
+            return gradient;
+        }
+        let mut weight = writable(weight);
         descent::plain_sgd(weight.storage_mut(), values(&gradient), step);
         weight
     }

@@ -27,6 +27,7 @@
 
 mod autodiff;
 mod buffers;
+mod descent_within;
 mod extension;
 mod feature_map;
 mod instructions;
@@ -35,6 +36,7 @@ mod packed;
 mod updates;
 
 pub use buffers::release_buffers;
+pub use descent_within::with_descent;
 pub use extension::FusedOperations;
 pub use feature_map::{Activation, FeatureMap, linear};
 pub use instructions::Instructions;

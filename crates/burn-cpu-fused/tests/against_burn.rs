@@ -284,6 +284,33 @@ fn network_shapes() {
     }
 }
 
+/// A map that several operations read: later gradients are added to earlier ones where they are computed.
+#[test]
+fn gradients_of_several_uses_add_up() {
+    let device = Device::flex().autodiff();
+    for (batch, channels, size) in [(8, 32, 12), (3, 20, 5), (9, 64, 3)] {
+        let x = random([batch, 5, size, size], &device);
+        let weight = |kernel| random([channels, channels, kernel, kernel], &device);
+        let entry = random([channels, 5, 1, 1], &device);
+        // By Winograd's algorithm, by tiles, and with a stride that leaves positions without any gradient of its own.
+        let inputs = [x, entry, weight(3), weight(1), weight(1)];
+        let worst = compare(&inputs, |t| {
+            let convolve = |map: &FeatureMap, weight: usize, stride, padding| {
+                map.clone().conv2d(t[weight].clone(), None, stride, padding, Activation::Identity)
+            };
+            let map = convolve(&FeatureMap::from_batch(t[0].clone()), 1, 1, 0);
+            let uses =
+                [convolve(&map, 2, 1, 1), convolve(&map, 3, 1, 0), convolve(&map, 4, 2, 0), map.clone()];
+            let flat = uses.map(|map| {
+                let count = map.dims().iter().product::<usize>();
+                map.into_batch().reshape([1, 1, 1, count])
+            });
+            Tensor::cat(flat.to_vec(), 3)
+        });
+        assert!(worst < 1e-5, "{batch} x {channels} x {size}: {worst:e}");
+    }
+}
+
 #[test]
 fn descent_equals_its_definition() {
     let device = Device::flex();

@@ -56,21 +56,26 @@ pub(crate) fn forward(
 }
 
 /// The gradient with respect to the input; also the transposed convolution, whose input is
-/// `output_gradient`.
-pub(crate) fn input_gradient(geometry: &Geometry, output_gradient: &[f32], weight: &[f32]) -> Vec<f32> {
+/// `output_gradient`. It is added to `onto`, laid out like it.
+pub(crate) fn input_gradient(
+    geometry: &Geometry,
+    output_gradient: &[f32],
+    weight: &[f32],
+    onto: Option<&[f32]>,
+) -> Vec<f32> {
+    let epilogue = Epilogue { residual: onto, ..Epilogue::NONE };
     let length = blocked_len(geometry.input_channels, geometry.input_positions(), geometry.batch);
     let mut gradient = for_overwrite(length);
     let view = WeightView::backward(geometry);
     if winograd::pays(geometry) {
         // The gradient of a "same" convolution is one with the kernel turned and channels exchanged.
         let view = view.flipped();
-        winograd::product(geometry, &view, weight, output_gradient, Epilogue::NONE, &mut gradient);
+        winograd::product(geometry, &view, weight, output_gradient, epilogue, &mut gradient);
         return gradient;
     }
     let stencils = Stencil::backward(geometry);
     let positions = [geometry.output_positions(), geometry.input_positions()];
     let batch = geometry.batch;
-    let epilogue = Epilogue::NONE;
     multiply(&view, weight, output_gradient, batch, positions, &stencils, epilogue, &mut gradient);
     gradient
 }

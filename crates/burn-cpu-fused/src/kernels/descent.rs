@@ -33,6 +33,31 @@ pub struct AdamStep {
     pub time: u32,
 }
 
+/// A step of descent that is taken where a gradient is found.
+#[derive(Clone, Copy)]
+pub(crate) struct Update<'a> {
+    /// The weight, laid out as the gradient.
+    pub weight: &'a [f32],
+    /// Without momentum.
+    pub step: SgdStep,
+}
+
+impl Update<'_> {
+    /// Of some of the weights.
+    pub fn part(self, range: std::ops::Range<usize>) -> Self {
+        Self { weight: &self.weight[range], ..self }
+    }
+
+    /// The gradients at `start` replaced by the weights after the step.
+    #[inline(always)]
+    pub fn take(&self, start: usize, gradients: &mut [f32]) {
+        let weights = &self.weight[start..start + gradients.len()];
+        for (gradient, weight) in gradients.iter_mut().zip(weights) {
+            *gradient = weight - self.step.rate * (*gradient + self.step.decay * weight);
+        }
+    }
+}
+
 /// Elements of one task.
 const TASK_LENGTH: usize = 65_536;
 

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::blocked::{LANES, blocks};
+use super::descent::Update;
 use super::geometry::{Geometry, NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
@@ -23,11 +24,16 @@ const MANY_WEIGHTS: usize = 200_000;
 /// Tasks at the least, where the weight is large enough. A constant: bits do not depend on threads.
 const TASKS: usize = 16;
 
-/// The gradient, `[output_channels, input_channels, kernel_height, kernel_width]`.
-pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradient: &[f32]) -> Vec<f32> {
+/// The gradient, `[output_channels, input_channels, kernel_height, kernel_width]`, or the weight after `update` by it.
+pub(crate) fn weight_gradient(
+    geometry: &Geometry,
+    input: &[f32],
+    output_gradient: &[f32],
+    update: Option<Update<'_>>,
+) -> Vec<f32> {
     if patches::pay(geometry) {
         return patches::with_patches(geometry, input, |geometry, patches| {
-            weight_gradient(geometry, patches, output_gradient)
+            weight_gradient(geometry, patches, output_gradient, update)
         });
     }
     let view = WeightView::forward(geometry);
@@ -36,7 +42,7 @@ pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradien
     let width = instructions.run(Width);
     let channel_tiles = tiles(view.outputs, width);
     if channel_tiles >= TASKS / 2 && gradient.len() >= MANY_WEIGHTS && !winograd::pays(geometry) {
-        by_channel_tiles(geometry, &view, instructions, input, output_gradient, &mut gradient);
+        by_channel_tiles(geometry, &view, [input, output_gradient], update, &mut gradient);
         return gradient;
     }
     with_scratch(view.packed_len(), |packed| {
@@ -45,7 +51,7 @@ pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradien
         } else {
             direct(geometry, instructions, input, output_gradient, packed);
         }
-        unpack(packed, &view, width, &mut gradient);
+        unpack(packed, &view, width, update, &mut gradient);
     });
     gradient
 }
@@ -55,11 +61,11 @@ pub(crate) fn weight_gradient(geometry: &Geometry, input: &[f32], output_gradien
 fn by_channel_tiles(
     geometry: &Geometry,
     view: &WeightView,
-    instructions: Instructions,
-    input: &[f32],
-    output_gradient: &[f32],
+    [input, output_gradient]: [&[f32]; 2],
+    update: Option<Update<'_>>,
     gradient: &mut [f32],
 ) {
+    let instructions = Instructions::current();
     let width = instructions.run(Width);
     let passes = passes(geometry, &Stencil::forward(geometry));
     let depth = view.taps * view.inputs;
@@ -81,7 +87,8 @@ fn by_channel_tiles(
             let present = channels.start..view.outputs.min(channels.end);
             // SAFETY: every tile belongs to one task.
             let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
-            instructions.run(UnpackTile { packed, view, width: channels.len(), out });
+            let update = update.map(|update| update.part(present.start * depth..present.end * depth));
+            instructions.run(UnpackTile { packed, view, width: channels.len(), update, out });
         });
     });
 }

@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use super::blocked::{LANES, blocks};
+use super::descent::Update;
 use super::geometry::Geometry;
-use super::parallel::{SharedBuffer, for_each_task, prefetch};
+use super::parallel::{SharedBuffer, end_stream, for_each_task, prefetch, stream};
 use super::tiles::Kernels;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -181,7 +182,13 @@ impl WithKernels for PackTile<'_> {
 }
 
 /// The reverse of [`pack`] for the view of the convolution itself.
-pub(crate) fn unpack(packed: &[f32], view: &WeightView, width: usize, weight: &mut [f32]) {
+pub(crate) fn unpack(
+    packed: &[f32],
+    view: &WeightView,
+    width: usize,
+    update: Option<Update<'_>>,
+    weight: &mut [f32],
+) {
     assert_eq!(weight.len(), view.len(), "weight of the wrong size");
     assert!(view.groups().0 == 1, "rows of one output channel must lie together");
     let shared = SharedBuffer::new(weight);
@@ -192,7 +199,8 @@ pub(crate) fn unpack(packed: &[f32], view: &WeightView, width: usize, weight: &m
         let packed = &packed[channels.start * depth..channels.end * depth];
         // SAFETY: every tile belongs to one task.
         let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
-        Instructions::current().run(UnpackTile { packed, view, width: channels.len(), out });
+        let update = update.map(|update| update.part(present.start * depth..present.end * depth));
+        Instructions::current().run(UnpackTile { packed, view, width: channels.len(), update, out });
     });
 }
 
@@ -204,6 +212,8 @@ pub(crate) struct UnpackTile<'a> {
     pub view: &'a WeightView,
     /// Channels of the tile, filled up to whole blocks.
     pub width: usize,
+    /// What becomes of gradients, in the rows of `out`.
+    pub update: Option<Update<'a>>,
     /// Rows of the channels present.
     pub out: &'a mut [f32],
 }
@@ -213,7 +223,7 @@ impl WithKernels for UnpackTile<'_> {
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Self { packed, view, width, out } = self;
+        let Self { packed, view, width, update, out } = self;
         let depth = view.taps * view.inputs;
         let present = out.len() / depth;
         for lane in (0..present).step_by(LANES) {
@@ -224,16 +234,30 @@ impl WithKernels for UnpackTile<'_> {
                     let row = view.packed_row(0, first + column) * width + lane;
                     *values = *packed[row..].first_chunk().expect("packed rows hold whole blocks");
                 }
-                let block = kernels.transpose(&block);
-                for (row, values) in block.iter().enumerate().take(present - lane) {
+                let mut block = kernels.transpose(&block);
+                for (row, values) in block.iter_mut().enumerate().take(present - lane) {
                     let start = (lane + row) * depth + first;
                     match out[start..].first_chunk_mut::<LANES>() {
-                        Some(row) if columns == LANES => *row = *values,
-                        _ => out[start..start + columns].copy_from_slice(&values[..columns]),
+                        Some(row) if columns == LANES => match update {
+                            Some(update) => {
+                                prefetch(update.weight, start + AHEAD);
+                                update.take(start, values);
+                                stream(values, row);
+                            }
+                            None => *row = *values,
+                        },
+                        _ => {
+                            let values = &mut values[..columns];
+                            if let Some(update) = update {
+                                update.take(start, values);
+                            }
+                            out[start..start + columns].copy_from_slice(values);
+                        }
                     }
                 }
             }
         }
+        end_stream();
     }
 }
 
@@ -250,7 +274,7 @@ mod tests {
             let mut packed = vec![-1.0; view.packed_len()];
             pack(&weight, &view, width, &mut packed);
             let mut back = vec![-1.0; weight.len()];
-            unpack(&packed, &view, width, &mut back);
+            unpack(&packed, &view, width, None, &mut back);
             assert_eq!(back, weight);
             // The last tile: channels 48 and 49, then zeros.
             let depth = view.taps * view.inputs;

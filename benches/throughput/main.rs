@@ -8,10 +8,9 @@ mod peak;
 
 use std::time::Instant;
 
-use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Distribution, Tensor};
-use burn_cpu_fused::{SgdStep, with_descent};
+use burn_cpu_fused::SgdStep;
 use duchenne::models::network::{Architecture, NetworkConfig};
 use duchenne::training::optimizer::Sgd;
 
@@ -135,10 +134,7 @@ fn training(name: &str, architecture: Architecture, batch: usize, side: usize) -
             let current = network.take().expect("the network is back after every step");
             let logits = current.forward(images.clone());
             let loss = -(log_softmax(logits, 1) * targets.clone()).sum() / batch as f64;
-            network = Some(with_descent(step, || {
-                let gradients = GradientsParams::from_grads(loss.backward(), &current);
-                sgd.step(current, gradients, step)
-            }));
+            network = Some(sgd.descend(current, step, || loss.backward()));
         })
     };
     // The backward pass costs twice the forward pass.

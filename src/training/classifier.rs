@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use burn_cpu_fused::{SgdStep, with_descent};
+use burn_cpu_fused::SgdStep;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Beta, Distribution};
@@ -272,11 +271,7 @@ impl<'a> Trainer<'a> {
             decay: training.weight_decay,
             nesterov: training.nesterov,
         };
-        // Every weight is used once in a forward pass.
-        let network = with_descent(step, || {
-            let gradients = GradientsParams::from_grads(value.backward(), &network);
-            self.sgd.step(network, gradients, step)
-        });
+        let network = self.sgd.descend(network, step, || value.backward());
         if training.weight_average > 0.0 {
             self.average.update(&network, training.weight_average);
         }

@@ -11,7 +11,6 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, TensorMetadata};
 
-use crate::descent_within;
 use crate::extension::FusedOperations;
 use crate::kernels::descent::{AdamStep, SgdStep};
 
@@ -120,16 +119,16 @@ operation!(Unblock<1>, (), |ops, (), gradient, gradients| {
 /// Input, weight, stride and padding of a convolution.
 type ConvolutionState<B> = (FloatTensor<B>, FloatTensor<B>, usize, usize);
 
-/// The step to take instead of computing the gradient of a weight, the second parent; only a leaf is a weight itself.
-fn step_of<const N: usize>(ops: &Ops<(), N>) -> Option<SgdStep> {
-    let is_leaf = ops.parents[1].as_ref().is_some_and(|node| node.parents.is_empty());
-    is_leaf.then(descent_within::current).flatten()
+/// Whether the second parent is a weight itself and not made of one.
+fn weight_is_leaf<const N: usize>(ops: &Ops<(), N>) -> bool {
+    ops.parents[1].as_ref().is_some_and(|node| node.parents.is_empty())
 }
 
-/// Gradients of input and weight, or the weight after `step`; `earlier` is what the input's is added to.
+/// Gradients of input and weight; `earlier` is what the input's is added to. A weight that is a leaf of the graph may be
+/// stepped instead.
 fn convolution_gradients<B: FusedOperations>(
     wanted: [bool; 2],
-    step: Option<SgdStep>,
+    is_leaf: bool,
     earlier: Option<FloatTensor<B>>,
     (input, weight, stride, padding): ConvolutionState<B>,
     gradient: FloatTensor<B>,
@@ -144,9 +143,12 @@ fn convolution_gradients<B: FusedOperations>(
             None => B::fused_conv_transpose2d(gradient, weight, height, width, stride, padding),
         }
     });
-    let by_weight = wanted[1].then(|| match step {
-        Some(step) => B::fused_conv2d_weight_step(input, gradient, weight, stride, padding, step),
-        None => B::fused_conv2d_weight_gradient(input, gradient, shape, stride, padding),
+    let by_weight = wanted[1].then(|| {
+        if is_leaf {
+            B::fused_conv2d_weight_step(input, gradient, weight, stride, padding)
+        } else {
+            B::fused_conv2d_weight_gradient(input, gradient, shape, stride, padding)
+        }
     });
     [by_input, by_weight]
 }
@@ -154,7 +156,7 @@ fn convolution_gradients<B: FusedOperations>(
 operation!(Convolution<2>, ConvolutionState<B>, |ops, state, gradient, gradients| {
     let wanted = ops.parents.each_ref().map(Option::is_some);
     let earlier = earlier::<B, 2>(&ops, gradients);
-    let values = convolution_gradients::<B>(wanted, step_of(&ops), earlier, state, gradient);
+    let values = convolution_gradients::<B>(wanted, weight_is_leaf(&ops), earlier, state, gradient);
     give::<B, 2>(ops, gradients, values);
 });
 
@@ -166,7 +168,8 @@ operation!(
         let (gradient, bias) = B::fused_activation_backward(output, gradient, channels, slope);
         let wanted = [ops.parents[0].is_some(), ops.parents[1].is_some()];
         let earlier = earlier::<B, 3>(&ops, gradients);
-        let [input, weight] = convolution_gradients::<B>(wanted, step_of(&ops), earlier, state, gradient);
+        let [input, weight] =
+            convolution_gradients::<B>(wanted, weight_is_leaf(&ops), earlier, state, gradient);
         give::<B, 3>(ops, gradients, [input, weight, Some(bias)]);
     }
 );
@@ -443,15 +446,18 @@ impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, 
         unreachable!("{FIRST_ORDER}")
     }
 
+    fn fused_admit(_: Tracked<B, C>) -> Tracked<B, C> {
+        unreachable!("{UPDATE}")
+    }
+
     fn fused_conv2d_weight_step(
         _: Tracked<B, C>,
         _: Tracked<B, C>,
         _: Tracked<B, C>,
         _: usize,
         _: usize,
-        _: SgdStep,
     ) -> Tracked<B, C> {
-        unreachable!("{UPDATE}")
+        unreachable!("{FIRST_ORDER}")
     }
 
     fn fused_plain_sgd(_: Tracked<B, C>, _: Tracked<B, C>, _: SgdStep) -> Tracked<B, C> {

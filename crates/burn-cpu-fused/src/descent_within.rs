@@ -6,15 +6,21 @@
 
 use std::cell::RefCell;
 
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 
 use crate::SgdStep;
-use crate::extension::values;
+use crate::extension::{FusedOperations, values};
+use crate::feature_map::is_fused;
 
 /// The descent of the innermost [`with_descent`].
 #[derive(Default)]
 struct Descent {
     step: Option<SgdStep>,
+    /// The weights that are not stepped yet. Not any weight: a thread that waits for the others may run a foreign
+    /// backward pass meanwhile. They are held, so that no other weight comes to lie in the same place.
+    weights: Vec<FlexTensor>,
     /// The new weights that no update has taken yet. Their memory is shared, so that nothing is added to it.
     stepped: Vec<FlexTensor>,
 }
@@ -33,15 +39,26 @@ impl Drop for Outer {
 }
 
 /// Runs `work`: a backward pass, then [`sgd_step`](crate::sgd_step) with this very `step` for every weight that has a
-/// gradient. Each weight must have been used once since the last step. The results are those of the same calls
-/// without this function around them; on Flex in f32 they take less time, if there is no momentum.
+/// gradient. The results are those of the same calls without this function around them; on Flex in f32 they take less
+/// time if there is no momentum. `weights` are weights of convolutions, each used once since the last step.
 ///
 /// # Panics
-/// When a weight's gradient did not come to `sgd_step` as it was, which would be a wrong step: the weight was used
-/// more than once, or the gradient was changed.
-pub fn with_descent<R>(step: SgdStep, work: impl FnOnce() -> R) -> R {
-    let step = (step.momentum == 0.0).then_some(step);
-    let _outer = Outer(Some(CURRENT.replace(Descent { step, stepped: Vec::new() })));
+/// When the gradient of one of `weights` did not come to `sgd_step` as it was, which would be a wrong step: the weight
+/// was used more than once, or the gradient was changed.
+pub fn with_descent<R>(
+    step: SgdStep,
+    weights: impl IntoIterator<Item = Tensor<4>>,
+    work: impl FnOnce() -> R,
+) -> R {
+    let _outer = Outer(Some(CURRENT.replace(Descent { step: Some(step), ..Descent::default() })));
+    if step.momentum == 0.0 {
+        for weight in weights {
+            let weight = weight.without_autodiff();
+            if is_fused(&weight.device(), weight.dtype()) {
+                Dispatch::fused_admit(weight.into_dispatch());
+            }
+        }
+    }
     let result = work();
     let left = CURRENT.with_borrow(|current| current.stepped.len());
     assert!(
@@ -51,13 +68,25 @@ pub fn with_descent<R>(step: SgdStep, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The step that the backward pass takes, if it does.
-pub(crate) fn current() -> Option<SgdStep> {
-    CURRENT.with_borrow(|current| current.step)
+/// Takes the tensor out of `tensors` that lies where `tensor` does.
+fn remove(tensors: &mut Vec<FlexTensor>, tensor: &FlexTensor) -> Option<FlexTensor> {
+    let place = values(tensor).as_ptr();
+    let index = tensors.iter().position(|other| std::ptr::eq(values(other).as_ptr(), place))?;
+    Some(tensors.swap_remove(index))
+}
+
+/// Lets `weight` be stepped.
+pub(crate) fn admit(weight: FlexTensor) {
+    CURRENT.with_borrow_mut(|current| current.weights.push(weight));
+}
+
+/// The step that `weight` is to take in the backward pass, if it is. It is asked for once.
+pub(crate) fn begin(weight: &FlexTensor) -> Option<SgdStep> {
+    CURRENT.with_borrow_mut(|current| remove(&mut current.weights, weight).and(current.step))
 }
 
 /// Remembers a new weight.
-pub(crate) fn note(weight: FlexTensor) {
+pub(crate) fn end(weight: FlexTensor) {
     CURRENT.with_borrow_mut(|current| current.stepped.push(weight));
 }
 
@@ -67,10 +96,10 @@ pub(crate) fn note(weight: FlexTensor) {
 /// When it was stepped otherwise than by `step`.
 pub(crate) fn take(gradient: &FlexTensor, step: SgdStep) -> bool {
     CURRENT.with_borrow_mut(|current| {
-        let same = |weight: &FlexTensor| std::ptr::eq(values(weight).as_ptr(), values(gradient).as_ptr());
-        let Some(index) = current.stepped.iter().position(same) else { return false };
+        if remove(&mut current.stepped, gradient).is_none() {
+            return false;
+        }
         assert_eq!(current.step, Some(step), "the backward pass took another step than the update");
-        current.stepped.swap_remove(index);
         true
     })
 }

@@ -75,14 +75,16 @@ pub trait FusedOperations: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// A convolution's weight after a step of descent by its gradient, without momentum.
+    /// Lets a convolution's weight be stepped within the backward pass: see `descent_within`.
+    fn fused_admit(weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// A convolution's weight after the step that it is to take, or its gradient if it is not to take any.
     fn fused_conv2d_weight_step(
         input: FloatTensor<Self>,
         output_gradient: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         stride: usize,
         padding: usize,
-        step: SgdStep,
     ) -> FloatTensor<Self>;
 
     /// Backward of bias and activation: gradients of the sum and of the bias of so many channels.
@@ -417,21 +419,31 @@ impl FusedOperations for Flex {
         tensor(weight_gradient(&geometry, values(&input), values(&output_gradient), None), weight)
     }
 
+    fn fused_admit(weight: FlexTensor) -> FlexTensor {
+        // A weight that is not contiguous is copied by the backward pass and not found again.
+        if weight.is_contiguous() {
+            descent_within::admit(weight.clone());
+        }
+        weight
+    }
+
     fn fused_conv2d_weight_step(
         input: FlexTensor,
         output_gradient: FlexTensor,
         weight: FlexTensor,
         stride: usize,
         padding: usize,
-        step: SgdStep,
     ) -> FlexTensor {
         let [input, output_gradient, weight] = [input, output_gradient, weight].map(contiguous);
         let shape = dims(&weight);
+        let Some(step) = descent_within::begin(&weight) else {
+            return Self::fused_conv2d_weight_gradient(input, output_gradient, shape, stride, padding);
+        };
         let geometry = geometry(&input, shape, stride, padding);
         let update = Update { weight: values(&weight), step };
         let stepped = weight_gradient(&geometry, values(&input), values(&output_gradient), Some(update));
         let stepped = tensor(stepped, shape);
-        descent_within::note(stepped.clone());
+        descent_within::end(stepped.clone());
         stepped
     }
 

@@ -29,7 +29,7 @@ fn stepped(
         };
         weights.iter().map(step).collect()
     };
-    if within { with_descent(step, work) } else { work() }
+    if within { with_descent(step, weights.clone(), work) } else { work() }
 }
 
 fn convolve(map: FeatureMap, weight: &Tensor<4>, stride: usize, padding: usize) -> FeatureMap {
@@ -74,6 +74,20 @@ fn a_weight_that_is_not_a_leaf_gets_its_gradient() {
     let weights = [weight];
     let [within, after] = [true, false].map(|within| stepped(&weights, STEP, within, loss));
     assert_eq!(within, after);
+}
+
+/// As of a foreign backward pass, run by a thread that waits for the others.
+#[test]
+fn weights_not_named_keep_their_gradients() {
+    let device = Device::flex().autodiff();
+    let named = uniform([4, 4, 1, 1], &device).require_grad();
+    let gradient = || {
+        let weight = Tensor::<4>::ones([4, 4, 1, 1], &device).require_grad();
+        let map = FeatureMap::from_batch(Tensor::ones([1, 4, 1, 1], &device));
+        let loss = map.conv2d(weight.clone(), None, 1, 0, Activation::Identity).into_batch().sum();
+        weight.grad(&loss.backward()).expect("a gradient").into_data().iter::<f32>().collect::<Vec<_>>()
+    };
+    assert_eq!(with_descent(STEP, [named], gradient), [1.0; 16]);
 }
 
 /// Networks with one weight in use twice, in both orders of the gradients.

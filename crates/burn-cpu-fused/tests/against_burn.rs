@@ -214,25 +214,10 @@ proptest! {
 
     #[test]
     fn batch_norm_and_gradients(
-        batch in 2usize..9, channels in 1usize..20, height in 1usize..9, width in 2usize..9,
+        batch in 2usize..9, channels in 1usize..80, height in 1usize..9, width in 2usize..9,
         with_residual: bool, offset in -50.0f64..50.0,
     ) {
-        let device = Device::flex().autodiff();
-        let shape = [batch, channels, height, width];
-        let x = random(shape, &device) + offset;
-        let gamma = random([1, 1, 1, channels], &device);
-        let beta = random([1, 1, 1, channels], &device);
-        let mut tensors = vec![x, gamma, beta];
-        if with_residual {
-            tensors.push(random(shape, &device));
-        }
-        let worst = compare(&tensors, |t| {
-            let residual = t.get(3).cloned().map(FeatureMap::from_batch);
-            FeatureMap::from_batch(t[0].clone())
-                .batch_norm(vector(&t[1]), vector(&t[2]), residual, 1e-5, Activation::LeakyRelu(0.3))
-                .0
-                .into_batch()
-        });
+        let worst = batch_norm_error([batch, channels, height, width], with_residual, offset);
         // The f32 input itself, at an offset of up to 50 deviations, limits what can be had.
         prop_assert!(worst < 2e-4, "relative difference {worst:e}");
     }
@@ -249,6 +234,40 @@ proptest! {
             FeatureMap::from_batch(t[0].clone()).max_pool2d(kernel, stride, padding).into_batch()
         });
         prop_assert!(worst < 1e-6, "relative difference {worst:e}");
+    }
+}
+
+/// The largest relative difference of values and gradients.
+fn batch_norm_error(shape: [usize; 4], with_residual: bool, offset: f64) -> f64 {
+    let device = Device::flex().autodiff();
+    let x = random(shape, &device) + offset;
+    let gamma = random([1, 1, 1, shape[1]], &device);
+    let beta = random([1, 1, 1, shape[1]], &device);
+    let mut tensors = vec![x, gamma, beta];
+    if with_residual {
+        tensors.push(random(shape, &device));
+    }
+    compare(&tensors, |t| {
+        let residual = t.get(3).cloned().map(FeatureMap::from_batch);
+        FeatureMap::from_batch(t[0].clone())
+            .batch_norm(vector(&t[1]), vector(&t[2]), residual, 1e-5, Activation::LeakyRelu(0.3))
+            .0
+            .into_batch()
+    })
+}
+
+/// Blocks that fit in a cache and blocks that are cut into parts.
+#[test]
+fn batch_norm_of_large_maps() {
+    for (shape, with_residual) in [
+        ([16, 64, 12, 12], true),
+        ([16, 64, 12, 12], false),
+        ([16, 80, 24, 24], true),
+        ([16, 80, 24, 24], false),
+        ([8, 32, 30, 20], false),
+    ] {
+        let worst = batch_norm_error(shape, with_residual, 1.0);
+        assert!(worst < 2e-5, "{shape:?}: relative difference {worst:e}");
     }
 }
 

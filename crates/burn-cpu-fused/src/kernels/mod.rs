@@ -14,6 +14,7 @@ pub(crate) mod patches;
 pub(crate) mod pooling;
 pub(crate) mod product;
 pub(crate) mod tiles;
+pub(crate) mod two_passes;
 pub(crate) mod weight_gradient;
 pub(crate) mod weights;
 pub(crate) mod winograd;

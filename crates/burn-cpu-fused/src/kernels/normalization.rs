@@ -5,8 +5,9 @@
 //! channels (gamma, beta, mean, variance) are filled up to whole blocks.
 
 use super::blocked::LANES;
-use super::elementwise::{Lines, add_parts, leaky, line_parts, line_sums};
-use super::parallel::{SharedBuffer, for_each_task, part};
+use super::elementwise::{Lines, add_parts, leaky, line_sums};
+use super::parallel::SharedBuffer;
+use super::two_passes::two_passes;
 use crate::buffers::for_overwrite;
 use crate::instructions::vectorized;
 
@@ -29,35 +30,18 @@ type Moments = (f64, [f64; LANES], [f64; LANES]);
 
 /// Mean and biased variance of each channel: parts are taken around their own mean, so that nothing
 /// cancels, and joined as by Chan et al. (1979).
-fn statistics(input: &[f32], blocks: usize) -> (Vec<f32>, Vec<f32>) {
-    let lines = input.len() / blocks / LANES;
-    let parts = line_parts(lines);
-    let mut moments: Vec<Moments> = vec![(0.0, [0.0; LANES], [0.0; LANES]); blocks * parts];
-    let shared = SharedBuffer::new(&mut moments);
-    for_each_task(blocks * parts, |task| {
-        let here = part(lines, parts, task % parts, 1);
-        let start = (task / parts * lines + here.start) * LANES;
-        let (x, _) = input[start..start + here.len() * LANES].as_chunks::<LANES>();
-        // SAFETY: every part of every block belongs to one task.
-        let moments = unsafe { &mut shared.slice(task..task + 1)[0] };
-        *moments = vectorized(x, moments_of);
-    });
-    let (mut mean, mut variance) = (Vec::new(), Vec::new());
-    for parts in moments.chunks_exact(parts) {
-        let (mut count, mut center, mut squares) = parts[0];
-        for (more, other, other_squares) in &parts[1..] {
-            let total = count + more;
-            for lane in 0..LANES {
-                let distance = other[lane] - center[lane];
-                center[lane] += distance * more / total;
-                squares[lane] += other_squares[lane] + distance * distance * count * more / total;
-            }
-            count = total;
+fn join(parts: &[Moments]) -> [[f32; LANES]; 2] {
+    let (mut count, mut center, mut squares) = parts[0];
+    for (more, other, other_squares) in &parts[1..] {
+        let total = count + more;
+        for lane in 0..LANES {
+            let distance = other[lane] - center[lane];
+            center[lane] += distance * more / total;
+            squares[lane] += other_squares[lane] + distance * distance * count * more / total;
         }
-        mean.extend(center.map(|mean| mean as f32));
-        variance.extend(squares.map(|squares| (squares / count).max(0.0) as f32));
+        count = total;
     }
-    (mean, variance)
+    [center.map(|mean| mean as f32), squares.map(|squares| (squares / count).max(0.0) as f32)]
 }
 
 #[inline(always)]
@@ -92,25 +76,22 @@ pub(crate) fn forward(
     slope: f32,
 ) -> Normalized {
     let blocks = gamma.len() / LANES;
-    let (mean, variance) = statistics(input, blocks);
     let mut output = for_overwrite(input.len());
-    let lines = input.len() / blocks / LANES;
-    let parts = line_parts(lines);
     let shared = SharedBuffer::new(&mut output);
-    for_each_task(blocks * parts, |task| {
-        let here = part(lines, parts, task % parts, 1);
-        let block = task / parts;
-        let start = (block * lines + here.start) * LANES;
-        let range = start..start + here.len() * LANES;
-        // SAFETY: every part of every block belongs to one task.
-        let (y, _) = unsafe { shared.slice(range.clone()) }.as_chunks_mut::<LANES>();
-        let (x, _) = input[range.clone()].as_chunks::<LANES>();
-        let residual = residual.map(|values| values[range].as_chunks::<LANES>().0);
-        let (mean, shift, variance) = (lanes(&mean, block), lanes(beta, block), lanes(&variance, block));
-        let gamma = lanes(gamma, block);
-        let scale = scale_of(gamma, variance, epsilon);
-        vectorized((x, residual, y, [mean, &scale, shift], slope), normalize_part);
-    });
+    let statistics = two_passes(
+        [blocks, input.len() / blocks / LANES],
+        |_, range| vectorized(input[range].as_chunks::<LANES>().0, moments_of),
+        |_, moments| join(moments),
+        |block, range, [mean, variance]| {
+            // SAFETY: ranges do not overlap.
+            let (y, _) = unsafe { shared.slice(range.clone()) }.as_chunks_mut::<LANES>();
+            let (x, _) = input[range.clone()].as_chunks::<LANES>();
+            let residual = residual.map(|values| values[range].as_chunks::<LANES>().0);
+            let scale = scale_of(lanes(gamma, block), variance, epsilon);
+            vectorized((x, residual, y, [mean, &scale, lanes(beta, block)], slope), normalize_part);
+        },
+    );
+    let [mean, variance] = [0, 1].map(|index| statistics.iter().flat_map(|both| both[index]).collect());
     Normalized { output, mean, variance }
 }
 
@@ -187,91 +168,92 @@ fn scale_of(gamma: &[f32; LANES], variance: &[f32; LANES], epsilon: f32) -> [f32
 pub(crate) fn backward(saved: &Saved<'_>, output_gradient: &[f32], epsilon: f32, slope: f32) -> Gradients {
     let blocks = saved.gamma.len() / LANES;
     let lines = saved.input.len() / blocks / LANES;
-    let parts = line_parts(lines);
-    let range = |task: usize| {
-        let here = part(lines, parts, task % parts, 1);
-        let start = (task / parts * lines + here.start) * LANES;
-        start..start + here.len() * LANES
-    };
     let mut residual = match saved.side {
         Side::Output(_) => Some(for_overwrite(saved.input.len())),
         Side::Beta(_) => None,
     };
+    let mut input = for_overwrite(saved.input.len());
+    let shared_input = SharedBuffer::new(&mut input);
     let shared_residual = residual.as_mut().map(|values| SharedBuffer::new(values));
-    let mut sums = vec![[[0.0_f64; LANES]; 2]; blocks * parts];
-    let shared = SharedBuffer::new(&mut sums);
-    let scales: Vec<[f32; LANES]> = (0..blocks)
-        .map(|block| scale_of(lanes(saved.gamma, block), lanes(saved.variance, block), epsilon))
-        .collect();
-    for_each_task(blocks * parts, |task| {
-        let (block, range) = (task / parts, range(task));
+    // SAFETY: ranges do not overlap, and the first pass over one is through before the second.
+    let dz_of = |range| unsafe { shared_residual.expect("made for this side").slice(range) };
+    let sums = |block: usize, range: std::ops::Range<usize>| {
         let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
         let (dy, _) = output_gradient[range.clone()].as_chunks::<LANES>();
         let mean = lanes(saved.mean, block);
-        // SAFETY: every part of every block belongs to one task.
-        let sums = unsafe { &mut shared.slice(task..task + 1)[0] };
-        *sums = match saved.side {
+        match saved.side {
             Side::Beta(beta) => {
-                let affine = [mean, &scales[block], lanes(beta, block)];
-                vectorized(([x, dy], affine, slope), sums_by_input)
+                let scale = saved.scale(block, epsilon);
+                vectorized(([x, dy], [mean, &scale, lanes(beta, block)], slope), sums_by_input)
             }
             Side::Output(output) => {
                 let (y, _) = output[range.clone()].as_chunks::<LANES>();
-                let shared = shared_residual.expect("made for this side");
-                // SAFETY: as above.
-                let (dz, _) = unsafe { shared.slice(range) }.as_chunks_mut::<LANES>();
+                let (dz, _) = dz_of(range).as_chunks_mut::<LANES>();
                 vectorized(([x, y, dy], dz, mean, slope), sums_by_output)
             }
-        };
-    });
-    let (mut gamma, mut beta) = (Vec::new(), Vec::new());
-    // The coefficients of `dx = dz * scale + (x - mean) * by_input + constant`.
-    let mut coefficients = Vec::new();
-    for (block, sums) in sums.chunks_exact(parts).enumerate() {
+        }
+    };
+    let join = |block: usize, sums: &[Sums]| {
         let sum = add_parts(&sums.iter().map(|sums| sums[0]).collect::<Vec<_>>());
         let product = add_parts(&sums.iter().map(|sums| sums[1]).collect::<Vec<_>>());
-        let mut block_coefficients = [[0.0_f32; LANES]; 3];
-        for lane in 0..LANES {
-            let variance = lanes(saved.variance, block)[lane];
-            let inverse = 1.0 / f64::from(variance + epsilon).sqrt();
-            let scale = f64::from(lanes(saved.gamma, block)[lane]) * inverse;
-            gamma.push((product[lane] * inverse) as f32);
-            beta.push(sum[lane] as f32);
-            block_coefficients[0][lane] = scale as f32;
-            block_coefficients[1][lane] = (-scale * inverse * inverse * product[lane] / lines as f64) as f32;
-            block_coefficients[2][lane] = (-scale * sum[lane] / lines as f64) as f32;
-        }
-        coefficients.push(block_coefficients);
-    }
-    let mut input = for_overwrite(saved.input.len());
-    let shared_input = SharedBuffer::new(&mut input);
-    let by_output = residual.as_deref();
-    for_each_task(blocks * parts, |task| {
-        let (block, range) = (task / parts, range(task));
+        saved.totals(block, [sum, product], lines, epsilon)
+    };
+    let totals = two_passes([blocks, lines], sums, join, |block, range, totals| {
         let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
         let mean = lanes(saved.mean, block);
-        // SAFETY: every part of every block belongs to one task.
+        // SAFETY: ranges do not overlap.
         let (dx, _) = unsafe { shared_input.slice(range.clone()) }.as_chunks_mut::<LANES>();
-        match (saved.side, by_output) {
-            (Side::Output(_), Some(dz)) => {
-                let (dz, _) = dz[range].as_chunks::<LANES>();
-                vectorized(([x, dz], dx, mean, &coefficients[block]), gradient_by_output);
+        match saved.side {
+            Side::Output(_) => {
+                let (dz, _) = dz_of(range).as_chunks::<LANES>();
+                vectorized(([x, dz], dx, mean, &totals.coefficients), gradient_by_output);
             }
-            (Side::Beta(beta), _) => {
+            Side::Beta(beta) => {
                 let (dy, _) = output_gradient[range].as_chunks::<LANES>();
-                let affine = [mean, &scales[block], lanes(beta, block)];
-                vectorized(([x, dy], dx, affine, &coefficients[block], slope), gradient_by_input);
+                let scale = saved.scale(block, epsilon);
+                let affine = [mean, &scale, lanes(beta, block)];
+                vectorized(([x, dy], dx, affine, &totals.coefficients, slope), gradient_by_input);
             }
-            (Side::Output(_), None) => unreachable!("made for this side"),
         }
     });
+    let gamma = totals.iter().flat_map(|totals| totals.gamma).collect();
+    let beta = totals.iter().flat_map(|totals| totals.beta).collect();
     Gradients { input, gamma, beta, residual }
 }
 
+/// The sums of `dz` and of `dz * (x - mean)`.
+type Sums = [[f64; LANES]; 2];
+
+/// What comes of the sums over all lines of a block.
+struct Totals {
+    gamma: [f32; LANES],
+    beta: [f32; LANES],
+    coefficients: Coefficients,
+}
+
+impl Saved<'_> {
+    fn scale(&self, block: usize, epsilon: f32) -> [f32; LANES] {
+        scale_of(lanes(self.gamma, block), lanes(self.variance, block), epsilon)
+    }
+
+    fn totals(&self, block: usize, [sum, product]: Sums, lines: usize, epsilon: f32) -> Totals {
+        let mut gamma = [0.0; LANES];
+        let mut coefficients = [[0.0; LANES]; 3];
+        for lane in 0..LANES {
+            let variance = lanes(self.variance, block)[lane];
+            let inverse = 1.0 / f64::from(variance + epsilon).sqrt();
+            let scale = f64::from(lanes(self.gamma, block)[lane]) * inverse;
+            gamma[lane] = (product[lane] * inverse) as f32;
+            coefficients[0][lane] = scale as f32;
+            coefficients[1][lane] = (-scale * inverse * inverse * product[lane] / lines as f64) as f32;
+            coefficients[2][lane] = (-scale * sum[lane] / lines as f64) as f32;
+        }
+        Totals { gamma, beta: sum.map(|sum| sum as f32), coefficients }
+    }
+}
+
 #[inline(always)]
-fn sums_by_input(
-    ([x, dy], [mean, scale, shift], slope): ([Lines<'_>; 2], Affine<'_>, f32),
-) -> [[f64; LANES]; 2] {
+fn sums_by_input(([x, dy], [mean, scale, shift], slope): ([Lines<'_>; 2], Affine<'_>, f32)) -> Sums {
     let dy = &dy[..x.len()];
     line_sums(x.len(), |line, lane| {
         let distance = x[line][lane] - mean[lane];
@@ -284,7 +266,7 @@ fn sums_by_input(
 #[inline(always)]
 fn sums_by_output(
     ([x, y, dy], dz, mean, slope): ([Lines<'_>; 3], &mut [[f32; LANES]], &[f32; LANES], f32),
-) -> [[f64; LANES]; 2] {
+) -> Sums {
     for ((dz, y), dy) in dz.iter_mut().zip(y).zip(dy) {
         for lane in 0..LANES {
             dz[lane] = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
@@ -294,7 +276,7 @@ fn sums_by_output(
     line_sums(x.len(), |line, lane| [dz[line][lane], dz[line][lane] * (x[line][lane] - mean[lane])])
 }
 
-/// Scale, factor of the input and constant of one block.
+/// Scale, factor of the input and constant of one block: `dx = dz * scale + (x - mean) * by_input + constant`.
 type Coefficients = [[f32; LANES]; 3];
 
 #[inline(always)]

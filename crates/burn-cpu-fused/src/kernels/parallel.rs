@@ -19,6 +19,18 @@ pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
     }
 }
 
+/// What `task` returns for `0..tasks`; a thread takes at least so many at once.
+pub(crate) fn map_tasks<T: Send>(
+    tasks: usize,
+    at_once: usize,
+    task: impl Fn(usize) -> T + Sync + Send,
+) -> Vec<T> {
+    if tasks <= at_once {
+        return (0..tasks).map(task).collect();
+    }
+    (0..tasks).into_par_iter().with_min_len(at_once).with_max_len(at_once).map(task).collect()
+}
+
 /// The `index`-th of `parts` nearly equal ranges of `0..length`, cut at multiples of `granule`.
 pub(crate) fn part(length: usize, parts: usize, index: usize, granule: usize) -> Range<usize> {
     let granules = length.div_ceil(granule);

@@ -22,13 +22,13 @@ static POOL: Mutex<Pool> =
     Mutex::new(Pool { waiting: Vec::new(), waiting_floats: 0, used_floats: 0, most_used_floats: 0 });
 
 impl Pool {
-    /// A waiting buffer of at least `length` floats that wastes little, the tightest.
-    fn find(&mut self, length: usize) -> Option<Vec<f32>> {
+    /// A waiting buffer of `length` to `most` floats, the tightest.
+    fn find(&mut self, length: usize, most: usize) -> Option<Vec<f32>> {
         let fitting = self
             .waiting
             .iter()
             .enumerate()
-            .filter(|(_, buffer)| (length..=length + length / 4).contains(&buffer.capacity()));
+            .filter(|(_, buffer)| (length..=most).contains(&buffer.capacity()));
         let (index, _) = fitting.min_by_key(|(_, buffer)| buffer.capacity())?;
         let buffer = self.waiting.swap_remove(index);
         self.waiting_floats -= buffer.capacity();
@@ -63,10 +63,20 @@ fn with_pool<R>(work: impl FnOnce(&mut Pool) -> R) -> R {
 ///
 /// Zeroing would cost one more pass over memory for every operation.
 pub(crate) fn for_overwrite(length: usize) -> Vec<f32> {
+    within(length, length + length / 4)
+}
+
+/// The same for a short while, so that it may waste more.
+pub(crate) fn scratch(length: usize) -> Pooled {
+    Pooled::new(within(length, 4 * length))
+}
+
+/// From a buffer of at most `most` floats, if one is waiting.
+fn within(length: usize, most: usize) -> Vec<f32> {
     let mut values = if length < SHORTEST {
         Vec::with_capacity(length)
     } else {
-        let waiting = with_pool(|pool| pool.find(length));
+        let waiting = with_pool(|pool| pool.find(length, most));
         let values = waiting.unwrap_or_else(|| Vec::with_capacity(length));
         with_pool(|pool| pool.use_more(values.capacity()));
         values

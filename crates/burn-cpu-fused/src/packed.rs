@@ -14,7 +14,7 @@ use crate::kernels::geometry::{Geometry, Stencil};
 use crate::kernels::parallel::SharedBuffer;
 use crate::kernels::product::{Product, Values, Weights, Width, blocked_len};
 use crate::kernels::weights::{WeightView, pack};
-use crate::kernels::{blocked, winograd};
+use crate::kernels::{blocked, patches, winograd};
 
 /// A convolution with bias, ready for inference: see [`FeatureMap::packed_conv2d`].
 #[derive(Debug, Clone)]
@@ -137,6 +137,7 @@ impl FusedConvolution {
                 filter.apply(input.buffer.values(), epilogue, output);
                 return;
             }
+            let stencil = self.stencil(&geometry);
             let product = Product {
                 instructions: self.instructions,
                 weights: Weights {
@@ -153,7 +154,19 @@ impl FusedConvolution {
                 residual: epilogue.residual,
                 slope,
             };
-            product.run(&self.stencil(&geometry), SharedBuffer::new(output));
+            let output = SharedBuffer::new(output);
+            if !patches::pay_packed(&geometry) {
+                return product.run(&stencil, output);
+            }
+            patches::with_patches(&geometry, &stencil, product.input, |pointwise, input| {
+                // The weight of one channel's convolution, packed, is that of the 1x1 convolution, and
+                // positions and images are one long list.
+                let weights = Weights { inputs: pointwise.input_channels, taps: 1, ..product.weights };
+                let batch = batch * output_positions;
+                let product =
+                    Product { weights, input, input_positions: 1, output_positions: 1, batch, ..product };
+                product.run(&Stencil::identity(), output);
+            });
         });
         Activations {
             buffer,

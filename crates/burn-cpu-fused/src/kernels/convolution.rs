@@ -38,7 +38,7 @@ pub(crate) fn forward(
     epilogue: Epilogue<'_>,
 ) -> Vec<f32> {
     if patches::pay(geometry) {
-        return patches::with_patches(geometry, input, |geometry, patches| {
+        return patches::with_patches(geometry, &Stencil::forward(geometry), input, |geometry, patches| {
             forward(geometry, patches, weight, epilogue)
         });
     }

@@ -70,13 +70,6 @@ impl Geometry {
         let (height, width) = (self.kernel_height, self.kernel_width);
         (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
     }
-
-    /// The input position under a kernel offset at an output position.
-    fn source(&self, (row, column): (usize, usize), (kernel_row, kernel_column): (usize, usize)) -> u32 {
-        let row = (row * self.stride + kernel_row).wrapping_sub(self.padding);
-        let column = (column * self.stride + kernel_column).wrapping_sub(self.padding);
-        if row < self.height && column < self.width { (row * self.width + column) as u32 } else { NOWHERE }
-    }
 }
 
 /// What a convolution reads and writes, channels and images aside.
@@ -93,14 +86,18 @@ pub(crate) struct Stencil {
 impl Stencil {
     /// Of the convolution itself: every output position, every kernel offset.
     pub(crate) fn forward(geometry: &Geometry) -> Self {
-        let positions = || {
-            let (height, width) = (geometry.output_height, geometry.output_width);
-            (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
-        };
-        let sources = geometry
-            .offsets()
-            .flat_map(|offset| positions().map(move |position| geometry.source(position, offset)))
-            .collect();
+        // Row by row: images of one channel have many positions and little else to do.
+        let mut sources = Vec::with_capacity(geometry.taps() * geometry.output_positions());
+        for (kernel_row, kernel_column) in geometry.offsets() {
+            for row in 0..geometry.output_height {
+                let row = (row * geometry.stride + kernel_row).wrapping_sub(geometry.padding);
+                sources.extend((0..geometry.output_width).map(|column| {
+                    let column = (column * geometry.stride + kernel_column).wrapping_sub(geometry.padding);
+                    let inside = row < geometry.height && column < geometry.width;
+                    if inside { (row * geometry.width + column) as u32 } else { NOWHERE }
+                }));
+            }
+        }
         Self {
             taps: (0..geometry.taps()).collect(),
             targets: (0..geometry.output_positions() as u32).collect(),

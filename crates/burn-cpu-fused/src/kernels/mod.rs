@@ -11,6 +11,7 @@ pub(crate) mod matmul;
 pub(crate) mod normalization;
 pub(crate) mod parallel;
 pub(crate) mod patches;
+mod pointwise_gradient;
 pub(crate) mod pooling;
 pub(crate) mod product;
 pub(crate) mod tiles;

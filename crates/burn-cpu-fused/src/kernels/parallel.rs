@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::buffers::{Pooled, for_overwrite};
+use crate::buffers::scratch;
 
 /// Runs `task(0..tasks)`, in parallel when there is more than one.
 pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
@@ -129,8 +129,7 @@ pub(crate) fn end_stream() {
 
 /// Calls `work` with `length` floats of reused memory (contents arbitrary).
 pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut scratch = Pooled::new(for_overwrite(length));
-    work(scratch.values_mut())
+    work(scratch(length).values_mut())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::geometry::{NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::tiles::{Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
 use super::weights::{PackTile, WeightView, tile_channels, tiles};
-use crate::buffers::{Pooled, for_overwrite};
+use crate::buffers;
 use crate::instructions::{Instructions, WithKernels};
 
 /// Bytes of weights that one pass over the lines of a task reads: about half a second-level cache. More
@@ -185,7 +185,7 @@ impl WithKernels for Task<'_> {
             Values::Packed(_) => 0,
             Values::Plain(..) => K::WIDTH * depth,
         };
-        let mut packed = Pooled::new(for_overwrite(packed_len));
+        let mut packed = buffers::scratch(packed_len);
         for channel_tile in self.channel_tiles {
             let channels = tile_channels(weights.outputs, K::WIDTH, channel_tile);
             let wide = channels.len() > LANES || K::WIDTH == LANES;

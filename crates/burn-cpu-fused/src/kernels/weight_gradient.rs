@@ -10,7 +10,7 @@ use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
-use super::{patches, winograd, winograd_gradient};
+use super::{patches, pointwise_gradient, winograd, winograd_gradient};
 use crate::buffers::for_overwrite;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -32,7 +32,7 @@ pub(crate) fn weight_gradient(
     update: Option<Update<'_>>,
 ) -> Vec<f32> {
     if patches::pay(geometry) {
-        return patches::with_patches(geometry, input, |geometry, patches| {
+        return patches::with_patches(geometry, &Stencil::forward(geometry), input, |geometry, patches| {
             weight_gradient(geometry, patches, output_gradient, update)
         });
     }
@@ -40,6 +40,14 @@ pub(crate) fn weight_gradient(
     let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
     let instructions = Instructions::current();
     let width = instructions.run(Width);
+    if geometry.taps() == 1 {
+        let passes = passes(geometry, &Stencil::forward(geometry));
+        if let [pass] = &passes[..] {
+            let operands = [input, output_gradient];
+            pointwise_gradient::weight_gradient(geometry, operands, &pass[0], update, &mut gradient);
+            return gradient;
+        }
+    }
     let channel_tiles = tiles(view.outputs, width);
     if channel_tiles >= TASKS / 2 && gradient.len() >= MANY_WEIGHTS && !winograd::pays(geometry) {
         by_channel_tiles(geometry, &view, [input, output_gradient], update, &mut gradient);

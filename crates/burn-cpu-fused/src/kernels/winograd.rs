@@ -25,7 +25,7 @@ const TASK_BYTES: usize = 640 << 10;
 /// Bytes of them when all tasks work on the same tiles.
 pub(super) const SHARED_BYTES: usize = 10 << 20;
 /// From this many weights on, a task of its own for each group of tiles would read them too often.
-const MANY_WEIGHTS: usize = 24 << 10;
+const MANY_WEIGHTS: usize = 12 << 10;
 
 /// Whether this is a 3x3 convolution on images that fill enough of their 2x2 tiles.
 pub(crate) fn pays(geometry: &Geometry) -> bool {
@@ -38,6 +38,12 @@ pub(crate) fn pays(geometry: &Geometry) -> bool {
     let direct = (3 * geometry.height - 2) * (3 * geometry.width - 2);
     let tiles = tile_positions(geometry);
     is_same && channels >= LANES && POINTS * tiles * 14 < direct * 10 && tiles * geometry.batch >= 32
+}
+
+/// Distance between points of so many floats: sixteen streams a multiple of 4096 bytes apart would meet in one set
+/// of the first-level cache.
+pub(super) fn apart(length: usize) -> usize {
+    length + LANES
 }
 
 fn tile_rows(geometry: &Geometry) -> usize {
@@ -54,14 +60,14 @@ pub(super) fn tile_positions(geometry: &Geometry) -> usize {
 
 /// Floats of transformed weights.
 pub(crate) fn transformed_len(view: &WeightView) -> usize {
-    view.packed_len() / 9 * POINTS
+    apart(view.packed_len() / 9) * POINTS
 }
 
 /// `G w G^T` for every pair of channels: [`POINTS`] packed matrices.
 pub(crate) fn transform_weight(weight: &[f32], view: &WeightView, width: usize, transformed: &mut [f32]) {
     with_scratch(view.packed_len(), |packed| {
         pack(weight, view, width, packed);
-        let point_len = packed.len() / 9;
+        let point_len = transformed.len() / POINTS;
         let shared = SharedBuffer::new(transformed);
         for_each_task(tiles(view.outputs, width), |tile| {
             let channels = super::weights::tile_channels(view.outputs, width, tile);
@@ -204,9 +210,10 @@ impl Filter<'_> {
         let each = |count: usize, work: &(dyn Fn(usize) + Sync)| {
             if with_tasks { for_each_task(count, work) } else { (0..count).for_each(work) }
         };
-        let read = POINTS * input_blocks * lines * LANES;
-        with_scratch(read + POINTS * output_blocks * lines * LANES, |scratch| {
-            let (read, written) = scratch.split_at_mut(read);
+        let [read_len, written_len] =
+            [input_blocks, output_blocks].map(|blocks| apart(blocks * lines * LANES));
+        with_scratch(POINTS * (read_len + written_len), |scratch| {
+            let (read, written) = scratch.split_at_mut(POINTS * read_len);
             let shared_read = SharedBuffer::new(read);
             each(input_blocks, &|block| {
                 let of = [block, input_blocks];
@@ -223,16 +230,14 @@ impl Filter<'_> {
             each(POINTS * parts, &|task| {
                 let point = task / parts;
                 let values = &self.transformed[point * weight_len..(point + 1) * weight_len];
-                let length = input_blocks * lines * LANES;
-                let results = output_blocks * lines * LANES;
                 instructions.run(MatrixProduct {
                     weights: values,
                     outputs,
                     inputs,
-                    input: &read[point * length..(point + 1) * length],
+                    input: &read[point * read_len..(point + 1) * read_len],
                     lines,
                     output: shared_written,
-                    output_start: point * results,
+                    output_start: point * written_len,
                     channel_tiles: part(channel_tiles, parts, task % parts, 1),
                 });
             });
@@ -241,7 +246,7 @@ impl Filter<'_> {
                 instructions.run(OutputTransform {
                     geometry: &self.geometry,
                     points: &written[block * lines * LANES..],
-                    point_len: output_blocks * lines * LANES,
+                    point_len: written_len,
                     positions: positions.clone(),
                     block,
                     epilogue,
@@ -266,7 +271,7 @@ pub(super) struct TileTransform<'a, const INPUT: bool> {
 }
 
 impl<'a, const INPUT: bool> TileTransform<'a, INPUT> {
-    /// Of one of so many blocks of `map`; `out` holds the points, each `[blocks, positions, batch, 16]`.
+    /// Of one of so many blocks of `map`; `out` holds the points [`apart`], each `[blocks, positions, batch, 16]`.
     pub(super) fn of_block(
         geometry: &'a Geometry,
         map: &'a [f32],
@@ -282,7 +287,7 @@ impl<'a, const INPUT: bool> TileTransform<'a, INPUT> {
             positions,
             out,
             start: block * length,
-            point_len: blocks * length,
+            point_len: apart(blocks * length),
         }
     }
 }

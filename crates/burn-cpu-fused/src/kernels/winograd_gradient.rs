@@ -10,7 +10,7 @@ use super::product::Width;
 use super::tiles::Kernels;
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{tile_channels, tiles};
-use super::winograd::{POINTS, SHARED_BYTES, TileTransform, tile_positions};
+use super::winograd::{POINTS, SHARED_BYTES, TileTransform, apart, tile_positions};
 use crate::instructions::{Instructions, WithKernels};
 
 /// `G^T u`.
@@ -33,7 +33,7 @@ pub(crate) fn weight_gradient(
     let [inputs, outputs] = [geometry.input_channels, geometry.output_channels];
     let (input_blocks, output_blocks) = (blocks(inputs), blocks(outputs));
     let width = instructions.run(Width);
-    let point_len = packed.len() / 9;
+    let point_len = apart(packed.len() / 9);
     let positions = tile_positions(geometry);
     let bytes = POINTS * (input_blocks + output_blocks) * LANES * 4 * geometry.batch;
     let count = positions.div_ceil((SHARED_BYTES / bytes).max(1));
@@ -42,9 +42,10 @@ pub(crate) fn weight_gradient(
         for group in 0..count {
             let positions = part(positions, count, group, 1);
             let lines = positions.len() * geometry.batch;
-            let read = POINTS * input_blocks * lines * LANES;
-            with_scratch(read + POINTS * output_blocks * lines * LANES, |scratch| {
-                let (inputs_read, gradients_read) = scratch.split_at_mut(read);
+            let [read_len, gradient_len] =
+                [input_blocks, output_blocks].map(|blocks| apart(blocks * lines * LANES));
+            with_scratch(POINTS * (read_len + gradient_len), |scratch| {
+                let (inputs_read, gradients_read) = scratch.split_at_mut(POINTS * read_len);
                 let (out, out_gradient) = (SharedBuffer::new(inputs_read), SharedBuffer::new(gradients_read));
                 for_each_task(input_blocks + output_blocks, |block| {
                     let positions = positions.clone();
@@ -71,9 +72,9 @@ pub(crate) fn weight_gradient(
                     let sum = OuterSum {
                         inputs,
                         outputs,
-                        input: &inputs_read[point * input_blocks * lines * LANES..],
+                        input: &inputs_read[point * read_len..],
                         input_plane: lines * LANES,
-                        output_gradient: &gradients_read[point * output_blocks * lines * LANES..],
+                        output_gradient: &gradients_read[point * gradient_len..],
                         output_plane: lines * LANES,
                         passes: &passes,
                         taps: 1,

@@ -1,6 +1,7 @@
 //! Optimiser updates in one pass over memory: stochastic gradient descent and Adam.
 
-use super::parallel::{SharedBuffer, for_each_task, part};
+use super::blocked::LANES;
+use super::parallel::{SharedBuffer, for_each_task, part, stream};
 use crate::instructions::vectorized;
 
 /// Settings of one update, in PyTorch's form: `g += decay * w; v = momentum * v + g;
@@ -50,12 +51,31 @@ impl Update<'_> {
 
     /// The gradients at `start` replaced by the weights after the step.
     #[inline(always)]
-    pub fn take(&self, start: usize, gradients: &mut [f32]) {
+    fn take(&self, start: usize, gradients: &mut [f32]) {
         let weights = &self.weight[start..start + gradients.len()];
         for (gradient, weight) in gradients.iter_mut().zip(weights) {
             *gradient = weight - self.step.rate * (*gradient + self.step.decay * weight);
         }
     }
+}
+
+/// Writes the gradients at `start`, or the weights after the step, to `out`; the latter past the caches, so that the
+/// thread must call `end_stream` before another reads them.
+#[inline(always)]
+pub(crate) fn write(update: Option<Update<'_>>, start: usize, gradients: &mut [f32], out: &mut [f32]) {
+    if let Some(update) = update {
+        update.take(start, gradients);
+    }
+    let (whole, rest) = gradients.as_chunks::<LANES>();
+    let (lines, end) = out.as_chunks_mut::<LANES>();
+    for (line, values) in lines.iter_mut().zip(whole) {
+        if update.is_some() {
+            stream(values, line);
+        } else {
+            *line = *values;
+        }
+    }
+    end.copy_from_slice(rest);
 }
 
 /// Elements of one task.

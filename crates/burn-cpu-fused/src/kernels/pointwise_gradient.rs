@@ -2,9 +2,9 @@
 //! its lanes, the sums lie as the weight does and go to their place at once.
 
 use super::blocked::{LANES, blocks};
-use super::descent::Update;
+use super::descent::{Update, write};
 use super::geometry::Geometry;
-use super::parallel::{SharedBuffer, end_stream, for_each_task, part, prefetch, stream};
+use super::parallel::{SharedBuffer, end_stream, for_each_task, part, prefetch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{tile_channels, tiles};
@@ -100,15 +100,7 @@ impl WithKernels for Rows<'_> {
                     let start = start(row);
                     // SAFETY: every block and tile belongs to one task.
                     let out = unsafe { self.out.slice(start..start + columns.len()) };
-                    let Some(update) = self.update else {
-                        out.copy_from_slice(values);
-                        continue;
-                    };
-                    update.take(start, values);
-                    let (whole, rest) = values.as_chunks::<LANES>();
-                    let (lines, end) = out.as_chunks_mut::<LANES>();
-                    lines.iter_mut().zip(whole).for_each(|(to, from)| stream(from, to));
-                    end.copy_from_slice(rest);
+                    write(self.update, start, values, out);
                 }
                 lane += rows;
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::blocked::LANES;
 use super::elementwise::line_parts;
-use super::parallel::{map_tasks, part};
+use super::parallel::{for_each_task, map_tasks, part};
 
 /// Bytes of one operand's block up to which a second-level cache keeps all operands between the passes.
 const BLOCK_BYTES: usize = 320 << 10;
@@ -42,7 +42,7 @@ pub(crate) fn two_passes<T: Send + Sync, J: Send + Sync>(
     });
     let joined: Vec<J> =
         found.chunks_exact(parts).enumerate().map(|(block, found)| join(block, found)).collect();
-    map_tasks(blocks * parts, 1, |task| {
+    for_each_task(blocks * parts, |task| {
         let (block, range) = place(task);
         second(block, range, &joined[block]);
     });

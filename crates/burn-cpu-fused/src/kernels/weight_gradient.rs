@@ -40,52 +40,43 @@ pub(crate) fn weight_gradient(
     let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
     let instructions = Instructions::current();
     let width = instructions.run(Width);
-    if geometry.taps() == 1 {
-        let passes = passes(geometry, &Stencil::forward(geometry));
-        if let [pass] = &passes[..] {
-            let operands = [input, output_gradient];
-            pointwise_gradient::weight_gradient(geometry, operands, &pass[0], update, &mut gradient);
-            return gradient;
-        }
-    }
-    let channel_tiles = tiles(view.outputs, width);
-    if channel_tiles >= TASKS / 2 && gradient.len() >= MANY_WEIGHTS && !winograd::pays(geometry) {
-        by_channel_tiles(geometry, &view, [input, output_gradient], update, &mut gradient);
+    if winograd::pays(geometry) {
+        with_scratch(view.packed_len(), |packed| {
+            winograd_gradient::weight_gradient(geometry, input, output_gradient, packed);
+            unpack(packed, &view, width, update, &mut gradient);
+        });
         return gradient;
     }
-    with_scratch(view.packed_len(), |packed| {
-        if winograd::pays(geometry) {
-            winograd_gradient::weight_gradient(geometry, input, output_gradient, packed);
-        } else {
-            direct(geometry, instructions, input, output_gradient, packed);
+    let passes = passes(geometry, &Stencil::forward(geometry));
+    let sum = OuterSum::new(geometry, input, output_gradient, &passes);
+    match &passes[..] {
+        [pass] if view.taps == 1 => {
+            let operands = [input, output_gradient];
+            pointwise_gradient::weight_gradient(geometry, operands, &pass[0], update, &mut gradient);
         }
-        unpack(packed, &view, width, update, &mut gradient);
-    });
+        _ if tiles(view.outputs, width) >= TASKS / 2 && gradient.len() >= MANY_WEIGHTS => {
+            by_channel_tiles(&sum, &view, update, &mut gradient);
+        }
+        _ => with_scratch(view.packed_len(), |packed| {
+            direct(&sum, packed);
+            unpack(packed, &view, width, update, &mut gradient);
+        }),
+    }
     gradient
 }
 
 /// For large weights: each task sums up a tile of output channels and writes it to its place at once, so
 /// that only the result goes through memory.
-fn by_channel_tiles(
-    geometry: &Geometry,
-    view: &WeightView,
-    [input, output_gradient]: [&[f32]; 2],
-    update: Option<Update<'_>>,
-    gradient: &mut [f32],
-) {
+fn by_channel_tiles(sum: &OuterSum<'_>, view: &WeightView, update: Option<Update<'_>>, gradient: &mut [f32]) {
     let instructions = Instructions::current();
     let width = instructions.run(Width);
-    let passes = passes(geometry, &Stencil::forward(geometry));
     let depth = view.taps * view.inputs;
     let shared = SharedBuffer::new(gradient);
     for_each_task(tiles(view.outputs, width), |tile| {
         let channels = tile_channels(view.outputs, width, tile);
         with_scratch(channels.len() * depth, |packed| {
-            let sum = OuterSum {
-                packed: SharedBuffer::new(packed),
-                packed_start: channels.start * depth,
-                ..OuterSum::new(geometry, input, output_gradient, &passes)
-            };
+            let sum =
+                OuterSum { packed: SharedBuffer::new(packed), packed_start: channels.start * depth, ..*sum };
             instructions.run(OuterTask {
                 sum: &sum,
                 channel_tiles: tile..tile + 1,
@@ -101,31 +92,21 @@ fn by_channel_tiles(
     });
 }
 
-fn direct(
-    geometry: &Geometry,
-    instructions: Instructions,
-    input: &[f32],
-    output_gradient: &[f32],
-    packed: &mut [f32],
-) {
-    let stencil = Stencil::forward(geometry);
-    let passes = passes(geometry, &stencil);
-    let sum = OuterSum {
-        packed: SharedBuffer::new(packed),
-        ..OuterSum::new(geometry, input, output_gradient, &passes)
-    };
-    let channel_tiles = tiles(geometry.output_channels, instructions.run(Width));
-    let input_blocks = blocks(geometry.input_channels);
+fn direct(sum: &OuterSum<'_>, packed: &mut [f32]) {
+    let instructions = Instructions::current();
+    let sum = OuterSum { packed: SharedBuffer::new(packed), ..*sum };
+    let channel_tiles = tiles(sum.outputs, instructions.run(Width));
+    let input_blocks = blocks(sum.inputs);
     let tile_parts = channel_tiles.min(4);
     let block_parts = TASKS.div_ceil(tile_parts).min(input_blocks);
-    let tap_parts = TASKS.div_ceil(tile_parts * block_parts).min(geometry.taps());
+    let tap_parts = TASKS.div_ceil(tile_parts * block_parts).min(sum.taps);
     for_each_task(tile_parts * block_parts * tap_parts, |task| {
         let (rest, tile) = (task / tile_parts, task % tile_parts);
         instructions.run(OuterTask {
             sum: &sum,
             channel_tiles: part(channel_tiles, tile_parts, tile, 1),
             input_blocks: part(input_blocks, block_parts, rest % block_parts, 1),
-            taps: part(geometry.taps(), tap_parts, rest / block_parts, 1),
+            taps: part(sum.taps, tap_parts, rest / block_parts, 1),
         });
     });
 }

@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use super::blocked::{LANES, blocks};
-use super::descent::Update;
+use super::descent::{Update, write};
 use super::geometry::Geometry;
-use super::parallel::{SharedBuffer, end_stream, for_each_task, prefetch, stream};
+use super::parallel::{SharedBuffer, end_stream, for_each_task, prefetch};
 use super::tiles::Kernels;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -238,21 +238,13 @@ impl WithKernels for UnpackTile<'_> {
                 for (row, values) in block.iter_mut().enumerate().take(present - lane) {
                     let start = (lane + row) * depth + first;
                     match out[start..].first_chunk_mut::<LANES>() {
-                        Some(row) if columns == LANES => match update {
-                            Some(update) => {
-                                prefetch(update.weight, start + AHEAD);
-                                update.take(start, values);
-                                stream(values, row);
-                            }
-                            None => *row = *values,
-                        },
-                        _ => {
-                            let values = &mut values[..columns];
+                        Some(row) if columns == LANES => {
                             if let Some(update) = update {
-                                update.take(start, values);
+                                prefetch(update.weight, start + AHEAD);
                             }
-                            out[start..start + columns].copy_from_slice(values);
+                            write(update, start, values, row);
                         }
+                        _ => write(update, start, &mut values[..columns], &mut out[start..start + columns]),
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! Optimiser updates in one pass over memory: stochastic gradient descent and Adam.
 
-use super::blocked::LANES;
-use super::parallel::{SharedBuffer, for_each_task, part, stream};
+use super::parallel::{SharedBuffer, for_each_task, part};
+use super::tiles::Kernels;
 use crate::instructions::vectorized;
 
 /// Settings of one update, in PyTorch's form: `g += decay * w; v = momentum * v + g;
@@ -48,34 +48,38 @@ impl Update<'_> {
     pub fn part(self, range: std::ops::Range<usize>) -> Self {
         Self { weight: &self.weight[range], ..self }
     }
-
-    /// The gradients at `start` replaced by the weights after the step.
-    #[inline(always)]
-    fn take(&self, start: usize, gradients: &mut [f32]) {
-        let weights = &self.weight[start..start + gradients.len()];
-        for (gradient, weight) in gradients.iter_mut().zip(weights) {
-            *gradient = weight - self.step.rate * (*gradient + self.step.decay * weight);
-        }
-    }
 }
 
 /// Writes the gradients at `start`, or the weights after the step, to `out`; the latter past the caches, so that the
 /// thread must call `end_stream` before another reads them.
 #[inline(always)]
-pub(crate) fn write(update: Option<Update<'_>>, start: usize, gradients: &mut [f32], out: &mut [f32]) {
-    if let Some(update) = update {
-        update.take(start, gradients);
-    }
-    let (whole, rest) = gradients.as_chunks::<LANES>();
-    let (lines, end) = out.as_chunks_mut::<LANES>();
-    for (line, values) in lines.iter_mut().zip(whole) {
-        if update.is_some() {
-            stream(values, line);
-        } else {
-            *line = *values;
+pub(crate) fn write<K: Kernels>(
+    kernels: K,
+    update: Option<Update<'_>>,
+    start: usize,
+    gradients: &[f32],
+    out: &mut [f32],
+) {
+    assert_eq!(gradients.len(), out.len(), "gradients and their place differ in size");
+    let Some(Update { weight, step }) = update else {
+        for (to, from) in out.iter_mut().zip(gradients) {
+            *to = *from;
         }
+        return;
+    };
+    let weights = &weight[start..start + gradients.len()];
+    let (rate, decay) = (kernels.splat_f32s(step.rate), kernels.splat_f32s(step.decay));
+    let whole = out.len() / K::F32_LANES * K::F32_LANES;
+    for at in (0..whole).step_by(K::F32_LANES) {
+        let gradient = K::as_simd_f32s(&gradients[at..at + K::F32_LANES]).0[0];
+        let weight = K::as_simd_f32s(&weights[at..at + K::F32_LANES]).0[0];
+        let slope = kernels.add_f32s(gradient, kernels.mul_f32s(decay, weight));
+        let stepped = kernels.sub_f32s(weight, kernels.mul_f32s(rate, slope));
+        kernels.stream(stepped, &mut out[at..at + K::F32_LANES]);
     }
-    end.copy_from_slice(rest);
+    for at in whole..out.len() {
+        out[at] = weights[at] - step.rate * (gradients[at] + step.decay * weights[at]);
+    }
 }
 
 /// Elements of one task.

@@ -101,23 +101,7 @@ pub(crate) fn prefetch(values: &[f32], index: usize) {
     let _ = (values, index);
 }
 
-/// Writes what will not be read soon, past the caches where the processor can and `to` is a whole line of them. The
-/// thread must call [`end_stream`] before another reads it.
-#[inline(always)]
-pub(crate) fn stream(values: &[f32; 16], to: &mut [f32; 16]) {
-    #[cfg(target_arch = "x86_64")]
-    if to.as_ptr().addr().is_multiple_of(64) {
-        use std::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps};
-        for (values, to) in values.as_chunks::<4>().0.iter().zip(to.as_chunks_mut::<4>().0) {
-            // SAFETY: both are four floats, the target is aligned, and every x86-64 processor has SSE.
-            unsafe { _mm_stream_ps(to.as_mut_ptr(), _mm_loadu_ps(values.as_ptr())) };
-        }
-        return;
-    }
-    *to = *values;
-}
-
-/// Makes what was streamed visible like any other write.
+/// Makes what was written past the caches visible like any other write.
 #[inline(always)]
 pub(crate) fn end_stream() {
     #[cfg(target_arch = "x86_64")]

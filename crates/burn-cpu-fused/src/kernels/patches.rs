@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::blocked::{LANES, blocks};
 use super::geometry::{Geometry, NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
-use super::tiles::{Kernels, Square};
+use super::tiles::{EMPTY, Kernels, ROWS, Square};
 use crate::instructions::{Instructions, WithKernels};
 
 /// Up to so many input channels; of three the patches take as long as they save.
@@ -157,16 +157,20 @@ impl WithKernels for Task<'_> {
                 // SAFETY: every position belongs to one task.
                 let out = unsafe { patches.slice(start..start + batch * LANES) };
                 for (group, lines) in out.chunks_mut(LANES * LANES).enumerate() {
-                    let mut square: Square = [[0.0; LANES]; LANES];
+                    let mut square = [&EMPTY; LANES];
                     for (values, row) in square.iter_mut().zip(rows) {
                         if let Some(row) = row {
                             let row = &lanes[row + group * LANES..];
-                            *values = *row.first_chunk().expect("images come in whole groups");
+                            *values = row.first_chunk().expect("images come in whole groups");
                         }
                     }
-                    let square = kernels.transpose(&square);
-                    let lines = lines.as_chunks_mut::<LANES>().0;
-                    lines.iter_mut().zip(square).for_each(|(line, values)| *line = values);
+                    if lines.len() == LANES * LANES {
+                        kernels.transpose::<LANES>(square, lines, &ROWS);
+                    } else {
+                        let mut all: Square = [EMPTY; LANES];
+                        kernels.transpose::<LANES>(square, all.as_flattened_mut(), &ROWS);
+                        lines.copy_from_slice(&all.as_flattened()[..lines.len()]);
+                    }
                 }
             }
         }

@@ -95,12 +95,12 @@ impl WithKernels for Rows<'_> {
                     sums: &mut sums[..rows * width],
                     accumulate: false,
                 });
-                for (row, values) in sums.chunks_exact_mut(width).enumerate().take(rows) {
-                    let values = &mut values[..columns.len()];
+                for (row, values) in sums.chunks_exact(width).enumerate().take(rows) {
+                    let values = &values[..columns.len()];
                     let start = start(row);
                     // SAFETY: every block and tile belongs to one task.
                     let out = unsafe { self.out.slice(start..start + columns.len()) };
-                    write(self.update, start, values, out);
+                    write(kernels, self.update, start, values, out);
                 }
                 lane += rows;
             }

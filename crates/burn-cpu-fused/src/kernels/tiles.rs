@@ -21,35 +21,67 @@ pub(crate) trait Kernels: Simd {
     /// Computes one tile of a sum of outer products.
     fn outer(self, tile: OuterTile<'_>);
 
-    /// The transpose of a block of 16 x 16.
+    /// Writes the first `COLUMNS` columns of a block of 16 x 16, given by its rows, to `out` from each of `starts` on.
     #[inline(always)]
-    fn transpose(self, block: &Square) -> Square {
-        let mut transposed = [[0.0; LANES]; LANES];
-        for (row, values) in block.iter().enumerate() {
-            for (column, value) in values.iter().enumerate() {
-                transposed[column][row] = *value;
+    fn transpose<const COLUMNS: usize>(
+        self,
+        rows: [&[f32; LANES]; LANES],
+        out: &mut [f32],
+        starts: &[usize; LANES],
+    ) {
+        for (column, start) in starts.iter().enumerate().take(COLUMNS) {
+            for (value, row) in out[*start..*start + LANES].iter_mut().zip(rows) {
+                *value = row[column];
             }
         }
-        transposed
+    }
+
+    /// Writes what will not be read soon to `to`, as many floats as `values`, past the caches where the processor
+    /// can. The thread must call [`end_stream`](super::parallel::end_stream) before another reads it.
+    #[inline(always)]
+    fn stream(self, values: Self::f32s, to: &mut [f32]) {
+        Self::as_mut_simd_f32s(to).0[0] = values;
     }
 }
 
 /// A block of 16 x 16.
 pub(crate) type Square = [[f32; LANES]; LANES];
 
-/// The transpose by shuffles within vectors, where the compiler finds none.
+/// A row of zeros.
+pub(crate) const EMPTY: [f32; LANES] = [0.0; LANES];
+
+/// Where the rows of a [`Square`] start.
+pub(crate) const ROWS: [usize; LANES] = {
+    let mut rows = [0; LANES];
+    let mut row = 0;
+    while row < LANES {
+        rows[row] = row * LANES;
+        row += 1;
+    }
+    rows
+};
+
+/// [`Kernels::transpose`] by shuffles within vectors, where the compiler finds none.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn transpose_avx512(simd: pulp::x86::V4, block: &Square) -> Square {
+fn transpose_avx512<const COLUMNS: usize>(
+    simd: pulp::x86::V4,
+    rows: [&[f32; LANES]; LANES],
+    out: &mut [f32],
+    starts: &[usize; LANES],
+) {
     use pulp::cast;
     let avx = simd.avx512f;
-    let rows: [std::arch::x86_64::__m512; LANES] = cast(*block);
-    let mut pairs = rows;
-    for at in (0..LANES).step_by(2) {
-        pairs[at] = avx._mm512_unpacklo_ps(rows[at], rows[at + 1]);
-        pairs[at + 1] = avx._mm512_unpackhi_ps(rows[at], rows[at + 1]);
+    let mut vectors = [avx._mm512_setzero_ps(); LANES];
+    for (vector, row) in vectors.iter_mut().zip(rows) {
+        *vector = cast(*row);
     }
-    let mut fours = rows;
+    let mut pairs = vectors;
+    for at in (0..LANES).step_by(2) {
+        pairs[at] = avx._mm512_unpacklo_ps(vectors[at], vectors[at + 1]);
+        pairs[at + 1] = avx._mm512_unpackhi_ps(vectors[at], vectors[at + 1]);
+    }
+    let mut fours = vectors;
     for at in (0..LANES).step_by(4) {
         for half in 0..2 {
             let (first, second) = (cast(pairs[at + half]), cast(pairs[at + 2 + half]));
@@ -57,7 +89,7 @@ fn transpose_avx512(simd: pulp::x86::V4, block: &Square) -> Square {
             fours[at + 2 * half + 1] = cast(avx._mm512_unpackhi_pd(first, second));
         }
     }
-    let mut columns = rows;
+    let mut columns = vectors;
     for at in 0..4 {
         let a = avx._mm512_shuffle_f32x4::<0x88>(fours[at], fours[4 + at]);
         let b = avx._mm512_shuffle_f32x4::<0xDD>(fours[at], fours[4 + at]);
@@ -68,7 +100,39 @@ fn transpose_avx512(simd: pulp::x86::V4, block: &Square) -> Square {
         columns[8 + at] = avx._mm512_shuffle_f32x4::<0xDD>(a, c);
         columns[12 + at] = avx._mm512_shuffle_f32x4::<0xDD>(b, d);
     }
-    cast(columns)
+    // One check for all: a loop of sixteen that may each panic is not unrolled, and the columns go through memory.
+    let last = starts[..COLUMNS].iter().fold(0, |last, start| last.max(*start));
+    assert!(last < out.len() && out.len() - last >= LANES, "columns lie within the output");
+    for (column, start) in columns.into_iter().zip(starts).take(COLUMNS) {
+        // SAFETY: sixteen floats from `start` on lie within `out` by the assertion.
+        unsafe { avx._mm512_storeu_ps(out.as_mut_ptr().add(*start), column) };
+    }
+}
+
+/// [`Kernels::stream`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn stream_avx512(simd: pulp::x86::V4, values: pulp::f32x16, to: &mut [f32]) {
+    let to: &mut [f32; 16] = to.first_chunk_mut().expect("as many floats as a vector");
+    if to.as_ptr().addr().is_multiple_of(64) {
+        // SAFETY: sixteen floats, aligned to a line.
+        unsafe { simd.avx512f._mm512_stream_ps(to.as_mut_ptr(), pulp::cast(values)) };
+    } else {
+        *to = pulp::cast(values);
+    }
+}
+
+/// [`Kernels::stream`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn stream_avx2(simd: pulp::x86::V3, values: pulp::f32x8, to: &mut [f32]) {
+    let to: &mut [f32; 8] = to.first_chunk_mut().expect("as many floats as a vector");
+    if to.as_ptr().addr().is_multiple_of(32) {
+        // SAFETY: eight floats, aligned to half a line.
+        unsafe { simd.avx._mm256_stream_ps(to.as_mut_ptr(), pulp::cast(values)) };
+    } else {
+        *to = pulp::cast(values);
+    }
 }
 
 /// The most lines of a tile on any instruction set.
@@ -186,9 +250,6 @@ pub(crate) struct Run {
 /// [`ProductTile`] for fixed numbers of lines and of vectors that make up its channels.
 struct Product<'a, const ROWS: usize, const VECTORS: usize>(ProductTile<'a>);
 
-/// Reads as zeros where a kernel offset falls outside the image.
-const ZEROS: [f32; LANES] = [0.0; LANES];
-
 impl<const ROWS: usize, const VECTORS: usize> WithSimd for Product<'_, ROWS, VECTORS> {
     type Output = ();
 
@@ -286,7 +347,8 @@ fn adjacent<const ROWS: usize>(input: &[f32], first: usize) -> [&[f32; LANES]; R
 #[inline(always)]
 fn scattered<'a, const ROWS: usize>(block: &'a [f32], offsets: &[u32]) -> [&'a [f32; LANES]; ROWS] {
     std::array::from_fn(|row| match offsets[row] {
-        NOWHERE => &ZEROS,
+        // Outside the image.
+        NOWHERE => &EMPTY,
         offset => block[offset as usize..].first_chunk().expect("offsets lie within the block"),
     })
 }
@@ -390,7 +452,7 @@ fn accumulate_outer<S: Simd, const ROWS: usize, const VECTORS: usize>(
 macro_rules! kernels {
     (
         $simd:ty, width $width:literal, narrow $narrow:literal, wide $wide:literal,
-        rows $most:literal: $($rows:literal)* $(, transpose $transpose:path)?
+        rows $most:literal: $($rows:literal)* $(, transpose $transpose:ident)? $(, stream $stream:ident: $vector:ty)?
     ) => {
         impl Kernels for $simd {
             const WIDTH: usize = $width;
@@ -409,8 +471,20 @@ macro_rules! kernels {
 
             $(
                 #[inline(always)]
-                fn transpose(self, block: &Square) -> Square {
-                    $transpose(self, block)
+                fn transpose<const COLUMNS: usize>(
+                    self,
+                    rows: [&[f32; LANES]; LANES],
+                    out: &mut [f32],
+                    starts: &[usize; LANES],
+                ) {
+                    $transpose::<COLUMNS>(self, rows, out, starts);
+                }
+            )?
+
+            $(
+                #[inline(always)]
+                fn stream(self, values: $vector, to: &mut [f32]) {
+                    $stream(self, values, to);
                 }
             )?
 
@@ -437,10 +511,14 @@ macro_rules! kernels {
 #[cfg(target_arch = "x86_64")]
 kernels!(
     pulp::x86::V4, width 32, narrow 1, wide 2,
-    rows 12: 1 2 3 4 5 6 7 8 9 10 11 12, transpose transpose_avx512
+    rows 12: 1 2 3 4 5 6 7 8 9 10 11 12,
+    transpose transpose_avx512, stream stream_avx512: pulp::f32x16
 );
 #[cfg(target_arch = "x86_64")]
-kernels!(pulp::x86::V3, width 16, narrow 2, wide 2, rows 6: 1 2 3 4 5 6);
+kernels!(
+    pulp::x86::V3, width 16, narrow 2, wide 2,
+    rows 6: 1 2 3 4 5 6, stream stream_avx2: pulp::f32x8
+);
 #[cfg(target_arch = "aarch64")]
 kernels!(pulp::aarch64::Neon, width 16, narrow 4, wide 4, rows 6: 1 2 3 4 5 6);
 kernels!(Scalar, width 16, narrow 16, wide 16, rows 4: 1 2 3 4);

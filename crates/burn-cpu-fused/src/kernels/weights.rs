@@ -7,7 +7,7 @@ use super::blocked::{LANES, blocks};
 use super::descent::{Update, write};
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, end_stream, for_each_task, prefetch};
-use super::tiles::Kernels;
+use super::tiles::{EMPTY, Kernels, ROWS, Square};
 use crate::instructions::{Instructions, WithKernels};
 
 /// How far ahead of the block in work a row is brought near, in floats.
@@ -15,6 +15,9 @@ const AHEAD: usize = 8 * LANES;
 
 /// The same in rows, where the rows of a tile lie far apart.
 const ROWS_AHEAD: usize = 8;
+
+/// Kernel offsets of the most frequent convolution.
+const NINE: usize = 9;
 
 /// How a product reads a weight `[output_channels, input_channels, kernel_height, kernel_width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,15 +68,6 @@ impl WeightView {
     /// over in the backward view.
     fn groups(&self) -> (usize, usize) {
         if self.input_stride == self.taps { (1, self.inputs * self.taps) } else { (self.inputs, self.taps) }
-    }
-
-    /// The packed row of an element of a group.
-    #[inline(always)]
-    fn packed_row(&self, group: usize, element: usize) -> usize {
-        let tap = element % self.taps;
-        let tap = if self.flipped { self.taps - 1 - tap } else { tap };
-        // One of the two is zero.
-        tap * self.inputs + group + element / self.taps
     }
 
     /// Floats of the weight itself.
@@ -138,10 +132,10 @@ impl WithKernels for PackTile<'_> {
                 let start = input * view.input_stride + channels.start;
                 prefetch(weight, start + ROWS_AHEAD * view.input_stride);
                 // Whole blocks by fixed size: a call of memcpy would cost more than the copy.
-                let (blocks, _) = weight[start..start + present].as_chunks::<LANES>();
+                let (blocks, end) = weight[start..start + present].as_chunks::<LANES>();
                 let (rows, rest) = row[..present].as_chunks_mut::<LANES>();
                 rows.iter_mut().zip(blocks).for_each(|(to, from)| *to = *from);
-                rest.copy_from_slice(&weight[start + blocks.len() * LANES..start + present]);
+                rest.iter_mut().zip(end).for_each(|(to, from)| *to = *from);
             }
             return;
         }
@@ -149,35 +143,84 @@ impl WithKernels for PackTile<'_> {
             let start = channels.start * view.output_stride + group * view.input_stride;
             // One block of channels after the other: sixteen streams are as many as are prefetched well.
             for lane in (0..present).step_by(LANES) {
+                let mut rows = PackedRows::new(view, group, width, lane);
+                let lanes = (present - lane).min(LANES);
                 for first in (0..length).step_by(LANES) {
                     let columns = (length - first).min(LANES);
                     let at = start + lane * view.output_stride + first;
+                    let starts = rows.take(columns);
                     let last = at + (LANES - 1) * view.output_stride + LANES;
-                    if lane + LANES <= present && last <= weight.len() {
-                        let mut block = [[0.0; LANES]; LANES];
-                        for (row, values) in block.iter_mut().enumerate() {
+                    if lanes == LANES && last <= weight.len() {
+                        let mut square = [&EMPTY; LANES];
+                        for (row, values) in square.iter_mut().enumerate() {
                             let start = at + row * view.output_stride;
                             prefetch(weight, start + AHEAD);
-                            let row = &weight[start..];
-                            *values = *row.first_chunk().expect("within the weight");
+                            *values = weight[start..].first_chunk().expect("within the weight");
                         }
-                        let block = kernels.transpose(&block);
-                        for (column, values) in block.iter().enumerate().take(columns) {
-                            let row = view.packed_row(group, first + column) * width + lane;
-                            let row = out[row..].first_chunk_mut().expect("packed rows hold whole blocks");
-                            *row = *values;
+                        match columns {
+                            LANES => kernels.transpose::<LANES>(square, out, &starts),
+                            NINE => kernels.transpose::<NINE>(square, out, &starts),
+                            _ => {
+                                let mut block: Square = [EMPTY; LANES];
+                                kernels.transpose::<LANES>(square, block.as_flattened_mut(), &ROWS);
+                                for (values, start) in block.iter().zip(starts).take(columns) {
+                                    *out[start..].first_chunk_mut().expect("packed rows hold whole blocks") =
+                                        *values;
+                                }
+                            }
                         }
                     } else {
                         for column in 0..columns {
-                            let row = view.packed_row(group, first + column) * width;
-                            for lane in lane..present.min(lane + LANES) {
-                                out[row + lane] = weight[start + lane * view.output_stride + first + column];
+                            let row = starts[column];
+                            for lane in 0..lanes {
+                                out[row + lane] = weight[at + lane * view.output_stride + column];
                             }
                         }
                     }
                 }
             }
         }
+    }
+}
+
+/// Where the packed rows of a group's elements start, one after the other.
+struct PackedRows {
+    /// Kernel offsets that follow the next element's before the channel changes.
+    left: usize,
+    taps: usize,
+    /// Of the next element.
+    start: usize,
+    /// From one kernel offset to the next, and from the last to the first of the next channel; wrapping.
+    steps: [usize; 2],
+}
+
+impl PackedRows {
+    /// Of rows `width` floats long, from `lane` on.
+    #[inline(always)]
+    fn new(view: &WeightView, group: usize, width: usize, lane: usize) -> Self {
+        let last = view.taps - 1;
+        let plane = view.inputs * width;
+        let (first, step) = if view.flipped { (last * plane, plane.wrapping_neg()) } else { (0, plane) };
+        let back = width.wrapping_sub(last.wrapping_mul(step));
+        let start = first + group * width + lane;
+        Self { left: last, taps: view.taps, start, steps: [step, back] }
+    }
+
+    /// Of the next `count` elements; the others repeat the last.
+    #[inline(always)]
+    fn take(&mut self, count: usize) -> [usize; LANES] {
+        let mut starts = [self.start; LANES];
+        for index in 0..LANES {
+            if index >= count {
+                starts[index] = starts[count - 1];
+                continue;
+            }
+            starts[index] = self.start;
+            let step = if self.left == 0 { self.steps[1] } else { self.steps[0] };
+            self.left = if self.left == 0 { self.taps - 1 } else { self.left - 1 };
+            self.start = self.start.wrapping_add(step);
+        }
+        starts
     }
 }
 
@@ -227,24 +270,32 @@ impl WithKernels for UnpackTile<'_> {
         let depth = view.taps * view.inputs;
         let present = out.len() / depth;
         for lane in (0..present).step_by(LANES) {
+            let mut rows = PackedRows::new(view, 0, width, lane);
             for first in (0..depth).step_by(LANES) {
                 let columns = (depth - first).min(LANES);
-                let mut block = [[0.0; LANES]; LANES];
-                for (column, values) in block.iter_mut().enumerate().take(columns) {
-                    let row = view.packed_row(0, first + column) * width + lane;
-                    *values = *packed[row..].first_chunk().expect("packed rows hold whole blocks");
+                let starts = rows.take(columns);
+                let mut square = [&EMPTY; LANES];
+                for (values, start) in square.iter_mut().zip(starts) {
+                    *values = packed[start..].first_chunk().expect("packed rows hold whole blocks");
                 }
-                let mut block = kernels.transpose(&block);
-                for (row, values) in block.iter_mut().enumerate().take(present - lane) {
+                let mut block: Square = [EMPTY; LANES];
+                kernels.transpose::<LANES>(square, block.as_flattened_mut(), &ROWS);
+                for (row, values) in block.iter().enumerate().take(present - lane) {
                     let start = (lane + row) * depth + first;
                     match out[start..].first_chunk_mut::<LANES>() {
                         Some(row) if columns == LANES => {
                             if let Some(update) = update {
                                 prefetch(update.weight, start + AHEAD);
                             }
-                            write(update, start, values, row);
+                            write(kernels, update, start, values, row);
                         }
-                        _ => write(update, start, &mut values[..columns], &mut out[start..start + columns]),
+                        _ => write(
+                            kernels,
+                            update,
+                            start,
+                            &values[..columns],
+                            &mut out[start..start + columns],
+                        ),
                     }
                 }
             }

@@ -81,7 +81,7 @@ impl WithKernels for Rows<'_> {
                 if let Some(update) = self.update {
                     for row in 0..rows {
                         for line in (0..width).step_by(LANES) {
-                            prefetch(update.weight, start(row) + line);
+                            prefetch::<false>(update.weight, start(row) + line);
                         }
                     }
                 }

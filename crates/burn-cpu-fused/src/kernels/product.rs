@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::blocked::{LANES, blocks};
 use super::geometry::{NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part};
-use super::tiles::{Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
+use super::tiles::{Ahead, Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
 use super::weights::{PackTile, WeightView, tile_channels, tiles};
 use crate::buffers;
 use crate::instructions::{Instructions, WithKernels};
@@ -199,6 +199,13 @@ impl WithKernels for Task<'_> {
                     &*out
                 }
             };
+            let mut ahead = match weights.values {
+                Values::Packed(_) => Ahead::NONE,
+                Values::Plain(weight, view) => {
+                    let steps = taps * (weights.inputs / LANES).max(1) * self.line_tiles.len();
+                    view.ahead(weight, tile_channels(weights.outputs, K::WIDTH, channel_tile + 1), steps)
+                }
+            };
             for pass in 0..passes {
                 let taps = part(taps, passes, pass, 1);
                 let start = match (pass, bias) {
@@ -210,6 +217,7 @@ impl WithKernels for Task<'_> {
                 for tile in self.line_tiles.clone() {
                     let lines = self.tiling.lines(tile);
                     let rows = lines.len();
+                    let fetched = taps.len() * weights.inputs / LANES * ahead.lines;
                     let (sources, targets) = if self.tiling.per_position == 0 {
                         scratch.scattered(self.stencil, &taps, lines, self.product.batch)
                     } else {
@@ -229,7 +237,9 @@ impl WithKernels for Task<'_> {
                         targets,
                         start,
                         finish,
+                        ahead,
                     });
+                    ahead.first += fetched;
                 }
             }
         }
@@ -341,6 +351,7 @@ impl WithKernels for MatrixProduct<'_> {
                     targets: Targets::Adjacent(lines.start * LANES),
                     start: Start::Zero,
                     finish: None,
+                    ahead: Ahead::NONE,
                 });
             }
         }

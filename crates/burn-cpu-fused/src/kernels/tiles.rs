@@ -6,7 +6,7 @@ use pulp::{Scalar, Simd, WithSimd};
 
 use super::blocked::LANES;
 use super::geometry::NOWHERE;
-use super::parallel::SharedBuffer;
+use super::parallel::{SharedBuffer, prefetch};
 
 /// Instruction sets with the register tiles that suit their number of registers.
 pub(crate) trait Kernels: Simd {
@@ -194,6 +194,47 @@ pub(crate) struct ProductTile<'a> {
     pub start: Start<'a>,
     /// What follows the sum, where this is all of it.
     pub finish: Option<Finish<'a>>,
+    /// What is needed next.
+    pub ahead: Ahead<'a>,
+}
+
+/// Memory that is brought near while a tile is computed, in lines of 16 floats.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead<'a> {
+    /// Where it lies.
+    pub values: &'a [f32],
+    /// Its first float.
+    pub start: usize,
+    /// Lines of a row.
+    pub row: usize,
+    /// Distance between rows.
+    pub stride: usize,
+    /// The first line of this tile.
+    pub first: usize,
+    /// Lines for each block of input channels.
+    pub lines: usize,
+}
+
+impl Ahead<'_> {
+    /// Nothing.
+    pub(crate) const NONE: Ahead<'static> =
+        Ahead { values: &[], start: 0, row: 1, stride: 0, first: 0, lines: 0 };
+
+    /// For the kernel offset `index` of a tile that sums over `inputs` channels.
+    #[inline(always)]
+    fn of_tap(self, index: usize, inputs: usize) -> Self {
+        Self { first: self.first + index * inputs / LANES * self.lines, ..self }
+    }
+
+    /// Asks for the lines of a block of input channels.
+    #[inline(always)]
+    fn fetch(&self, block: usize) {
+        for line in self.first + block * self.lines..self.first + (block + 1) * self.lines {
+            // 32 bits: a division of 64 takes several times as long.
+            let row = (line as u32 / self.row as u32) as usize;
+            prefetch::<true>(self.values, self.start + row * self.stride + (line - row * self.row) * LANES);
+        }
+    }
 }
 
 /// Where a sum starts.
@@ -272,21 +313,23 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for Product<'_, ROWS, VEC
         }
         match tile.sources {
             Sources::Adjacent(taps) => {
-                for &(tap, first) in taps {
+                for (index, &(tap, first)) in taps.iter().enumerate() {
                     let weights = &tile.weights[tap * tile.inputs * width..][..tile.inputs * width];
                     let lines = |block: usize| adjacent::<ROWS>(tile.input, block * tile.input_plane + first);
-                    sums = accumulate(simd, sums, tile.inputs, weights, lines);
+                    let ahead = tile.ahead.of_tap(index, tile.inputs);
+                    sums = accumulate(simd, sums, tile.inputs, weights, ahead, lines);
                 }
             }
             Sources::Scattered { taps, offsets } => {
-                for (tap, offsets) in taps.iter().zip(offsets.chunks_exact(ROWS)) {
+                for (index, (tap, offsets)) in taps.iter().zip(offsets.chunks_exact(ROWS)).enumerate() {
                     if offsets.iter().all(|offset| *offset == NOWHERE) {
                         continue;
                     }
                     let weights = &tile.weights[tap * tile.inputs * width..][..tile.inputs * width];
                     let lines =
                         |block: usize| scattered::<ROWS>(&tile.input[block * tile.input_plane..], offsets);
-                    sums = accumulate(simd, sums, tile.inputs, weights, lines);
+                    let ahead = tile.ahead.of_tap(index, tile.inputs);
+                    sums = accumulate(simd, sums, tile.inputs, weights, ahead, lines);
                 }
             }
         }
@@ -363,6 +406,7 @@ fn accumulate<'a, S: Simd, const ROWS: usize, const VECTORS: usize>(
     sums: [[S::f32s; VECTORS]; ROWS],
     inputs: usize,
     weights: &[f32],
+    ahead: Ahead<'_>,
     lines: impl Fn(usize) -> [&'a [f32; LANES]; ROWS],
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let mut sums = sums;
@@ -370,6 +414,7 @@ fn accumulate<'a, S: Simd, const ROWS: usize, const VECTORS: usize>(
     let (whole, rest) = weights.as_chunks::<LANES>();
     for (block, weights) in whole.iter().enumerate() {
         let lines = lines(block);
+        ahead.fetch(block);
         for channel in 0..LANES {
             let weights = weights[channel];
             for row in 0..ROWS {

@@ -7,7 +7,7 @@ use super::blocked::{LANES, blocks};
 use super::descent::{Update, write};
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, end_stream, for_each_task, prefetch};
-use super::tiles::{EMPTY, Kernels, ROWS, Square};
+use super::tiles::{Ahead, EMPTY, Kernels, ROWS, Square};
 use crate::instructions::{Instructions, WithKernels};
 
 /// How far ahead of the block in work a row is brought near, in floats.
@@ -18,6 +18,9 @@ const ROWS_AHEAD: usize = 8;
 
 /// Kernel offsets of the most frequent convolution.
 const NINE: usize = 9;
+
+/// The most lines brought near for each step of a sum: more wait for each other.
+const MOST_AHEAD: usize = 32;
 
 /// How a product reads a weight `[output_channels, input_channels, kernel_height, kernel_width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,22 @@ impl WeightView {
     /// over in the backward view.
     fn groups(&self) -> (usize, usize) {
         if self.input_stride == self.taps { (1, self.inputs * self.taps) } else { (self.inputs, self.taps) }
+    }
+
+    /// The weights of some channels of the result, to be brought near in `steps` steps.
+    pub(crate) fn ahead<'a>(&self, values: &'a [f32], channels: Range<usize>, steps: usize) -> Ahead<'a> {
+        let channels = channels.start..channels.end.min(self.outputs);
+        if channels.is_empty() {
+            return Ahead::NONE;
+        }
+        // In rows: channels that lie together, or all that is summed over for one of them.
+        let [length, rows, stride] = match self.groups() {
+            (1, length) => [length, channels.len(), self.output_stride],
+            (rows, length) => [length * channels.len(), rows, self.input_stride],
+        };
+        let row = length.div_ceil(LANES);
+        let lines = (rows * row).div_ceil(steps.max(1)).min(MOST_AHEAD);
+        Ahead { values, start: channels.start * self.output_stride, row, stride, first: 0, lines }
     }
 
     /// Floats of the weight itself.
@@ -130,7 +149,7 @@ impl WithKernels for PackTile<'_> {
             // The channels of a tile lie together already.
             for (input, row) in out.chunks_exact_mut(width).enumerate() {
                 let start = input * view.input_stride + channels.start;
-                prefetch(weight, start + ROWS_AHEAD * view.input_stride);
+                prefetch::<false>(weight, start + ROWS_AHEAD * view.input_stride);
                 // Whole blocks by fixed size: a call of memcpy would cost more than the copy.
                 let (blocks, end) = weight[start..start + present].as_chunks::<LANES>();
                 let (rows, rest) = row[..present].as_chunks_mut::<LANES>();
@@ -154,7 +173,7 @@ impl WithKernels for PackTile<'_> {
                         let mut square = [&EMPTY; LANES];
                         for (row, values) in square.iter_mut().enumerate() {
                             let start = at + row * view.output_stride;
-                            prefetch(weight, start + AHEAD);
+                            prefetch::<false>(weight, start + AHEAD);
                             *values = weight[start..].first_chunk().expect("within the weight");
                         }
                         match columns {
@@ -285,7 +304,7 @@ impl WithKernels for UnpackTile<'_> {
                     match out[start..].first_chunk_mut::<LANES>() {
                         Some(row) if columns == LANES => {
                             if let Some(update) = update {
-                                prefetch(update.weight, start + AHEAD);
+                                prefetch::<false>(update.weight, start + AHEAD);
                             }
                             write(kernels, update, start, values, row);
                         }

@@ -345,6 +345,38 @@ mod tests {
     }
 
     #[test]
+    fn packed_weights_lie_where_tiles_read_them() {
+        for shape in [[40, 33, 3, 3], [33, 40, 3, 3], [48, 35, 1, 1], [35, 64, 1, 1], [40, 20, 2, 2]] {
+            let [outputs, inputs, height, kernel_width] = shape;
+            let geometry = Geometry::new([1, inputs, 8, 8], shape, 1, 0);
+            let weight: Vec<f32> = (0..shape.iter().product()).map(|value| 1.0 + value as f32).collect();
+            let taps = height * kernel_width;
+            let backward = WeightView::backward(&geometry);
+            for view in [WeightView::forward(&geometry), backward, backward.flipped()] {
+                for width in [16, 32] {
+                    let mut packed = vec![-1.0; view.packed_len()];
+                    pack(&weight, &view, width, &mut packed);
+                    let mut at = 0;
+                    for tile in 0..tiles(view.outputs, width) {
+                        for (tap, input) in (0..taps).flat_map(|tap| (0..view.inputs).map(move |i| (tap, i)))
+                        {
+                            for output in tile_channels(view.outputs, width, tile) {
+                                let tap = if view.flipped { taps - 1 - tap } else { tap };
+                                let [row, column] =
+                                    if view.inputs == inputs { [output, input] } else { [input, output] };
+                                let expected = (row < outputs && column < inputs)
+                                    .then(|| weight[(row * inputs + column) * taps + tap]);
+                                assert_eq!(packed[at], expected.unwrap_or(0.0), "{shape:?} {view:?}");
+                                at += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_backward_view_exchanges_channels_and_flips() {
         let geometry = Geometry::new([1, 2, 4, 4], [3, 2, 1, 2], 1, 0);
         let weight: Vec<f32> = (0..12).map(|value| value as f32).collect();

@@ -1,6 +1,7 @@
 //! The kernels: plain functions over slices. Activations are blocked (see `blocked`), weights in PyTorch's
 //! order.
 
+mod ahead;
 pub(crate) mod blocked;
 pub(crate) mod convolution;
 pub(crate) mod descent;
@@ -14,6 +15,7 @@ pub(crate) mod patches;
 mod pointwise_gradient;
 pub(crate) mod pooling;
 pub(crate) mod product;
+mod squares;
 pub(crate) mod tiles;
 pub(crate) mod two_passes;
 pub(crate) mod weight_gradient;

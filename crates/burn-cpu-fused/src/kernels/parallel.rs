@@ -88,23 +88,6 @@ impl<'a, T> SharedBuffer<'a, T> {
     }
 }
 
-/// Asks for the memory at `index` to be brought near, if there is such an element: into the first-level cache, or
-/// the second-level one if it is wanted `LATER`.
-#[inline(always)]
-pub(crate) fn prefetch<const LATER: bool>(values: &[f32], index: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(value) = values.get(index) {
-        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
-        let address = std::ptr::from_ref(value).cast();
-        // SAFETY: a prefetch reads nothing, and the address is one of the slice's.
-        unsafe {
-            if LATER { _mm_prefetch::<_MM_HINT_T1>(address) } else { _mm_prefetch::<_MM_HINT_T0>(address) }
-        };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, index);
-}
-
 /// Makes what was written past the caches visible like any other write.
 #[inline(always)]
 pub(crate) fn end_stream() {

@@ -9,7 +9,8 @@ use std::ops::Range;
 use super::blocked::{LANES, blocks};
 use super::geometry::{Geometry, NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
-use super::tiles::{EMPTY, Kernels, ROWS, Square};
+use super::squares::{EMPTY, ROWS, Square};
+use super::tiles::Kernels;
 use crate::instructions::{Instructions, WithKernels};
 
 /// Up to so many input channels; of three the patches take as long as they save.

@@ -1,10 +1,11 @@
 //! The gradient of a 1x1 convolution's weight. With a row of sums for each output channel and input channels in
 //! its lanes, the sums lie as the weight does and go to their place at once.
 
+use super::ahead::prefetch;
 use super::blocked::{LANES, blocks};
 use super::descent::{Update, write};
 use super::geometry::Geometry;
-use super::parallel::{SharedBuffer, end_stream, for_each_task, part, prefetch};
+use super::parallel::{SharedBuffer, end_stream, for_each_task, part};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{tile_channels, tiles};

@@ -3,10 +3,11 @@
 
 use std::ops::Range;
 
+use super::ahead::Ahead;
 use super::blocked::{LANES, blocks};
 use super::geometry::{NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part};
-use super::tiles::{Ahead, Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
+use super::tiles::{Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
 use super::weights::{PackTile, WeightView, tile_channels, tiles};
 use crate::buffers;
 use crate::instructions::{Instructions, WithKernels};

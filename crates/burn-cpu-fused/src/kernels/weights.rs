@@ -3,11 +3,13 @@
 
 use std::ops::Range;
 
+use super::ahead::{Ahead, prefetch};
 use super::blocked::{LANES, blocks};
 use super::descent::{Update, write};
 use super::geometry::Geometry;
-use super::parallel::{SharedBuffer, end_stream, for_each_task, prefetch};
-use super::tiles::{Ahead, EMPTY, Kernels, ROWS, Square};
+use super::parallel::{SharedBuffer, end_stream, for_each_task};
+use super::squares::{EMPTY, ROWS, Square};
+use super::tiles::Kernels;
 use crate::instructions::{Instructions, WithKernels};
 
 /// How far ahead of the block in work a row is brought near, in floats.
@@ -18,9 +20,6 @@ const ROWS_AHEAD: usize = 8;
 
 /// Kernel offsets of the most frequent convolution.
 const NINE: usize = 9;
-
-/// The most lines brought near for each step of a sum: more wait for each other.
-const MOST_AHEAD: usize = 32;
 
 /// How a product reads a weight `[output_channels, input_channels, kernel_height, kernel_width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,20 +72,19 @@ impl WeightView {
         if self.input_stride == self.taps { (1, self.inputs * self.taps) } else { (self.inputs, self.taps) }
     }
 
-    /// The weights of some channels of the result, to be brought near in `steps` steps.
+    /// The weights of some channels of the result, to be brought near within `steps` blocks
+    /// of input channels.
     pub(crate) fn ahead<'a>(&self, values: &'a [f32], channels: Range<usize>, steps: usize) -> Ahead<'a> {
         let channels = channels.start..channels.end.min(self.outputs);
         if channels.is_empty() {
             return Ahead::NONE;
         }
         // In rows: channels that lie together, or all that is summed over for one of them.
-        let [length, rows, stride] = match self.groups() {
-            (1, length) => [length, channels.len(), self.output_stride],
-            (rows, length) => [length * channels.len(), rows, self.input_stride],
+        let rows = match self.groups() {
+            (1, length) => [channels.len(), length, self.output_stride],
+            (rows, length) => [rows, length * channels.len(), self.input_stride],
         };
-        let row = length.div_ceil(LANES);
-        let lines = (rows * row).div_ceil(steps.max(1)).min(MOST_AHEAD);
-        Ahead { values, start: channels.start * self.output_stride, row, stride, first: 0, lines }
+        Ahead::new(values, channels.start * self.output_stride, rows, steps)
     }
 
     /// Floats of the weight itself.

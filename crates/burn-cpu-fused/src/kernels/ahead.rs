@@ -30,10 +30,10 @@ pub(crate) struct Ahead<'a> {
     row: usize,
     /// Distance between rows.
     stride: usize,
-    /// The first line for this tile.
-    pub first: usize,
+    /// The line to go on from.
+    first: usize,
     /// Lines for each block of input channels.
-    pub lines: usize,
+    lines: usize,
 }
 
 /// The most lines brought near for each block of input channels: more wait for each other.
@@ -56,10 +56,10 @@ impl<'a> Ahead<'a> {
         Self { values, start, row, stride, first: 0, lines }
     }
 
-    /// For the kernel offset `index` of a tile that sums over `inputs` channels.
+    /// What is left after sums over `inputs` channels at `taps` kernel offsets.
     #[inline(always)]
-    pub(super) fn of_tap(self, index: usize, inputs: usize) -> Self {
-        Self { first: self.first + index * inputs / LANES * self.lines, ..self }
+    pub(super) fn after(self, taps: usize, inputs: usize) -> Self {
+        Self { first: self.first + taps * inputs / LANES * self.lines, ..self }
     }
 
     /// Asks for the lines of a block of input channels.

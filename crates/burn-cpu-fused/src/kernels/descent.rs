@@ -1,6 +1,6 @@
 //! Optimiser updates in one pass over memory: stochastic gradient descent and Adam.
 
-use super::parallel::{SharedBuffer, for_each_task, part};
+use super::parallel::{SharedBuffer, for_each_task, part, stream};
 use super::tiles::Kernels;
 use crate::instructions::vectorized;
 
@@ -62,6 +62,7 @@ pub(crate) fn write<K: Kernels>(
 ) {
     assert_eq!(gradients.len(), out.len(), "gradients and their place differ in size");
     let Some(Update { weight, step }) = update else {
+        // A call of memcpy would cost more than these few floats.
         for (to, from) in out.iter_mut().zip(gradients) {
             *to = *from;
         }
@@ -75,7 +76,7 @@ pub(crate) fn write<K: Kernels>(
         let weight = K::as_simd_f32s(&weights[at..at + K::F32_LANES]).0[0];
         let slope = kernels.add_f32s(gradient, kernels.mul_f32s(decay, weight));
         let stepped = kernels.sub_f32s(weight, kernels.mul_f32s(rate, slope));
-        kernels.stream(stepped, &mut out[at..at + K::F32_LANES]);
+        stream::<K>(stepped, &mut out[at..at + K::F32_LANES]);
     }
     for at in whole..out.len() {
         out[at] = weights[at] - step.rate * (gradients[at] + step.decay * weights[at]);

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use pulp::Simd;
 use rayon::prelude::*;
 
 use crate::buffers::scratch;
@@ -86,6 +87,23 @@ impl<'a, T> SharedBuffer<'a, T> {
     pub(crate) fn remaining(&self, offset: usize) -> usize {
         self.length - offset
     }
+}
+
+/// Writes what will not be read soon to `to`, as many floats as `values`, past the caches where the processor can and
+/// `to` is aligned like a vector. The thread must call [`end_stream`] before another reads it.
+#[inline(always)]
+pub(crate) fn stream<S: Simd>(values: S::f32s, to: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if S::F32_LANES >= 4 && to.as_ptr().addr().is_multiple_of(size_of::<S::f32s>()) {
+        use std::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps};
+        let values: &[[f32; 4]] = pulp::bytemuck::cast_slice(std::slice::from_ref(&values));
+        for (values, to) in values.iter().zip(to.as_chunks_mut::<4>().0) {
+            // SAFETY: both are four floats, the target is aligned, and every x86-64 processor has SSE.
+            unsafe { _mm_stream_ps(to.as_mut_ptr(), _mm_loadu_ps(values.as_ptr())) };
+        }
+        return;
+    }
+    S::as_mut_simd_f32s(to).0[0] = values;
 }
 
 /// Makes what was written past the caches visible like any other write.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::blocked::{LANES, blocks};
 use super::geometry::{Geometry, NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
-use super::squares::{EMPTY, ROWS, Square};
+use super::squares::{EMPTY, ROWS};
 use super::tiles::Kernels;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -32,8 +32,9 @@ pub(crate) fn pay_packed(geometry: &Geometry) -> bool {
     pay(geometry) && geometry.taps() * geometry.batch >= MANY_VALUES
 }
 
-/// Calls `work` with the 1x1 convolution and its blocked input; the stencil is that of the convolution itself. Its weight, `[output_channels, input_channels *
-/// kernel_height * kernel_width, 1, 1]`, lies in memory as the weight of the convolution itself.
+/// Calls `work` with the 1x1 convolution and its blocked input; `stencil` is that of the convolution itself. Its
+/// weight, `[output_channels, input_channels * kernel_height * kernel_width, 1, 1]`, lies in memory as the weight of
+/// the convolution itself.
 pub(crate) fn with_patches<R>(
     geometry: &Geometry,
     stencil: &Stencil,
@@ -168,8 +169,7 @@ impl WithKernels for Task<'_> {
                     if lines.len() == LANES * LANES {
                         kernels.transpose::<LANES>(square, lines, &ROWS);
                     } else {
-                        let mut all: Square = [EMPTY; LANES];
-                        kernels.transpose::<LANES>(square, all.as_flattened_mut(), &ROWS);
+                        let all = kernels.transposed(square);
                         lines.copy_from_slice(&all.as_flattened()[..lines.len()]);
                     }
                 }

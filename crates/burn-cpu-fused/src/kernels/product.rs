@@ -218,7 +218,6 @@ impl WithKernels for Task<'_> {
                 for tile in self.line_tiles.clone() {
                     let lines = self.tiling.lines(tile);
                     let rows = lines.len();
-                    let fetched = taps.len() * weights.inputs / LANES * ahead.lines;
                     let (sources, targets) = if self.tiling.per_position == 0 {
                         scratch.scattered(self.stencil, &taps, lines, self.product.batch)
                     } else {
@@ -240,7 +239,7 @@ impl WithKernels for Task<'_> {
                         finish,
                         ahead,
                     });
-                    ahead.first += fetched;
+                    ahead = ahead.after(taps.len(), weights.inputs);
                 }
             }
         }

@@ -1,5 +1,4 @@
-//! Blocks of 16 x 16 floats transposed in registers, and vectors stored past the caches, where the compiler finds
-//! neither.
+//! Blocks of 16 x 16 floats, transposed in registers where the compiler finds no way to.
 
 use super::blocked::LANES;
 
@@ -65,31 +64,5 @@ pub(super) fn transpose_avx512<const COLUMNS: usize>(
     for (column, start) in columns.into_iter().zip(starts).take(COLUMNS) {
         // SAFETY: sixteen floats from `start` on lie within `out` by the assertion.
         unsafe { avx._mm512_storeu_ps(out.as_mut_ptr().add(*start), column) };
-    }
-}
-
-/// [`Kernels::stream`](super::tiles::Kernels::stream).
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) fn stream_avx512(simd: pulp::x86::V4, values: pulp::f32x16, to: &mut [f32]) {
-    let to: &mut [f32; 16] = to.first_chunk_mut().expect("as many floats as a vector");
-    if to.as_ptr().addr().is_multiple_of(64) {
-        // SAFETY: sixteen floats, aligned to a line.
-        unsafe { simd.avx512f._mm512_stream_ps(to.as_mut_ptr(), pulp::cast(values)) };
-    } else {
-        *to = pulp::cast(values);
-    }
-}
-
-/// [`Kernels::stream`](super::tiles::Kernels::stream).
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) fn stream_avx2(simd: pulp::x86::V3, values: pulp::f32x8, to: &mut [f32]) {
-    let to: &mut [f32; 8] = to.first_chunk_mut().expect("as many floats as a vector");
-    if to.as_ptr().addr().is_multiple_of(32) {
-        // SAFETY: eight floats, aligned to half a line.
-        unsafe { simd.avx._mm256_stream_ps(to.as_mut_ptr(), pulp::cast(values)) };
-    } else {
-        *to = pulp::cast(values);
     }
 }

@@ -8,9 +8,9 @@ use super::ahead::Ahead;
 use super::blocked::LANES;
 use super::geometry::NOWHERE;
 use super::parallel::SharedBuffer;
-use super::squares::EMPTY;
 #[cfg(target_arch = "x86_64")]
-use super::squares::{stream_avx2, stream_avx512, transpose_avx512};
+use super::squares::transpose_avx512;
+use super::squares::{EMPTY, ROWS, Square};
 
 /// Instruction sets with the register tiles that suit their number of registers.
 pub(crate) trait Kernels: Simd {
@@ -40,11 +40,12 @@ pub(crate) trait Kernels: Simd {
         }
     }
 
-    /// Writes what will not be read soon to `to`, as many floats as `values`, past the caches where the processor
-    /// can. The thread must call [`end_stream`](super::parallel::end_stream) before another reads it.
+    /// The transpose of a block of 16 x 16, given by its rows.
     #[inline(always)]
-    fn stream(self, values: Self::f32s, to: &mut [f32]) {
-        Self::as_mut_simd_f32s(to).0[0] = values;
+    fn transposed(self, rows: [&[f32; LANES]; LANES]) -> Square {
+        let mut square = [EMPTY; LANES];
+        self.transpose::<LANES>(rows, square.as_flattened_mut(), &ROWS);
+        square
     }
 }
 
@@ -190,7 +191,7 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for Product<'_, ROWS, VEC
                 for (index, &(tap, first)) in taps.iter().enumerate() {
                     let weights = &tile.weights[tap * tile.inputs * width..][..tile.inputs * width];
                     let lines = |block: usize| adjacent::<ROWS>(tile.input, block * tile.input_plane + first);
-                    let ahead = tile.ahead.of_tap(index, tile.inputs);
+                    let ahead = tile.ahead.after(index, tile.inputs);
                     sums = accumulate(simd, sums, tile.inputs, weights, ahead, lines);
                 }
             }
@@ -202,7 +203,7 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for Product<'_, ROWS, VEC
                     let weights = &tile.weights[tap * tile.inputs * width..][..tile.inputs * width];
                     let lines =
                         |block: usize| scattered::<ROWS>(&tile.input[block * tile.input_plane..], offsets);
-                    let ahead = tile.ahead.of_tap(index, tile.inputs);
+                    let ahead = tile.ahead.after(index, tile.inputs);
                     sums = accumulate(simd, sums, tile.inputs, weights, ahead, lines);
                 }
             }
@@ -371,7 +372,7 @@ fn accumulate_outer<S: Simd, const ROWS: usize, const VECTORS: usize>(
 macro_rules! kernels {
     (
         $simd:ty, width $width:literal, narrow $narrow:literal, wide $wide:literal,
-        rows $most:literal: $($rows:literal)* $(, transpose $transpose:ident)? $(, stream $stream:ident: $vector:ty)?
+        rows $most:literal: $($rows:literal)* $(, transpose $transpose:ident)?
     ) => {
         impl Kernels for $simd {
             const WIDTH: usize = $width;
@@ -400,13 +401,6 @@ macro_rules! kernels {
                 }
             )?
 
-            $(
-                #[inline(always)]
-                fn stream(self, values: $vector, to: &mut [f32]) {
-                    $stream(self, values, to);
-                }
-            )?
-
             #[inline(always)]
             fn outer(self, tile: OuterTile<'_>) {
                 match (tile.rows, tile.wide) {
@@ -430,14 +424,10 @@ macro_rules! kernels {
 #[cfg(target_arch = "x86_64")]
 kernels!(
     pulp::x86::V4, width 32, narrow 1, wide 2,
-    rows 12: 1 2 3 4 5 6 7 8 9 10 11 12,
-    transpose transpose_avx512, stream stream_avx512: pulp::f32x16
+    rows 12: 1 2 3 4 5 6 7 8 9 10 11 12, transpose transpose_avx512
 );
 #[cfg(target_arch = "x86_64")]
-kernels!(
-    pulp::x86::V3, width 16, narrow 2, wide 2,
-    rows 6: 1 2 3 4 5 6, stream stream_avx2: pulp::f32x8
-);
+kernels!(pulp::x86::V3, width 16, narrow 2, wide 2, rows 6: 1 2 3 4 5 6);
 #[cfg(target_arch = "aarch64")]
 kernels!(pulp::aarch64::Neon, width 16, narrow 4, wide 4, rows 6: 1 2 3 4 5 6);
 kernels!(Scalar, width 16, narrow 16, wide 16, rows 4: 1 2 3 4);

@@ -8,7 +8,7 @@ use super::blocked::{LANES, blocks};
 use super::descent::{Update, write};
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, end_stream, for_each_task};
-use super::squares::{EMPTY, ROWS, Square};
+use super::squares::EMPTY;
 use super::tiles::Kernels;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -178,8 +178,7 @@ impl WithKernels for PackTile<'_> {
                             LANES => kernels.transpose::<LANES>(square, out, &starts),
                             NINE => kernels.transpose::<NINE>(square, out, &starts),
                             _ => {
-                                let mut block: Square = [EMPTY; LANES];
-                                kernels.transpose::<LANES>(square, block.as_flattened_mut(), &ROWS);
+                                let block = kernels.transposed(square);
                                 for (values, start) in block.iter().zip(starts).take(columns) {
                                     *out[start..].first_chunk_mut().expect("packed rows hold whole blocks") =
                                         *values;
@@ -223,16 +222,12 @@ impl PackedRows {
         Self { left: last, taps: view.taps, start, steps: [step, back] }
     }
 
-    /// Of the next `count` elements; the others repeat the last.
+    /// Of the next `count` elements; the others repeat the first.
     #[inline(always)]
     fn take(&mut self, count: usize) -> [usize; LANES] {
         let mut starts = [self.start; LANES];
-        for index in 0..LANES {
-            if index >= count {
-                starts[index] = starts[count - 1];
-                continue;
-            }
-            starts[index] = self.start;
+        for start in starts.iter_mut().take(count) {
+            *start = self.start;
             let step = if self.left == 0 { self.steps[1] } else { self.steps[0] };
             self.left = if self.left == 0 { self.taps - 1 } else { self.left - 1 };
             self.start = self.start.wrapping_add(step);
@@ -295,8 +290,7 @@ impl WithKernels for UnpackTile<'_> {
                 for (values, start) in square.iter_mut().zip(starts) {
                     *values = packed[start..].first_chunk().expect("packed rows hold whole blocks");
                 }
-                let mut block: Square = [EMPTY; LANES];
-                kernels.transpose::<LANES>(square, block.as_flattened_mut(), &ROWS);
+                let block = kernels.transposed(square);
                 for (row, values) in block.iter().enumerate().take(present - lane) {
                     let start = (lane + row) * depth + first;
                     match out[start..].first_chunk_mut::<LANES>() {

@@ -14,7 +14,7 @@ use crate::kernels::geometry::{Geometry, Stencil};
 use crate::kernels::parallel::SharedBuffer;
 use crate::kernels::product::{Product, Values, Weights, Width, blocked_len};
 use crate::kernels::weights::{WeightView, pack};
-use crate::kernels::{blocked, patches, winograd};
+use crate::kernels::{blocked, patches, whole_images, winograd};
 
 /// A convolution with bias, ready for inference: see [`FeatureMap::packed_conv2d`].
 #[derive(Debug, Clone)]
@@ -127,6 +127,12 @@ impl FusedConvolution {
         let output_positions = geometry.output_positions();
         let length = blocked_len(geometry.output_channels, output_positions, batch);
         let buffer = Buffer::filled(length, |output| {
+            if whole_images::pays(&geometry) {
+                let channels = [geometry.output_channels, geometry.input_channels];
+                let weight = Values::Packed(self.direct());
+                whole_images::product(&geometry, channels, weight, input.buffer.values(), epilogue, output);
+                return;
+            }
             if winograd::pays(&geometry) {
                 let filter = winograd::Filter {
                     instructions: self.instructions,

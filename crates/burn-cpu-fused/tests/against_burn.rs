@@ -171,6 +171,32 @@ proptest! {
     }
 
     #[test]
+    fn whole_small_images(
+        batch in 8usize..41, inputs in 64usize..100, outputs in 64usize..100, size in 2usize..4,
+        with_residual: bool,
+    ) {
+        let device = Device::flex().autodiff();
+        let x = random([batch, inputs, size, size], &device);
+        let w = random([outputs, inputs, 3, 3], &device);
+        let b = random([1, 1, 1, outputs], &device);
+        let worst = compare(&[x.clone(), w.clone(), b.clone()], |t| {
+            FeatureMap::from_batch(t[0].clone())
+                .conv2d(t[1].clone(), Some(vector(&t[2])), 1, 1, Activation::Identity)
+                .into_batch()
+        });
+        prop_assert!(worst < 1e-5, "relative difference {worst:e}");
+        let residual = with_residual.then(|| random([batch, outputs, size, size], &device).inner());
+        let run = |dtype: DType| {
+            let wide = |tensor: &Tensor<4>| tensor.clone().inner().cast(dtype);
+            let packed = PackedConvolution::new(wide(&w), vector(&wide(&b)), 1, 1);
+            let residual = residual.clone().map(|residual| FeatureMap::from_batch(residual.cast(dtype)));
+            FeatureMap::from_batch(wide(&x)).packed_conv2d(&packed, residual, Activation::Relu).into_batch()
+        };
+        let worst = difference(run(DType::F32), run(DType::F64));
+        prop_assert!(worst < 1e-5, "relative difference {worst:e}");
+    }
+
+    #[test]
     fn fully_connected_layers_and_gradients(
         samples in 1usize..40, inputs in 1usize..200, outputs in 1usize..200,
     ) {
@@ -271,7 +297,7 @@ fn batch_norm_of_large_maps() {
     }
 }
 
-/// Shapes of the networks in use take the tiled, the partial-sum, the by-channel and the patches' paths.
+/// Shapes of the networks in use take the tiled, the partial-sum, the by-channel, the whole images' and the patches' paths.
 #[test]
 fn network_shapes() {
     let device = Device::flex().autodiff();
@@ -279,6 +305,7 @@ fn network_shapes() {
         (8, 64, 12, 64, 3, 1, 1),
         (4, 256, 6, 512, 3, 1, 1),
         (32, 512, 2, 512, 3, 1, 1),
+        (32, 256, 3, 256, 3, 1, 1),
         (8, 256, 12, 512, 1, 2, 0),
         (8, 64, 12, 256, 1, 1, 0),
         (16, 128, 12, 128, 3, 2, 1),
@@ -424,16 +451,18 @@ fn adam_equals_its_definition() {
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     let device = Device::flex().autodiff();
-    let x = random([16, 24, 13, 13], &device);
-    let w = random([48, 24, 3, 3], &device);
-    let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let (x, w) = (x.clone().detach().require_grad(), w.clone().detach().require_grad());
-        pool.install(|| {
-            let y = FeatureMap::from_batch(x.clone()).conv2d(w.clone(), None, 1, 1, Activation::Relu);
-            let gradients = y.into_batch().powi_scalar(2).sum().backward();
-            (x.grad(&gradients).unwrap().into_data(), w.grad(&gradients).unwrap().into_data())
-        })
-    };
-    assert_eq!(run(1), run(4));
+    for (channels, size) in [(24, 13), (64, 3), (64, 2)] {
+        let x = random([16, channels, size, size], &device);
+        let w = random([96, channels, 3, 3], &device);
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let (x, w) = (x.clone().detach().require_grad(), w.clone().detach().require_grad());
+            pool.install(|| {
+                let y = FeatureMap::from_batch(x.clone()).conv2d(w.clone(), None, 1, 1, Activation::Relu);
+                let gradients = y.into_batch().powi_scalar(2).sum().backward();
+                (x.grad(&gradients).unwrap().into_data(), w.grad(&gradients).unwrap().into_data())
+            })
+        };
+        assert_eq!(run(1), run(4));
+    }
 }

@@ -22,7 +22,7 @@ fn run() -> Vec<(String, Vec<f32>)> {
     let device = Device::flex().autodiff();
     let mut found = Vec::new();
     // Batch, inputs, size, outputs, kernel, stride, padding: tiles whole and cut, wide and narrow, many
-    // images and few, Winograd, large weights.
+    // images and few, Winograd, large weights, whole images.
     for sizes in [
         [13, 20, 7, 50, 3, 1, 1],
         [3, 33, 6, 17, 3, 2, 1],
@@ -30,6 +30,8 @@ fn run() -> Vec<(String, Vec<f32>)> {
         [8, 1, 15, 64, 7, 2, 3],
         [2, 520, 3, 400, 1, 1, 0],
         [9, 64, 4, 16, 1, 2, 0],
+        [9, 72, 3, 65, 3, 1, 1],
+        [8, 64, 2, 70, 3, 1, 1],
     ] {
         let [batch, inputs, size, outputs, kernel, stride, padding] = sizes;
         let mut note = |what: &str, values: Vec<f32>| found.push((format!("{what} of {sizes:?}"), values));

@@ -5,7 +5,7 @@ use super::geometry::{Geometry, Stencil};
 use super::parallel::{SharedBuffer, with_scratch};
 use super::product::{Product, Values, Weights, Width, blocked_len};
 use super::weights::{WeightView, pack};
-use super::{patches, winograd};
+use super::{patches, whole_images, winograd};
 use crate::buffers::for_overwrite;
 use crate::instructions::Instructions;
 
@@ -45,6 +45,11 @@ pub(crate) fn forward(
     let length = blocked_len(geometry.output_channels, geometry.output_positions(), geometry.batch);
     let mut output = for_overwrite(length);
     let view = WeightView::forward(geometry);
+    if whole_images::pays(geometry) {
+        let channels = [view.outputs, view.inputs];
+        whole_images::product(geometry, channels, Values::Plain(weight, &view), input, epilogue, &mut output);
+        return output;
+    }
     if winograd::pays(geometry) {
         winograd::product(geometry, &view, weight, input, epilogue, &mut output);
         return output;
@@ -67,8 +72,14 @@ pub(crate) fn input_gradient(
     let length = blocked_len(geometry.input_channels, geometry.input_positions(), geometry.batch);
     let mut gradient = for_overwrite(length);
     let view = WeightView::backward(geometry);
+    // The gradient of a "same" convolution is one with the kernel turned and channels exchanged.
+    if whole_images::pays(geometry) {
+        let view = view.flipped();
+        let (channels, weight) = ([view.outputs, view.inputs], Values::Plain(weight, &view));
+        whole_images::product(geometry, channels, weight, output_gradient, epilogue, &mut gradient);
+        return gradient;
+    }
     if winograd::pays(geometry) {
-        // The gradient of a "same" convolution is one with the kernel turned and channels exchanged.
         let view = view.flipped();
         winograd::product(geometry, &view, weight, output_gradient, epilogue, &mut gradient);
         return gradient;

@@ -10,7 +10,7 @@ use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
-use super::{patches, pointwise_gradient, winograd, winograd_gradient};
+use super::{patches, pointwise_gradient, whole_images, whole_images_gradient, winograd, winograd_gradient};
 use crate::buffers::for_overwrite;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -38,6 +38,10 @@ pub(crate) fn weight_gradient(
     }
     let view = WeightView::forward(geometry);
     let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
+    if whole_images::pays(geometry) {
+        whole_images_gradient::weight_gradient(geometry, [input, output_gradient], update, &mut gradient);
+        return gradient;
+    }
     let instructions = Instructions::current();
     let width = instructions.run(Width);
     if winograd::pays(geometry) {

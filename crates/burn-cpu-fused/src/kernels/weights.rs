@@ -156,16 +156,18 @@ impl WithKernels for PackTile<'_> {
             }
             return;
         }
+        let packed_rows = PackedRows::new(view, width);
+        let mut starts = [0; LANES];
         for group in 0..groups {
             let start = channels.start * view.output_stride + group * view.input_stride;
             // One block of channels after the other: sixteen streams are as many as are prefetched well.
             for lane in (0..present).step_by(LANES) {
-                let mut rows = PackedRows::new(view, group, width, lane);
+                let mut rows = packed_rows.from(group * width + lane);
                 let lanes = (present - lane).min(LANES);
                 for first in (0..length).step_by(LANES) {
                     let columns = (length - first).min(LANES);
                     let at = start + lane * view.output_stride + first;
-                    let starts = rows.take(columns);
+                    rows.next(&mut starts);
                     let last = at + (LANES - 1) * view.output_stride + LANES;
                     if lanes == LANES && last <= weight.len() {
                         let mut square = [&EMPTY; LANES];
@@ -199,40 +201,58 @@ impl WithKernels for PackTile<'_> {
     }
 }
 
-/// Where the packed rows of a group's elements start, one after the other.
+/// Where the packed rows of elements that lie together start, sixteen at a time.
 struct PackedRows {
-    /// Kernel offsets that follow the next element's before the channel changes.
-    left: usize,
-    taps: usize,
-    /// Of the next element.
-    start: usize,
-    /// From one kernel offset to the next, and from the last to the first of the next channel; wrapping.
-    steps: [usize; 2],
+    /// Of the first elements, as many times sixteen as there are kernel offsets; after these all repeats, sixteen
+    /// input channels further.
+    offsets: Vec<[usize; LANES]>,
+    /// How much further.
+    period: usize,
 }
 
 impl PackedRows {
-    /// Of rows `width` floats long, from `lane` on.
-    #[inline(always)]
-    fn new(view: &WeightView, group: usize, width: usize, lane: usize) -> Self {
-        let last = view.taps - 1;
+    /// Of rows `width` floats long.
+    fn new(view: &WeightView, width: usize) -> Self {
         let plane = view.inputs * width;
-        let (first, step) = if view.flipped { (last * plane, plane.wrapping_neg()) } else { (0, plane) };
-        let back = width.wrapping_sub(last.wrapping_mul(step));
-        let start = first + group * width + lane;
-        Self { left: last, taps: view.taps, start, steps: [step, back] }
+        let mut offsets = vec![[0; LANES]; view.taps];
+        for (element, offset) in offsets.as_flattened_mut().iter_mut().enumerate() {
+            let (input, tap) = (element / view.taps, element % view.taps);
+            let tap = if view.flipped { view.taps - 1 - tap } else { tap };
+            *offset = tap * plane + input * width;
+        }
+        Self { offsets, period: LANES * width }
     }
 
-    /// Of the next `count` elements; the others repeat the first.
+    /// Of rows the first of which starts at `start`.
     #[inline(always)]
-    fn take(&mut self, count: usize) -> [usize; LANES] {
-        let mut starts = [self.start; LANES];
-        for start in starts.iter_mut().take(count) {
-            *start = self.start;
-            let step = if self.left == 0 { self.steps[1] } else { self.steps[0] };
-            self.left = if self.left == 0 { self.taps - 1 } else { self.left - 1 };
-            self.start = self.start.wrapping_add(step);
+    fn from(&self, start: usize) -> RowStarts<'_> {
+        RowStarts { rows: self, start, index: 0 }
+    }
+}
+
+/// See [`PackedRows`].
+struct RowStarts<'a> {
+    rows: &'a PackedRows,
+    start: usize,
+    index: usize,
+}
+
+impl RowStarts<'_> {
+    /// Of the next sixteen elements.
+    ///
+    /// They come in memory of the caller's: returned, they would be copied by wider loads than they were stored by,
+    /// which wait until all stores are done.
+    #[inline(always)]
+    fn next(&mut self, starts: &mut [usize; LANES]) {
+        let offsets = &self.rows.offsets[self.index];
+        for lane in 0..LANES {
+            starts[lane] = self.start + offsets[lane];
         }
-        starts
+        self.index += 1;
+        if self.index == self.rows.offsets.len() {
+            self.index = 0;
+            self.start += self.rows.period;
+        }
     }
 }
 
@@ -281,13 +301,15 @@ impl WithKernels for UnpackTile<'_> {
         let Self { packed, view, width, update, out } = self;
         let depth = view.taps * view.inputs;
         let present = out.len() / depth;
+        let packed_rows = PackedRows::new(view, width);
+        let mut starts = [0; LANES];
         for lane in (0..present).step_by(LANES) {
-            let mut rows = PackedRows::new(view, 0, width, lane);
+            let mut rows = packed_rows.from(lane);
             for first in (0..depth).step_by(LANES) {
                 let columns = (depth - first).min(LANES);
-                let starts = rows.take(columns);
+                rows.next(&mut starts);
                 let mut square = [&EMPTY; LANES];
-                for (values, start) in square.iter_mut().zip(starts) {
+                for (values, start) in square.iter_mut().zip(starts).take(columns) {
                     *values = packed[start..].first_chunk().expect("packed rows hold whole blocks");
                 }
                 let block = kernels.transposed(square);

@@ -1,0 +1,140 @@
+//! The gradient of the weight of a convolution of whole small images, by the algorithms of `toeplitz`: transformed
+//! images and output gradients meet in a sum of outer products for every point.
+
+use std::marker::PhantomData;
+
+use super::blocked::{LANES, blocks};
+use super::descent::Update;
+use super::geometry::Geometry;
+use super::parallel::{SharedBuffer, for_each_task};
+use super::product::Width;
+use super::tiles::{Kernels, Run};
+use super::toeplitz::{Algorithm, TAPS, Three, Two, transform};
+use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
+use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
+use super::whole_images::{ImageTransform, lines, lines_mut};
+use super::winograd::apart;
+use crate::buffers::scratch;
+use crate::instructions::{Instructions, WithKernels};
+
+/// The gradient, or the weight after `update` by it.
+pub(super) fn weight_gradient(
+    geometry: &Geometry,
+    operands: [&[f32]; 2],
+    update: Option<Update<'_>>,
+    gradient: &mut [f32],
+) {
+    match geometry.height {
+        2 => run::<Two, 2, 3>(geometry, operands, update, gradient),
+        3 => run::<Three, 3, 5>(geometry, operands, update, gradient),
+        side => unreachable!("no algorithm for images of {side} x {side} pixels"),
+    }
+}
+
+fn run<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
+    geometry: &Geometry,
+    [input, output_gradient]: [&[f32]; 2],
+    update: Option<Update<'_>>,
+    gradient: &mut [f32],
+) {
+    let instructions = Instructions::current();
+    let block_len = geometry.batch * LANES;
+    let plane = SIDE * SIDE * block_len;
+    let [input_blocks, output_blocks] = [geometry.input_channels, geometry.output_channels].map(blocks);
+    let [input_len, gradient_len] = [input_blocks, output_blocks].map(|blocks| apart(blocks * block_len));
+    let mut points = scratch(POINTS * POINTS * (input_len + gradient_len));
+    let (input_points, gradient_points) = points.values_mut().split_at_mut(POINTS * POINTS * input_len);
+    let [out, gradient_out] = [SharedBuffer::new(input_points), SharedBuffer::new(gradient_points)];
+    for_each_task(input_blocks + output_blocks, |index| match index.checked_sub(input_blocks) {
+        None => instructions.run(ImageTransform {
+            by: PhantomData::<A::Input>,
+            image: &input[index * plane..(index + 1) * plane],
+            out,
+            start: index * block_len,
+            point_len: input_len,
+        }),
+        Some(block) => instructions.run(ImageTransform {
+            by: PhantomData::<A::OutputTransposed>,
+            image: &output_gradient[block * plane..(block + 1) * plane],
+            out: gradient_out,
+            start: block * block_len,
+            point_len: gradient_len,
+        }),
+    });
+    let passes = identity_passes(geometry.batch);
+    let out = SharedBuffer::new(gradient);
+    for_each_task(tiles(geometry.output_channels, instructions.run(Width)), |tile| {
+        instructions.run(Tile {
+            algorithm: PhantomData::<A>,
+            tile,
+            geometry,
+            points: [input_points, gradient_points],
+            point_lens: [input_len, gradient_len],
+            passes: &passes,
+            update,
+            out,
+        });
+    });
+}
+
+/// The weights of one tile of output channels.
+struct Tile<'a, A, const SIDE: usize, const POINTS: usize> {
+    algorithm: PhantomData<A>,
+    tile: usize,
+    geometry: &'a Geometry,
+    /// The transformed input and output gradient.
+    points: [&'a [f32]; 2],
+    point_lens: [usize; 2],
+    passes: &'a [Vec<Vec<Run>>],
+    update: Option<Update<'a>>,
+    out: SharedBuffer<'a, f32>,
+}
+
+impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
+    for Tile<'_, A, SIDE, POINTS>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernels>(self, kernels: K) {
+        let view = WeightView::forward(self.geometry);
+        let channels = tile_channels(view.outputs, K::WIDTH, self.tile);
+        let block_len = self.geometry.batch * LANES;
+        let length = channels.len() * view.inputs;
+        let sum_len = apart(length);
+        let mut sums = scratch(POINTS * POINTS * sum_len);
+        let sums = sums.values_mut();
+        let [input, gradient] = self.points;
+        for point in 0..POINTS * POINTS {
+            let gradient = &gradient[point * self.point_lens[1]..];
+            let sum = OuterSum {
+                inputs: view.inputs,
+                outputs: channels.len(),
+                input: &input[point * self.point_lens[0]..],
+                input_plane: block_len,
+                output_gradient: &gradient[channels.start / LANES * block_len..],
+                output_plane: block_len,
+                passes: self.passes,
+                taps: 1,
+                packed: SharedBuffer::new(&mut sums[point * sum_len..][..length]),
+                packed_start: 0,
+                go_on: false,
+            };
+            OuterTask { sum: &sum, channel_tiles: 0..1, input_blocks: 0..blocks(view.inputs), taps: 0..1 }
+                .run(kernels);
+        }
+        let mut packed = scratch(TAPS * TAPS * length);
+        let packed = packed.values_mut();
+        transform::<K, A::FilterTransposed, POINTS, TAPS>(
+            kernels,
+            lines(sums, sum_len, length),
+            lines_mut(packed, length, length),
+        );
+        let depth = view.taps * view.inputs;
+        let place = channels.start * depth..view.outputs.min(channels.end) * depth;
+        let update = self.update.map(|update| update.part(place.clone()));
+        // SAFETY: every tile belongs to one task.
+        let out = unsafe { self.out.slice(place) };
+        UnpackTile { packed, view: &view, width: channels.len(), update, out }.run(kernels);
+    }
+}

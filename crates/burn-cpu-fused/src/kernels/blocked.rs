@@ -19,6 +19,12 @@ pub(crate) fn blocks(channels: usize) -> usize {
     channels.div_ceil(LANES)
 }
 
+/// Distance between stretches of so many floats that are read or written side by side: a multiple of 4096 bytes apart, as
+/// they mostly would be, they would meet in one set of the first-level cache.
+pub(crate) fn apart(length: usize) -> usize {
+    length + LANES
+}
+
 /// From `[batch, channels, positions]`.
 pub(crate) fn from_batch(values: &[f32], [batch, channels, positions]: [usize; 3]) -> Vec<f32> {
     let mut blocked = for_overwrite(blocks(channels) * positions * batch * LANES);

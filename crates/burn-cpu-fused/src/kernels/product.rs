@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::ahead::Ahead;
-use super::blocked::{LANES, blocks};
+use super::blocked::{LANES, apart, blocks};
 use super::geometry::{NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::tiles::{Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
@@ -184,20 +184,22 @@ impl WithKernels for Task<'_> {
         let mut scratch = SourceScratch::default();
         let packed_len = match weights.values {
             Values::Packed(_) => 0,
-            Values::Plain(..) => K::WIDTH * depth,
+            Values::Plain(..) => weights.taps * apart(K::WIDTH * weights.inputs),
         };
         let mut packed = buffers::scratch(packed_len);
         for channel_tile in self.channel_tiles {
             let channels = tile_channels(weights.outputs, K::WIDTH, channel_tile);
             let wide = channels.len() > LANES || K::WIDTH == LANES;
-            let values = match weights.values {
-                Values::Packed(values) => &values[channels.start * depth..channels.end * depth],
+            let length = weights.inputs * channels.len();
+            let (values, plane) = match weights.values {
+                Values::Packed(values) => (&values[channels.start * depth..channels.end * depth], length),
                 // A stencil without kernel offsets, which writes zeros, reads no weights.
-                Values::Plain(..) if taps == 0 => &[],
+                Values::Plain(..) if taps == 0 => (&[][..], 0),
                 Values::Plain(weight, view) => {
-                    let out = &mut packed.values_mut()[..channels.len() * depth];
-                    PackTile { weight, view, channels: channels.clone(), out: &mut *out }.run(kernels);
-                    &*out
+                    let plane = if weights.taps > 1 { apart(length) } else { length };
+                    let out = &mut packed.values_mut()[..weights.taps * plane];
+                    PackTile { weight, view, channels: channels.clone(), out: &mut *out, plane }.run(kernels);
+                    (&*out, plane)
                 }
             };
             let mut ahead = match weights.values {
@@ -230,6 +232,7 @@ impl WithKernels for Task<'_> {
                         input_plane: self.product.input_plane(),
                         inputs: weights.inputs,
                         weights: values,
+                        weights_plane: plane,
                         sources,
                         output: self.output,
                         output_block: channels.start / LANES * self.product.output_plane(),
@@ -344,6 +347,7 @@ impl WithKernels for MatrixProduct<'_> {
                     input_plane: plane,
                     inputs,
                     weights: values,
+                    weights_plane: values.len(),
                     sources: Sources::Adjacent(&[(0, lines.start * LANES)]),
                     output: self.output,
                     output_block: self.output_start + channels.start / LANES * plane,

@@ -94,6 +94,8 @@ pub(crate) struct ProductTile<'a> {
     pub inputs: usize,
     /// `[taps, inputs, width]`
     pub weights: &'a [f32],
+    /// Distance between taps in it.
+    pub weights_plane: usize,
     /// What is read.
     pub sources: Sources<'a>,
     /// All of the output.
@@ -189,7 +191,7 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for Product<'_, ROWS, VEC
         match tile.sources {
             Sources::Adjacent(taps) => {
                 for (index, &(tap, first)) in taps.iter().enumerate() {
-                    let weights = &tile.weights[tap * tile.inputs * width..][..tile.inputs * width];
+                    let weights = &tile.weights[tap * tile.weights_plane..][..tile.inputs * width];
                     let lines = |block: usize| adjacent::<ROWS>(tile.input, block * tile.input_plane + first);
                     let ahead = tile.ahead.after(index, tile.inputs);
                     sums = accumulate(simd, sums, tile.inputs, weights, ahead, lines);
@@ -200,7 +202,7 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for Product<'_, ROWS, VEC
                     if offsets.iter().all(|offset| *offset == NOWHERE) {
                         continue;
                     }
-                    let weights = &tile.weights[tap * tile.inputs * width..][..tile.inputs * width];
+                    let weights = &tile.weights[tap * tile.weights_plane..][..tile.inputs * width];
                     let lines =
                         |block: usize| scattered::<ROWS>(&tile.input[block * tile.input_plane..], offsets);
                     let ahead = tile.ahead.after(index, tile.inputs);

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::blocked::{LANES, blocks};
+use super::blocked::{LANES, apart, blocks};
 use super::descent::Update;
 use super::geometry::{Geometry, NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
@@ -78,9 +78,11 @@ fn by_channel_tiles(sum: &OuterSum<'_>, view: &WeightView, update: Option<Update
     let shared = SharedBuffer::new(gradient);
     for_each_task(tiles(view.outputs, width), |tile| {
         let channels = tile_channels(view.outputs, width, tile);
-        with_scratch(channels.len() * depth, |packed| {
-            let sum =
-                OuterSum { packed: SharedBuffer::new(packed), packed_start: channels.start * depth, ..*sum };
+        let length = channels.len() * view.inputs;
+        let plane = apart(length);
+        with_scratch(view.taps * plane, |packed| {
+            let (packed_start, gap) = (channels.start * depth, plane - length);
+            let sum = OuterSum { packed: SharedBuffer::new(packed), packed_start, gap, ..*sum };
             instructions.run(OuterTask {
                 sum: &sum,
                 channel_tiles: tile..tile + 1,
@@ -91,7 +93,8 @@ fn by_channel_tiles(sum: &OuterSum<'_>, view: &WeightView, update: Option<Update
             // SAFETY: every tile belongs to one task.
             let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
             let update = update.map(|update| update.part(present.start * depth..present.end * depth));
-            instructions.run(UnpackTile { packed, view, width: channels.len(), update, out });
+            let width = channels.len();
+            instructions.run(UnpackTile { packed, plane, view, width, update, out });
         });
     });
 }
@@ -174,6 +177,8 @@ pub(crate) struct OuterSum<'a> {
     pub packed: SharedBuffer<'a, f32>,
     /// Floats of packed weights before the first of `packed`.
     pub packed_start: usize,
+    /// Floats between those of one kernel offset and of the next.
+    pub gap: usize,
     /// Whether they go on from what is there.
     pub go_on: bool,
 }
@@ -197,6 +202,7 @@ impl<'a> OuterSum<'a> {
             taps: geometry.taps(),
             packed: SharedBuffer::new(&mut []),
             packed_start: 0,
+            gap: 0,
             go_on: false,
         }
     }
@@ -225,7 +231,8 @@ impl WithKernels for OuterTask<'_> {
                     let present = (sum.inputs - block * LANES).min(LANES);
                     for tap in self.taps.clone() {
                         let start = channels.start * sum.taps * sum.inputs - sum.packed_start
-                            + (tap * sum.inputs + block * LANES) * width;
+                            + tap * (sum.inputs * width + sum.gap)
+                            + block * LANES * width;
                         let mut lane = 0;
                         while lane < present {
                             let rows = outer_rows(present - lane);

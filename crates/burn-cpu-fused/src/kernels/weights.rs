@@ -114,7 +114,8 @@ pub(crate) fn pack(weight: &[f32], view: &WeightView, width: usize, packed: &mut
         let depth = view.taps * view.inputs;
         // SAFETY: every tile belongs to one task.
         let out = unsafe { shared.slice(channels.start * depth..channels.end * depth) };
-        Instructions::current().run(PackTile { weight, view, channels, out });
+        let plane = view.inputs * channels.len();
+        Instructions::current().run(PackTile { weight, view, channels, out, plane });
     });
 }
 
@@ -129,6 +130,8 @@ pub(crate) struct PackTile<'a> {
     pub channels: Range<usize>,
     /// `[kernel offsets, input channels, channels of the tile]`
     pub out: &'a mut [f32],
+    /// Distance between kernel offsets in it.
+    pub plane: usize,
 }
 
 impl WithKernels for PackTile<'_> {
@@ -136,7 +139,7 @@ impl WithKernels for PackTile<'_> {
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Self { weight, view, channels, out } = self;
+        let Self { weight, view, channels, out, plane } = self;
         let width = channels.len();
         let present = view.outputs.min(channels.end) - channels.start;
         if present < width {
@@ -156,7 +159,7 @@ impl WithKernels for PackTile<'_> {
             }
             return;
         }
-        let packed_rows = PackedRows::new(view, width);
+        let packed_rows = PackedRows::new(view, width, plane);
         let mut starts = [0; LANES];
         for group in 0..groups {
             let start = channels.start * view.output_stride + group * view.input_stride;
@@ -211,9 +214,8 @@ struct PackedRows {
 }
 
 impl PackedRows {
-    /// Of rows `width` floats long.
-    fn new(view: &WeightView, width: usize) -> Self {
-        let plane = view.inputs * width;
+    /// Of rows `width` floats long, with `plane` floats for each kernel offset.
+    fn new(view: &WeightView, width: usize, plane: usize) -> Self {
         let mut offsets = vec![[0; LANES]; view.taps];
         for (element, offset) in offsets.as_flattened_mut().iter_mut().enumerate() {
             let (input, tap) = (element / view.taps, element % view.taps);
@@ -275,7 +277,8 @@ pub(crate) fn unpack(
         // SAFETY: every tile belongs to one task.
         let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
         let update = update.map(|update| update.part(present.start * depth..present.end * depth));
-        Instructions::current().run(UnpackTile { packed, view, width: channels.len(), update, out });
+        let (width, plane) = (channels.len(), view.inputs * channels.len());
+        Instructions::current().run(UnpackTile { packed, plane, view, width, update, out });
     });
 }
 
@@ -283,6 +286,8 @@ pub(crate) fn unpack(
 pub(crate) struct UnpackTile<'a> {
     /// `[kernel offsets, input channels, width]`
     pub packed: &'a [f32],
+    /// Distance between kernel offsets in it.
+    pub plane: usize,
     /// How the weight is read.
     pub view: &'a WeightView,
     /// Channels of the tile, filled up to whole blocks.
@@ -298,10 +303,10 @@ impl WithKernels for UnpackTile<'_> {
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Self { packed, view, width, update, out } = self;
+        let Self { packed, plane, view, width, update, out } = self;
         let depth = view.taps * view.inputs;
         let present = out.len() / depth;
-        let packed_rows = PackedRows::new(view, width);
+        let packed_rows = PackedRows::new(view, width, plane);
         let mut starts = [0; LANES];
         for lane in (0..present).step_by(LANES) {
             let mut rows = packed_rows.from(lane);

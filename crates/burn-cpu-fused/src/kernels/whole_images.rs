@@ -4,7 +4,7 @@
 
 use std::marker::PhantomData;
 
-use super::blocked::{LANES, blocks};
+use super::blocked::{LANES, apart, blocks};
 use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task};
@@ -12,7 +12,6 @@ use super::product::{MatrixProduct, Values, Width};
 use super::tiles::Kernels;
 use super::toeplitz::{Algorithm, Map, TAPS, Three, Two, along_both, transform};
 use super::weights::{PackTile, tile_channels, tiles};
-use super::winograd::apart;
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -166,24 +165,21 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
         let channels = tile_channels(self.outputs, K::WIDTH, self.tile);
         let length = channels.len() * inputs;
         let depth = TAPS * TAPS * inputs;
+        let plane = apart(length);
         let mut packed =
-            scratch(if matches!(self.weight, Values::Plain(..)) { TAPS * TAPS * length } else { 0 });
+            scratch(if matches!(self.weight, Values::Plain(..)) { TAPS * TAPS * plane } else { 0 });
         let taps = match self.weight {
-            Values::Packed(values) => &values[channels.start * depth..channels.end * depth],
+            Values::Packed(values) => lines(&values[channels.start * depth..], length, length),
             Values::Plain(weight, view) => {
                 let out = packed.values_mut();
-                PackTile { weight, view, channels: channels.clone(), out: &mut *out }.run(kernels);
-                &*out
+                PackTile { weight, view, channels: channels.clone(), out: &mut *out, plane }.run(kernels);
+                lines(out, plane, length)
             }
         };
         let filter_len = apart(length);
         let mut filters = scratch(POINTS * POINTS * filter_len);
         let filters = filters.values_mut();
-        transform::<K, A::Filter, TAPS, POINTS>(
-            kernels,
-            lines(taps, length, length),
-            lines_mut(filters, filter_len, length),
-        );
+        transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, lines_mut(filters, filter_len, length));
         let block_len = batch * LANES;
         let product_len = apart(channels.len() * batch);
         let mut products = scratch(POINTS * POINTS * product_len);

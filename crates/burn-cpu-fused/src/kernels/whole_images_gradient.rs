@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 
-use super::blocked::{LANES, blocks};
+use super::blocked::{LANES, apart, blocks};
 use super::descent::Update;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task};
@@ -13,7 +13,6 @@ use super::toeplitz::{Algorithm, TAPS, Three, Two, transform};
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
 use super::whole_images::{ImageTransform, lines, lines_mut};
-use super::winograd::apart;
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
@@ -118,23 +117,25 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
                 taps: 1,
                 packed: SharedBuffer::new(&mut sums[point * sum_len..][..length]),
                 packed_start: 0,
+                gap: 0,
                 go_on: false,
             };
             OuterTask { sum: &sum, channel_tiles: 0..1, input_blocks: 0..blocks(view.inputs), taps: 0..1 }
                 .run(kernels);
         }
-        let mut packed = scratch(TAPS * TAPS * length);
+        let plane = apart(length);
+        let mut packed = scratch(TAPS * TAPS * plane);
         let packed = packed.values_mut();
         transform::<K, A::FilterTransposed, POINTS, TAPS>(
             kernels,
             lines(sums, sum_len, length),
-            lines_mut(packed, length, length),
+            lines_mut(packed, plane, length),
         );
         let depth = view.taps * view.inputs;
         let place = channels.start * depth..view.outputs.min(channels.end) * depth;
         let update = self.update.map(|update| update.part(place.clone()));
         // SAFETY: every tile belongs to one task.
         let out = unsafe { self.out.slice(place) };
-        UnpackTile { packed, view: &view, width: channels.len(), update, out }.run(kernels);
+        UnpackTile { packed, plane, view: &view, width: channels.len(), update, out }.run(kernels);
     }
 }

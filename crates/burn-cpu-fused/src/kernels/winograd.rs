@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::blocked::{LANES, blocks};
+use super::blocked::{LANES, apart, blocks};
 use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
@@ -38,12 +38,6 @@ pub(crate) fn pays(geometry: &Geometry) -> bool {
     let direct = (3 * geometry.height - 2) * (3 * geometry.width - 2);
     let tiles = tile_positions(geometry);
     is_same && channels >= LANES && POINTS * tiles * 14 < direct * 10 && tiles * geometry.batch >= 32
-}
-
-/// Distance between points of so many floats: sixteen streams a multiple of 4096 bytes apart would meet in one set
-/// of the first-level cache.
-pub(super) fn apart(length: usize) -> usize {
-    length + LANES
 }
 
 fn tile_rows(geometry: &Geometry) -> usize {

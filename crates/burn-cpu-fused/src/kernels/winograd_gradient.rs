@@ -3,14 +3,14 @@
 
 use pulp::Simd;
 
-use super::blocked::{LANES, blocks};
+use super::blocked::{LANES, apart, blocks};
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::Kernels;
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{tile_channels, tiles};
-use super::winograd::{POINTS, SHARED_BYTES, TileTransform, apart, tile_positions};
+use super::winograd::{POINTS, SHARED_BYTES, TileTransform, tile_positions};
 use crate::instructions::{Instructions, WithKernels};
 
 /// `G^T u`.
@@ -80,6 +80,7 @@ pub(crate) fn weight_gradient(
                         taps: 1,
                         packed: SharedBuffer::new(sums),
                         packed_start: 0,
+                        gap: 0,
                         go_on: group > 0,
                     };
                     instructions.run(OuterTask {

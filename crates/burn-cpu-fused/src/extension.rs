@@ -222,12 +222,12 @@ pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("fused operations run on contiguous f32 tensors only")
 }
 
-/// Whose memory is its values and nothing else, to be updated in place; a part of a larger tensor is
-/// copied.
+/// Whose memory is its values and nothing else, to be updated in place; a part of a larger tensor and memory that is
+/// in use elsewhere are copied.
 fn writable(tensor: FlexTensor) -> FlexTensor {
     let tensor = contiguous(tensor);
     let count = values(&tensor).len();
-    if tensor.storage::<f32>().len() == count {
+    if tensor.is_unique() && tensor.storage::<f32>().len() == count {
         return tensor;
     }
     let mut copy = for_overwrite(count);
@@ -314,33 +314,9 @@ fn normalize(
     (tensor(result.output, shape), mean, variance)
 }
 
-/// Gradients of input, gamma, beta and residual, if there was one: then `side` is the forward pass's output,
-/// otherwise beta. `saved` is its input, gamma, mean and variance.
-fn normalize_backward(
-    [input, gamma, mean, variance]: [FlexTensor; 4],
-    side: FlexTensor,
-    output_gradient: FlexTensor,
-    epsilon: f32,
-    slope: f32,
-) -> (FlexTensor, FlexTensor, FlexTensor, Option<FlexTensor>) {
-    let [input, output_gradient, side] = [input, output_gradient, side].map(contiguous);
-    let (shape, [channels]) = (dims::<5>(&input), dims(&gamma));
-    let [gamma, mean, variance] = [gamma, mean, variance].map(|vector| padded(values(&contiguous(vector))));
-    let beta = padded(if side.shape().num_dims() == 1 { values(&side) } else { &[] });
-    let saved = Saved {
-        input: values(&input),
-        side: if beta.is_empty() { Side::Output(values(&side)) } else { Side::Beta(&beta) },
-        gamma: &gamma,
-        mean: &mean,
-        variance: &variance,
-    };
-    let result = normalization::backward(&saved, values(&output_gradient), epsilon, slope);
-    (
-        tensor(result.input, shape),
-        vector(result.gamma, channels),
-        vector(result.beta, channels),
-        result.residual.map(|residual| tensor(residual, shape)),
-    )
+/// Gamma, mean and variance of a batch normalisation in whole blocks.
+fn whole_blocks(vectors: [FlexTensor; 3]) -> [Vec<f32>; 3] {
+    vectors.map(|vector| padded(values(&contiguous(vector))))
 }
 
 fn window(input: &FlexTensor, kernel: usize, stride: usize, padding: usize) -> Window {
@@ -496,9 +472,14 @@ impl FusedOperations for Flex {
         epsilon: f32,
         slope: f32,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let saved = [input, gamma, mean, variance];
-        let (input, gamma, beta, _) = normalize_backward(saved, beta, output_gradient, epsilon, slope);
-        (input, gamma, beta)
+        let (input, beta, mut gradient) = (contiguous(input), contiguous(beta), writable(output_gradient));
+        let [channels] = dims(&gamma);
+        let ([gamma, mean, variance], beta) = (whole_blocks([gamma, mean, variance]), padded(values(&beta)));
+        let saved = Saved { gamma: &gamma, mean: &mean, variance: &variance };
+        let side = Side::Beta { input: values(&input), beta: &beta };
+        let vectors = normalization::backward(&saved, side, gradient.storage_mut(), epsilon, slope);
+        let [gamma, beta] = vectors.map(|values| vector(values, channels));
+        (gradient, gamma, beta)
     }
 
     fn fused_batch_norm_residual_backward(
@@ -511,10 +492,15 @@ impl FusedOperations for Flex {
         epsilon: f32,
         slope: f32,
     ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-        let saved = [input, gamma, mean, variance];
-        let (input, gamma, beta, residual) =
-            normalize_backward(saved, output, output_gradient, epsilon, slope);
-        (input, gamma, beta, residual.expect("there was a residual"))
+        let (mut input, output, mut gradient) =
+            (writable(input), contiguous(output), writable(output_gradient));
+        let [channels] = dims(&gamma);
+        let [gamma, mean, variance] = whole_blocks([gamma, mean, variance]);
+        let saved = Saved { gamma: &gamma, mean: &mean, variance: &variance };
+        let side = Side::Output { input: input.storage_mut(), output: values(&output) };
+        let vectors = normalization::backward(&saved, side, gradient.storage_mut(), epsilon, slope);
+        let [gamma, beta] = vectors.map(|values| vector(values, channels));
+        (input, gamma, beta, gradient)
     }
 
     fn fused_max_pool2d(input: FlexTensor, kernel: usize, stride: usize, padding: usize) -> FlexTensor {

@@ -283,6 +283,37 @@ fn batch_norm_error(shape: [usize; 4], with_residual: bool, offset: f64) -> f64 
 }
 
 /// Blocks that fit in a cache and blocks that are cut into parts.
+/// Backward passes of batch normalisation write over what they read, but not where it is in use elsewhere: inputs of
+/// two of them, a gradient that two have, values that the caller holds.
+#[test]
+fn batch_norm_writes_over_nothing_in_use() {
+    let device = Device::flex().autodiff();
+    let x = random([5, 20, 6, 6], &device);
+    let vectors = [(); 2].map(|()| random([1, 1, 1, 20], &device));
+    let work = |t: &[Tensor<4>], residual_last: bool| {
+        let map = FeatureMap::from_batch(t[0].clone());
+        let normalize = |residual| {
+            let (gamma, beta) = (vector(&t[1]), vector(&t[2]));
+            map.clone().batch_norm(gamma, beta, residual, 1e-5, Activation::Relu).0.into_batch()
+        };
+        let (plain, with_residual) = (normalize(None), normalize(Some(map.clone())));
+        if residual_last { plain + with_residual } else { with_residual + plain }
+    };
+    let [gamma, beta] = &vectors;
+    for residual_last in [false, true] {
+        let worst = compare(&[x.clone(), gamma.clone(), beta.clone()], |t| work(t, residual_last));
+        assert!(worst < 1e-5, "relative difference {worst:e}");
+    }
+    let leaf = x.clone().detach().require_grad();
+    let map = FeatureMap::from_batch(leaf);
+    let before = map.clone().into_batch().into_data();
+    let residual = Some(map.clone());
+    let (normalized, ..) =
+        map.clone().batch_norm(vector(gamma), vector(beta), residual, 1e-5, Activation::Identity);
+    let _ = normalized.into_batch().powi_scalar(2).sum().backward();
+    assert_eq!(map.into_batch().into_data(), before);
+}
+
 #[test]
 fn batch_norm_of_large_maps() {
     for (shape, with_residual) in [

@@ -4,6 +4,8 @@
 //! Activations are blocked; statistics are per channel, the variance the biased one. Vectors over
 //! channels (gamma, beta, mean, variance) are filled up to whole blocks.
 
+use std::ops::Range;
+
 use super::blocked::LANES;
 use super::elementwise::{Lines, add_parts, leaky, line_sums};
 use super::parallel::SharedBuffer;
@@ -127,28 +129,16 @@ fn normalize_part(
     }
 }
 
-/// What the backward pass returns.
-pub(crate) struct Gradients {
-    pub input: Vec<f32>,
-    pub gamma: Vec<f32>,
-    pub beta: Vec<f32>,
-    /// Present if there was a residual.
-    pub residual: Option<Vec<f32>>,
-}
-
-/// What tells on which side of the activation's kink a value was.
-#[derive(Clone, Copy)]
+/// The input of the forward pass, and what tells on which side of the activation's kink a value was.
 pub(crate) enum Side<'a> {
-    /// The output: needed where there was a residual, whose gradient is then returned too.
-    Output(&'a [f32]),
+    /// The output: needed where there was a residual.
+    Output { input: &'a mut [f32], output: &'a [f32] },
     /// Beta: without a residual the normalised value is computed again, which costs less than reading it.
-    Beta(&'a [f32]),
+    Beta { input: &'a [f32], beta: &'a [f32] },
 }
 
-/// What the backward pass needs of the forward pass.
+/// Vectors of the forward pass.
 pub(crate) struct Saved<'a> {
-    pub input: &'a [f32],
-    pub side: Side<'a>,
     pub gamma: &'a [f32],
     pub mean: &'a [f32],
     pub variance: &'a [f32],
@@ -164,61 +154,60 @@ fn scale_of(gamma: &[f32; LANES], variance: &[f32; LANES], epsilon: f32) -> [f32
 }
 
 /// Backward: with dz the gradient before the activation and h the normalised input,
-/// `dx = gamma / sigma * (dz - mean(dz) - h * mean(dz * h))`.
-pub(crate) fn backward(saved: &Saved<'_>, output_gradient: &[f32], epsilon: f32, slope: f32) -> Gradients {
+/// `dx = gamma / sigma * (dz - mean(dz) - h * mean(dz * h))`. Returns the gradients of gamma and beta.
+///
+/// Nothing but the gradients is written, in place of what is read, for new memory would have to come to the caches first:
+/// dx over the output's gradient, or, where there was a residual, dz, which is its gradient, over that and dx over the
+/// input.
+pub(crate) fn backward(
+    saved: &Saved<'_>,
+    side: Side<'_>,
+    output_gradient: &mut [f32],
+    epsilon: f32,
+    slope: f32,
+) -> [Vec<f32>; 2] {
     let blocks = saved.gamma.len() / LANES;
-    let lines = saved.input.len() / blocks / LANES;
-    let mut residual = match saved.side {
-        Side::Output(_) => Some(for_overwrite(saved.input.len())),
-        Side::Beta(_) => None,
-    };
-    let mut input = for_overwrite(saved.input.len());
-    let shared_input = SharedBuffer::new(&mut input);
-    let shared_residual = residual.as_mut().map(|values| SharedBuffer::new(values));
+    let lines = output_gradient.len() / blocks / LANES;
+    let gradient = SharedBuffer::new(output_gradient);
     // SAFETY: ranges do not overlap, and the first pass over one is through before the second.
-    let dz_of = |range| unsafe { shared_residual.expect("made for this side").slice(range) };
-    let sums = |block: usize, range: std::ops::Range<usize>| {
-        let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
-        let (dy, _) = output_gradient[range.clone()].as_chunks::<LANES>();
-        let mean = lanes(saved.mean, block);
-        match saved.side {
-            Side::Beta(beta) => {
-                let scale = saved.scale(block, epsilon);
-                vectorized(([x, dy], [mean, &scale, lanes(beta, block)], slope), sums_by_input)
-            }
-            Side::Output(output) => {
-                let (y, _) = output[range.clone()].as_chunks::<LANES>();
-                let (dz, _) = dz_of(range).as_chunks_mut::<LANES>();
-                vectorized(([x, y, dy], dz, mean, slope), sums_by_output)
-            }
-        }
-    };
+    let gradient = |range| unsafe { gradient.slice(range) }.as_chunks_mut::<LANES>().0;
     let join = |block: usize, sums: &[Sums]| {
         let sum = add_parts(&sums.iter().map(|sums| sums[0]).collect::<Vec<_>>());
         let product = add_parts(&sums.iter().map(|sums| sums[1]).collect::<Vec<_>>());
         saved.totals(block, [sum, product], lines, epsilon)
     };
-    let totals = two_passes([blocks, lines], sums, join, |block, range, totals| {
-        let (x, _) = saved.input[range.clone()].as_chunks::<LANES>();
-        let mean = lanes(saved.mean, block);
-        // SAFETY: ranges do not overlap.
-        let (dx, _) = unsafe { shared_input.slice(range.clone()) }.as_chunks_mut::<LANES>();
-        match saved.side {
-            Side::Output(_) => {
-                let (dz, _) = dz_of(range).as_chunks::<LANES>();
-                vectorized(([x, dz], dx, mean, &totals.coefficients), gradient_by_output);
-            }
-            Side::Beta(beta) => {
-                let (dy, _) = output_gradient[range].as_chunks::<LANES>();
-                let scale = saved.scale(block, epsilon);
-                let affine = [mean, &scale, lanes(beta, block)];
-                vectorized(([x, dy], dx, affine, &totals.coefficients, slope), gradient_by_input);
-            }
+    let totals = match side {
+        Side::Beta { input, beta } => {
+            let affine = |block| (lanes(saved.mean, block), saved.scale(block, epsilon), lanes(beta, block));
+            let first = |block: usize, range: Range<usize>| {
+                let (x, dy) = (input[range.clone()].as_chunks::<LANES>().0, &*gradient(range));
+                let (mean, scale, shift) = affine(block);
+                vectorized(([x, dy], [mean, &scale, shift], slope), sums_by_input)
+            };
+            two_passes([blocks, lines], first, join, |block, range, totals| {
+                let (x, dy) = (input[range.clone()].as_chunks::<LANES>().0, gradient(range));
+                let (mean, scale, shift) = affine(block);
+                vectorized((x, dy, [mean, &scale, shift], &totals.coefficients, slope), gradient_by_input);
+            })
         }
-    });
+        Side::Output { input, output } => {
+            let input = SharedBuffer::new(input);
+            // SAFETY: as above.
+            let input = |range| unsafe { input.slice(range) }.as_chunks_mut::<LANES>().0;
+            let first = |block: usize, range: Range<usize>| {
+                let y = output[range.clone()].as_chunks::<LANES>().0;
+                let (x, dy) = (&*input(range.clone()), gradient(range));
+                vectorized(([x, y], dy, lanes(saved.mean, block), slope), sums_by_output)
+            };
+            two_passes([blocks, lines], first, join, |block, range, totals| {
+                let (x, dz) = (input(range.clone()), &*gradient(range));
+                vectorized((x, dz, lanes(saved.mean, block), &totals.coefficients), gradient_by_output);
+            })
+        }
+    };
     let gamma = totals.iter().flat_map(|totals| totals.gamma).collect();
     let beta = totals.iter().flat_map(|totals| totals.beta).collect();
-    Gradients { input, gamma, beta, residual }
+    [gamma, beta]
 }
 
 /// The sums of `dz` and of `dz * (x - mean)`.
@@ -262,27 +251,28 @@ fn sums_by_input(([x, dy], [mean, scale, shift], slope): ([Lines<'_>; 2], Affine
     })
 }
 
-/// Writes `dz`, too.
+/// Writes `dz` over `dy`.
 #[inline(always)]
 fn sums_by_output(
-    ([x, y, dy], dz, mean, slope): ([Lines<'_>; 3], &mut [[f32; LANES]], &[f32; LANES], f32),
+    ([x, y], dy, mean, slope): ([Lines<'_>; 2], &mut [[f32; LANES]], &[f32; LANES], f32),
 ) -> Sums {
-    for ((dz, y), dy) in dz.iter_mut().zip(y).zip(dy) {
+    for (dy, y) in dy.iter_mut().zip(y) {
         for lane in 0..LANES {
-            dz[lane] = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
+            dy[lane] *= if y[lane] > 0.0 { 1.0 } else { slope };
         }
     }
-    let dz = &dz[..x.len()];
+    let dz = &dy[..x.len()];
     line_sums(x.len(), |line, lane| [dz[line][lane], dz[line][lane] * (x[line][lane] - mean[lane])])
 }
 
 /// Scale, factor of the input and constant of one block: `dx = dz * scale + (x - mean) * by_input + constant`.
 type Coefficients = [[f32; LANES]; 3];
 
+/// Writes `dx` over `dy`.
 #[inline(always)]
 fn gradient_by_input(
-    ([x, dy], dx, [mean, scale, shift], coefficients, slope): (
-        [Lines<'_>; 2],
+    (x, dy, [mean, scale, shift], coefficients, slope): (
+        Lines<'_>,
         &mut [[f32; LANES]],
         Affine<'_>,
         &Coefficients,
@@ -290,28 +280,29 @@ fn gradient_by_input(
     ),
 ) {
     let [by_gradient, by_input, constant] = coefficients;
-    for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
+    for (dy, x) in dy.iter_mut().zip(x) {
         for lane in 0..LANES {
             let distance = x[lane] - mean[lane];
             let dz = dy[lane] * if distance * scale[lane] + shift[lane] > 0.0 { 1.0 } else { slope };
-            dx[lane] = dz * by_gradient[lane] + (distance * by_input[lane] + constant[lane]);
+            dy[lane] = dz * by_gradient[lane] + (distance * by_input[lane] + constant[lane]);
         }
     }
 }
 
+/// Writes `dx` over `x`.
 #[inline(always)]
 fn gradient_by_output(
-    ([x, dz], dx, mean, [by_gradient, by_input, constant]): (
-        [Lines<'_>; 2],
+    (x, dz, mean, [by_gradient, by_input, constant]): (
         &mut [[f32; LANES]],
+        Lines<'_>,
         &[f32; LANES],
         &Coefficients,
     ),
 ) {
-    for ((dx, x), dz) in dx.iter_mut().zip(x).zip(dz) {
+    for (x, dz) in x.iter_mut().zip(dz) {
         for lane in 0..LANES {
             let distance = x[lane] - mean[lane];
-            dx[lane] = dz[lane] * by_gradient[lane] + (distance * by_input[lane] + constant[lane]);
+            x[lane] = dz[lane] * by_gradient[lane] + (distance * by_input[lane] + constant[lane]);
         }
     }
 }

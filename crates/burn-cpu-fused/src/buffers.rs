@@ -3,16 +3,25 @@
 //! kernel once per step. So buffers wait in a pool for their next use, in training and in inference.
 
 use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
+use crate::kernels::blocked::LANES;
+
 /// Shorter buffers are not worth keeping.
 const SHORTEST: usize = 4096;
 
+/// Sixteen floats in a line of the cache: allocators that align buffers less, as glibc's does, would have every vector
+/// read and written across two lines.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LANES]);
+
 /// Buffers that nothing uses at the moment, and how much memory is in use.
 struct Pool {
-    waiting: Vec<Vec<f32>>,
+    waiting: Vec<Vec<Line>>,
     waiting_floats: usize,
     used_floats: usize,
     most_used_floats: usize,
@@ -23,15 +32,12 @@ static POOL: Mutex<Pool> =
 
 impl Pool {
     /// A waiting buffer of `length` to `most` floats, the tightest.
-    fn find(&mut self, length: usize, most: usize) -> Option<Vec<f32>> {
-        let fitting = self
-            .waiting
-            .iter()
-            .enumerate()
-            .filter(|(_, buffer)| (length..=most).contains(&buffer.capacity()));
+    fn find(&mut self, length: usize, most: usize) -> Option<Vec<Line>> {
+        let fitting =
+            self.waiting.iter().enumerate().filter(|(_, buffer)| (length..=most).contains(&floats(buffer)));
         let (index, _) = fitting.min_by_key(|(_, buffer)| buffer.capacity())?;
         let buffer = self.waiting.swap_remove(index);
-        self.waiting_floats -= buffer.capacity();
+        self.waiting_floats -= floats(&buffer);
         Some(buffer)
     }
 
@@ -40,15 +46,15 @@ impl Pool {
         self.most_used_floats = self.most_used_floats.max(self.used_floats);
     }
 
-    fn put(&mut self, buffer: Vec<f32>) {
-        self.used_floats = self.used_floats.saturating_sub(buffer.capacity());
-        self.waiting_floats += buffer.capacity();
+    fn put(&mut self, buffer: Vec<Line>) {
+        self.used_floats = self.used_floats.saturating_sub(floats(&buffer));
+        self.waiting_floats += floats(&buffer);
         self.waiting.push(buffer);
         // No more memory than a quarter above what was ever in use at once; the oldest go first.
         let most = self.most_used_floats + self.most_used_floats / 4;
         let mut surplus = 0;
         while self.used_floats + self.waiting_floats > most && surplus < self.waiting.len() {
-            self.waiting_floats -= self.waiting[surplus].capacity();
+            self.waiting_floats -= floats(&self.waiting[surplus]);
             surplus += 1;
         }
         self.waiting.drain(..surplus);
@@ -59,80 +65,95 @@ fn with_pool<R>(work: impl FnOnce(&mut Pool) -> R) -> R {
     work(&mut POOL.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A vector of `length` values that the caller writes in full before reading any.
+/// Floats that a buffer holds.
+fn floats(buffer: &Vec<Line>) -> usize {
+    buffer.capacity() * LANES
+}
+
+/// Memory for `length` values that the caller writes in full before reading any.
 ///
 /// Zeroing would cost one more pass over memory for every operation.
-pub(crate) fn for_overwrite(length: usize) -> Vec<f32> {
+pub(crate) fn for_overwrite(length: usize) -> Pooled {
     within(length, length + length / 4)
 }
 
 /// The same for a short while, so that it may waste more.
 pub(crate) fn scratch(length: usize) -> Pooled {
-    Pooled::new(within(length, 4 * length))
+    within(length, 4 * length)
 }
 
 /// From a buffer of at most `most` floats, if one is waiting.
-fn within(length: usize, most: usize) -> Vec<f32> {
-    let mut values = if length < SHORTEST {
-        Vec::with_capacity(length)
+fn within(length: usize, most: usize) -> Pooled {
+    let count = length.div_ceil(LANES);
+    let mut lines = if count * LANES < SHORTEST {
+        Vec::with_capacity(count)
     } else {
         let waiting = with_pool(|pool| pool.find(length, most));
-        let values = waiting.unwrap_or_else(|| Vec::with_capacity(length));
-        with_pool(|pool| pool.use_more(values.capacity()));
-        values
+        let lines = waiting.unwrap_or_else(|| Vec::with_capacity(count));
+        with_pool(|pool| pool.use_more(floats(&lines)));
+        lines
     };
-    // SAFETY: capacity is at least `length`, every bit pattern is a valid f32, and the kernels write every
+    // SAFETY: capacity is at least `count`, every bit pattern is a valid f32, and the kernels write every
     // element before anything reads it.
     #[allow(clippy::uninit_vec)]
     unsafe {
-        values.set_len(length);
+        lines.set_len(count);
     }
-    values
+    Pooled { lines, length }
 }
 
-/// A vector of [`for_overwrite`] that will not come back to the pool: it counts as in use no longer.
-pub(crate) fn taken_away(values: Vec<f32>) -> Vec<f32> {
-    if values.capacity() >= SHORTEST {
-        with_pool(|pool| pool.used_floats = pool.used_floats.saturating_sub(values.capacity()));
-    }
-    values
-}
-
-/// Memory that goes back to the pool.
+/// Floats in memory that goes back to the pool.
 #[derive(Debug)]
-pub(crate) struct Pooled(Vec<f32>);
+pub(crate) struct Pooled {
+    lines: Vec<Line>,
+    length: usize,
+}
+
+impl Deref for Pooled {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: the lines are floats without gaps, at least `length` of them.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
+
+impl From<&[f32]> for Pooled {
+    fn from(values: &[f32]) -> Self {
+        let mut pooled = for_overwrite(values.len());
+        pooled.copy_from_slice(values);
+        pooled
+    }
+}
 
 impl Pooled {
-    /// Takes a vector of [`for_overwrite`] over.
-    pub(crate) fn new(values: Vec<f32>) -> Self {
-        Self(values)
-    }
-
-    /// The values, for writing.
-    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.0
-    }
-
     /// As the bytes of a tensor.
     pub(crate) fn into_bytes(self) -> Bytes {
-        let length = size_of_val(self.0.as_slice());
-        // SAFETY: all of the vector's elements are written.
+        let length = size_of_val(&*self);
+        // SAFETY: all of the elements are written.
         unsafe { Bytes::from_controller(Box::new(self), length) }
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let values = std::mem::take(&mut self.0);
-        if values.capacity() >= SHORTEST {
-            with_pool(|pool| pool.put(values));
+        let lines = std::mem::take(&mut self.lines);
+        if floats(&lines) >= SHORTEST {
+            with_pool(|pool| pool.put(lines));
         }
     }
 }
 
 impl AllocationController for Pooled {
     fn alloc_align(&self) -> usize {
-        align_of::<f32>()
+        align_of::<Line>()
     }
 
     fn property(&self) -> AllocationProperty {
@@ -140,15 +161,15 @@ impl AllocationController for Pooled {
     }
 
     unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        let length = size_of_val(self.0.as_slice());
-        // SAFETY: the vector's elements, as bytes; the caller writes initialised data only.
-        Ok(unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), length) })
+        let length = size_of_val(&**self);
+        // SAFETY: the elements as bytes; the caller writes initialised data only.
+        Ok(unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), length) })
     }
 
     fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        let length = size_of_val(self.0.as_slice());
-        // SAFETY: the vector's elements, as bytes.
-        Ok(unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), length) })
+        let length = size_of_val(&**self);
+        // SAFETY: the elements as bytes.
+        Ok(unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), length) })
     }
 }
 
@@ -161,12 +182,12 @@ impl Buffer {
     pub(crate) fn filled(length: usize, write: impl FnOnce(&mut [f32])) -> Self {
         let mut values = for_overwrite(length);
         write(&mut values);
-        Self(Arc::new(Pooled::new(values)))
+        Self(Arc::new(values))
     }
 
     /// The floats.
     pub(crate) fn values(&self) -> &[f32] {
-        &self.0.0
+        &self.0
     }
 }
 

@@ -7,7 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Shape};
 
-use crate::buffers::{Pooled, for_overwrite};
+use crate::buffers::Pooled;
 use crate::descent_within;
 use crate::kernels::blocked::{self, LANES, padded};
 use crate::kernels::convolution::{self, Epilogue};
@@ -230,13 +230,11 @@ fn writable(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_unique() && tensor.storage::<f32>().len() == count {
         return tensor;
     }
-    let mut copy = for_overwrite(count);
-    copy.copy_from_slice(values(&tensor));
-    FlexTensor::new(Pooled::new(copy).into_bytes(), Layout::contiguous(tensor.shape().clone()), DType::F32)
+    self::tensor(Pooled::from(values(&tensor)), tensor.shape().clone())
 }
 
-fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::new(Pooled::new(values).into_bytes(), Layout::contiguous(shape.into()), DType::F32)
+fn tensor(values: Pooled, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(values.into_bytes(), Layout::contiguous(shape.into()), DType::F32)
 }
 
 fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
@@ -244,14 +242,13 @@ fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
 }
 
 /// A blocked tensor of so many channels.
-fn map(values: Vec<f32>, [batch, channels, height, width]: [usize; 4]) -> FlexTensor {
+fn map(values: Pooled, [batch, channels, height, width]: [usize; 4]) -> FlexTensor {
     tensor(values, [blocked::blocks(channels), height, width, batch, LANES])
 }
 
 /// The first `channels` of a vector of whole blocks.
-fn vector(mut values: Vec<f32>, channels: usize) -> FlexTensor {
-    values.truncate(channels);
-    tensor(values, [channels])
+fn vector(values: &[f32], channels: usize) -> FlexTensor {
+    tensor(Pooled::from(&values[..channels]), [channels])
 }
 
 /// The geometry of a convolution of a blocked input.
@@ -310,7 +307,7 @@ fn normalize(
     let residual = residual.as_ref().map(values);
     let (gamma, beta) = (padded(values(&gamma)), padded(values(&beta)));
     let result = normalization::forward(values(&input), &gamma, &beta, residual, epsilon, slope);
-    let (mean, variance) = (vector(result.mean, channels), vector(result.variance, channels));
+    let (mean, variance) = (vector(&result.mean, channels), vector(&result.variance, channels));
     (tensor(result.output, shape), mean, variance)
 }
 
@@ -433,7 +430,7 @@ impl FusedOperations for Flex {
         let shape: [usize; 5] = dims(&output);
         let (gradient, bias) =
             elementwise::activation_backward(shape[0], values(&output), values(&output_gradient), slope);
-        (tensor(gradient, shape), vector(bias, channels))
+        (tensor(gradient, shape), vector(&bias, channels))
     }
 
     fn fused_gate(input: FlexTensor, by: FlexTensor, slope: f32) -> FlexTensor {
@@ -478,7 +475,7 @@ impl FusedOperations for Flex {
         let saved = Saved { gamma: &gamma, mean: &mean, variance: &variance };
         let side = Side::Beta { input: values(&input), beta: &beta };
         let vectors = normalization::backward(&saved, side, gradient.storage_mut(), epsilon, slope);
-        let [gamma, beta] = vectors.map(|values| vector(values, channels));
+        let [gamma, beta] = vectors.map(|values| vector(&values, channels));
         (gradient, gamma, beta)
     }
 
@@ -499,7 +496,7 @@ impl FusedOperations for Flex {
         let saved = Saved { gamma: &gamma, mean: &mean, variance: &variance };
         let side = Side::Output { input: input.storage_mut(), output: values(&output) };
         let vectors = normalization::backward(&saved, side, gradient.storage_mut(), epsilon, slope);
-        let [gamma, beta] = vectors.map(|values| vector(values, channels));
+        let [gamma, beta] = vectors.map(|values| vector(&values, channels));
         (input, gamma, beta, gradient)
     }
 
@@ -568,7 +565,7 @@ impl FusedOperations for Flex {
         (
             tensor(gradients.input, [sizes.samples, sizes.inputs]),
             tensor(gradients.weight, [sizes.outputs, sizes.inputs]),
-            tensor(gradients.bias, [sizes.outputs]),
+            vector(&gradients.bias, sizes.outputs),
         )
     }
 

@@ -8,7 +8,7 @@ use burn::tensor::module::{conv_transpose2d, conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::buffers::{Buffer, taken_away};
+use crate::buffers::Buffer;
 use crate::extension::FusedOperations;
 use crate::kernels::blocked::{LANES, blocks};
 use crate::kernels::pooling::{self, Window};
@@ -357,7 +357,7 @@ impl FeatureMap {
             }
             Values::Pooled(map) => {
                 let sizes = [map.batch, map.channels, map.height * map.width];
-                let means = taken_away(pooling::average(map.buffer.values(), sizes));
+                let means = pooling::average(map.buffer.values(), sizes).to_vec();
                 Tensor::from_data(TensorData::new(means, [map.batch, map.channels]), &map.device)
             }
             Values::Batch(values) => {

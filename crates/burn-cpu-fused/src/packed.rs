@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::buffers::{Buffer, taken_away};
+use crate::buffers::Buffer;
 use crate::feature_map::{Activation, FeatureMap, is_fused};
 use crate::instructions::Instructions;
 use crate::kernels::blocked::{padded, write_from_batch};
@@ -272,7 +272,7 @@ impl Activations {
         let positions = self.height * self.width;
         let values = blocked::to_batch(self.buffer.values(), [self.batch, self.channels, positions]);
         let shape = [self.batch, self.channels, self.height, self.width];
-        Tensor::from_data(TensorData::new(taken_away(values), shape), &self.device)
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device)
     }
 
     /// From Burn's blocked tensor.

@@ -7,7 +7,7 @@
 //! Channels that fill up the last block are zero.
 
 use super::parallel::{SharedBuffer, for_each_task, part};
-use crate::buffers::for_overwrite;
+use crate::buffers::{Pooled, for_overwrite};
 
 /// Channels in a block.
 pub(crate) const LANES: usize = 16;
@@ -26,7 +26,7 @@ pub(crate) fn apart(length: usize) -> usize {
 }
 
 /// From `[batch, channels, positions]`.
-pub(crate) fn from_batch(values: &[f32], [batch, channels, positions]: [usize; 3]) -> Vec<f32> {
+pub(crate) fn from_batch(values: &[f32], [batch, channels, positions]: [usize; 3]) -> Pooled {
     let mut blocked = for_overwrite(blocks(channels) * positions * batch * LANES);
     write_from_batch(values, [batch, channels, positions], &mut blocked);
     blocked
@@ -64,7 +64,7 @@ pub(crate) fn write_from_batch(
 }
 
 /// To `[batch, channels, positions]`.
-pub(crate) fn to_batch(blocked: &[f32], [batch, channels, positions]: [usize; 3]) -> Vec<f32> {
+pub(crate) fn to_batch(blocked: &[f32], [batch, channels, positions]: [usize; 3]) -> Pooled {
     let plane = positions * batch * LANES;
     let mut values = for_overwrite(batch * channels * positions);
     let shared = SharedBuffer::new(&mut values);
@@ -98,7 +98,7 @@ mod tests {
             let count: usize = shape.iter().product();
             let values: Vec<f32> = (1..=count).map(|value| value as f32).collect();
             let blocked = from_batch(&values, shape);
-            assert_eq!(to_batch(&blocked, shape), values);
+            assert_eq!(*to_batch(&blocked, shape), values);
             assert_eq!(blocked.iter().filter(|value| **value != 0.0).count(), count);
         }
     }

@@ -6,7 +6,7 @@ use super::parallel::{SharedBuffer, with_scratch};
 use super::product::{Product, Values, Weights, Width, blocked_len};
 use super::weights::{WeightView, pack};
 use super::{patches, whole_images, winograd};
-use crate::buffers::for_overwrite;
+use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::Instructions;
 
 /// From this many weights on, packing them all first costs more than the products wait for it.
@@ -31,12 +31,7 @@ impl Epilogue<'_> {
 }
 
 /// `y = epilogue(weight * x)`.
-pub(crate) fn forward(
-    geometry: &Geometry,
-    input: &[f32],
-    weight: &[f32],
-    epilogue: Epilogue<'_>,
-) -> Vec<f32> {
+pub(crate) fn forward(geometry: &Geometry, input: &[f32], weight: &[f32], epilogue: Epilogue<'_>) -> Pooled {
     if patches::pay(geometry) {
         return patches::with_patches(geometry, &Stencil::forward(geometry), input, |geometry, patches| {
             forward(geometry, patches, weight, epilogue)
@@ -67,7 +62,7 @@ pub(crate) fn input_gradient(
     output_gradient: &[f32],
     weight: &[f32],
     onto: Option<&[f32]>,
-) -> Vec<f32> {
+) -> Pooled {
     let epilogue = Epilogue { residual: onto, ..Epilogue::NONE };
     let length = blocked_len(geometry.input_channels, geometry.input_positions(), geometry.batch);
     let mut gradient = for_overwrite(length);

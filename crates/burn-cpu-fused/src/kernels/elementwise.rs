@@ -2,7 +2,7 @@
 
 use super::blocked::LANES;
 use super::parallel::{SharedBuffer, for_each_task, part};
-use crate::buffers::for_overwrite;
+use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::vectorized;
 
 /// Lines summed in single precision before the sum is carried over to double, so that the error does
@@ -68,7 +68,7 @@ pub(crate) fn activation_backward(
     output: &[f32],
     output_gradient: &[f32],
     slope: f32,
-) -> (Vec<f32>, Vec<f32>) {
+) -> (Pooled, Vec<f32>) {
     assert_eq!(output.len(), output_gradient.len(), "gradient of another size");
     let mut gradient = for_overwrite(output.len());
     let lines = output.len() / blocks.max(1) / LANES;
@@ -107,7 +107,7 @@ fn activation_backward_part(
 }
 
 /// `values` times 1 where `by` is positive and times `slope` elsewhere: a leaky ReLU's derivative.
-pub(crate) fn gate(values: &[f32], by: &[f32], slope: f32) -> Vec<f32> {
+pub(crate) fn gate(values: &[f32], by: &[f32], slope: f32) -> Pooled {
     assert_eq!(values.len(), by.len(), "gate of another size");
     let mut gated = for_overwrite(values.len());
     let shared = SharedBuffer::new(&mut gated);

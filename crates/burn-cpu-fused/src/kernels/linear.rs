@@ -4,7 +4,7 @@
 use super::elementwise::leaky;
 use super::matmul::{Matrix, multiply};
 use super::parallel::{SharedBuffer, for_each_task, part};
-use crate::buffers::for_overwrite;
+use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::vectorized;
 
 /// Tasks at most.
@@ -23,7 +23,7 @@ fn tasks(length: usize) -> usize {
 }
 
 /// `[samples, outputs]`
-pub(crate) fn forward(sizes: Sizes, input: &[f32], weight: &[f32], bias: &[f32], slope: f32) -> Vec<f32> {
+pub(crate) fn forward(sizes: Sizes, input: &[f32], weight: &[f32], bias: &[f32], slope: f32) -> Pooled {
     let Sizes { samples, inputs, outputs } = sizes;
     let mut output = for_overwrite(samples * outputs);
     let shared = SharedBuffer::new(&mut output);
@@ -56,8 +56,8 @@ fn bias_and_activation((row, bias, slope): (&mut [f32], &[f32], f32)) {
 
 /// The gradients of a layer.
 pub(crate) struct Gradients {
-    pub input: Vec<f32>,
-    pub weight: Vec<f32>,
+    pub input: Pooled,
+    pub weight: Pooled,
     pub bias: Vec<f32>,
 }
 

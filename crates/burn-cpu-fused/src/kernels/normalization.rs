@@ -10,12 +10,12 @@ use super::blocked::LANES;
 use super::elementwise::{Lines, add_parts, leaky, line_sums};
 use super::parallel::SharedBuffer;
 use super::two_passes::two_passes;
-use crate::buffers::for_overwrite;
+use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::vectorized;
 
 /// What the forward pass returns.
 pub(crate) struct Normalized {
-    pub output: Vec<f32>,
+    pub output: Pooled,
     pub mean: Vec<f32>,
     /// Biased (divided by the number of lines).
     pub variance: Vec<f32>,

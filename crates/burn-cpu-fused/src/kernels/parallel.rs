@@ -118,7 +118,7 @@ pub(crate) fn end_stream() {
 
 /// Calls `work` with `length` floats of reused memory (contents arbitrary).
 pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    work(scratch(length).values_mut())
+    work(&mut scratch(length))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::blocked::LANES;
 use super::parallel::{SharedBuffer, for_each_task};
-use crate::buffers::for_overwrite;
+use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::vectorized;
 
 /// Sizes of a max pooling; padding counts as minus infinity.
@@ -46,7 +46,7 @@ impl Window {
 }
 
 /// The largest value of each window.
-pub(crate) fn forward(window: &Window, input: &[f32]) -> Vec<f32> {
+pub(crate) fn forward(window: &Window, input: &[f32]) -> Pooled {
     let (height, width) = window.output();
     let mut output = for_overwrite(window.blocks * height * width * window.line());
     forward_into(window, input, &mut output);
@@ -87,7 +87,7 @@ fn forward_row((window, image, row, out): (&Window, &[f32], usize, &mut [f32])) 
 }
 
 /// Each output gradient goes to the first element that its window took.
-pub(crate) fn backward(window: &Window, input: &[f32], output: &[f32], output_gradient: &[f32]) -> Vec<f32> {
+pub(crate) fn backward(window: &Window, input: &[f32], output: &[f32], output_gradient: &[f32]) -> Pooled {
     let (height, width) = window.output();
     let line = window.line();
     let plane = window.height * window.width * line;
@@ -128,7 +128,7 @@ fn backward_block((window, image, results, gradients, out): (&Window, &[f32], &[
 
 /// The mean over all positions of each channel of each image: `[batch, channels]` from blocked
 /// `[channels, positions, batch]`.
-pub(crate) fn average(values: &[f32], [batch, channels, positions]: [usize; 3]) -> Vec<f32> {
+pub(crate) fn average(values: &[f32], [batch, channels, positions]: [usize; 3]) -> Pooled {
     let mut means = for_overwrite(batch * channels);
     let line = batch * LANES;
     let share = 1.0 / positions as f32;
@@ -159,7 +159,7 @@ pub(crate) fn average_backward(
     gradient: &[f32],
     [batch, channels, positions]: [usize; 3],
     blocks: usize,
-) -> Vec<f32> {
+) -> Pooled {
     let line = batch * LANES;
     let mut result = for_overwrite(blocks * positions * line);
     let share = 1.0 / positions as f32;

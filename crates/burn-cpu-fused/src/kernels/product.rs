@@ -197,7 +197,7 @@ impl WithKernels for Task<'_> {
                 Values::Plain(..) if taps == 0 => (&[][..], 0),
                 Values::Plain(weight, view) => {
                     let plane = if weights.taps > 1 { apart(length) } else { length };
-                    let out = &mut packed.values_mut()[..weights.taps * plane];
+                    let out = &mut packed[..weights.taps * plane];
                     PackTile { weight, view, channels: channels.clone(), out: &mut *out, plane }.run(kernels);
                     (&*out, plane)
                 }

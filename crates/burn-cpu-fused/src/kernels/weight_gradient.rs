@@ -11,7 +11,7 @@ use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
 use super::{patches, pointwise_gradient, whole_images, whole_images_gradient, winograd, winograd_gradient};
-use crate::buffers::for_overwrite;
+use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::{Instructions, WithKernels};
 
 /// Lines that one pass over the weight takes: their channels of one register tile stay in the
@@ -30,7 +30,7 @@ pub(crate) fn weight_gradient(
     input: &[f32],
     output_gradient: &[f32],
     update: Option<Update<'_>>,
-) -> Vec<f32> {
+) -> Pooled {
     if patches::pay(geometry) {
         return patches::with_patches(geometry, &Stencil::forward(geometry), input, |geometry, patches| {
             weight_gradient(geometry, patches, output_gradient, update)

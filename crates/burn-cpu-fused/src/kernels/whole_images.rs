@@ -109,7 +109,7 @@ fn run<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
     let block_len = batch * LANES;
     let point_len = apart(blocks(inputs) * block_len);
     let mut points = scratch(POINTS * POINTS * point_len);
-    let points = points.values_mut();
+    let points = &mut *points;
     let shared = SharedBuffer::new(points);
     for_each_task(blocks(inputs), |block| {
         let plane = SIDE * SIDE * block_len;
@@ -171,19 +171,19 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
         let taps = match self.weight {
             Values::Packed(values) => lines(&values[channels.start * depth..], length, length),
             Values::Plain(weight, view) => {
-                let out = packed.values_mut();
+                let out = &mut *packed;
                 PackTile { weight, view, channels: channels.clone(), out: &mut *out, plane }.run(kernels);
                 lines(out, plane, length)
             }
         };
         let filter_len = apart(length);
         let mut filters = scratch(POINTS * POINTS * filter_len);
-        let filters = filters.values_mut();
+        let filters = &mut *filters;
         transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, lines_mut(filters, filter_len, length));
         let block_len = batch * LANES;
         let product_len = apart(channels.len() * batch);
         let mut products = scratch(POINTS * POINTS * product_len);
-        let shared = SharedBuffer::new(products.values_mut());
+        let shared = SharedBuffer::new(&mut products);
         for point in 0..POINTS * POINTS {
             MatrixProduct {
                 weights: &filters[point * filter_len..][..length],
@@ -197,7 +197,7 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
             }
             .run(kernels);
         }
-        let products = &*products.values_mut();
+        let products = &*products;
         for block in 0..channels.len() / LANES {
             let sources: [[&[f32]; POINTS]; POINTS] =
                 lines(&products[block * block_len..], product_len, block_len);

@@ -42,7 +42,7 @@ fn run<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
     let [input_blocks, output_blocks] = [geometry.input_channels, geometry.output_channels].map(blocks);
     let [input_len, gradient_len] = [input_blocks, output_blocks].map(|blocks| apart(blocks * block_len));
     let mut points = scratch(POINTS * POINTS * (input_len + gradient_len));
-    let (input_points, gradient_points) = points.values_mut().split_at_mut(POINTS * POINTS * input_len);
+    let (input_points, gradient_points) = points.split_at_mut(POINTS * POINTS * input_len);
     let [out, gradient_out] = [SharedBuffer::new(input_points), SharedBuffer::new(gradient_points)];
     for_each_task(input_blocks + output_blocks, |index| match index.checked_sub(input_blocks) {
         None => instructions.run(ImageTransform {
@@ -102,7 +102,7 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
         let length = channels.len() * view.inputs;
         let sum_len = apart(length);
         let mut sums = scratch(POINTS * POINTS * sum_len);
-        let sums = sums.values_mut();
+        let sums = &mut *sums;
         let [input, gradient] = self.points;
         for point in 0..POINTS * POINTS {
             let gradient = &gradient[point * self.point_lens[1]..];
@@ -125,7 +125,7 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
         }
         let plane = apart(length);
         let mut packed = scratch(TAPS * TAPS * plane);
-        let packed = packed.values_mut();
+        let packed = &mut *packed;
         transform::<K, A::FilterTransposed, POINTS, TAPS>(
             kernels,
             lines(sums, sum_len, length),

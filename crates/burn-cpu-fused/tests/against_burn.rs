@@ -441,6 +441,11 @@ fn backward_passes_equal_finite_differences() {
     assert_finite_differences("Winograd's", &[[8, 16, 8, 8], [16, 16, 3, 3]], |t| {
         map(&t[0]).conv2d(t[1].clone(), None, 1, 1, Activation::Identity).into_batch()
     });
+    for side in [2, 3] {
+        assert_finite_differences("whole images'", &[[8, 64, side, side], [64, 64, 3, 3]], |t| {
+            map(&t[0]).conv2d(t[1].clone(), None, 1, 1, Activation::Identity).into_batch()
+        });
+    }
     assert_finite_differences("transposed", &[[2, 6, 4, 4], [6, 20, 4, 4]], |t| {
         map(&t[0]).conv_transpose2d(t[1].clone(), None, 2, 1, Activation::Identity).into_batch()
     });

@@ -65,6 +65,12 @@ impl Geometry {
         self.kernel_height * self.kernel_width
     }
 
+    /// Whether this is a 3x3 convolution whose output is as large as its input.
+    pub(crate) fn is_same_3x3(&self) -> bool {
+        let kernel = [self.kernel_height, self.kernel_width];
+        kernel == [3, 3] && self.stride == 1 && self.padding == 1
+    }
+
     /// Rows and columns of the kernel for each offset.
     fn offsets(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (height, width) = (self.kernel_height, self.kernel_width);

@@ -22,13 +22,9 @@ const MANY_CHANNELS: usize = 4 * LANES;
 
 /// Whether this is a 3x3 convolution that these algorithms compute faster than others.
 pub(crate) fn pays(geometry: &Geometry) -> bool {
-    let is_same = geometry.kernel_height == TAPS
-        && geometry.kernel_width == TAPS
-        && geometry.stride == 1
-        && geometry.padding == 1;
     let is_small = geometry.height == geometry.width && matches!(geometry.height, 2 | 3);
     let channels = geometry.input_channels.min(geometry.output_channels);
-    is_same && is_small && channels >= MANY_CHANNELS && geometry.batch >= MANY_IMAGES
+    geometry.is_same_3x3() && is_small && channels >= MANY_CHANNELS && geometry.batch >= MANY_IMAGES
 }
 
 /// The transform of one block of channels of a map of images, by B or the transpose of A.

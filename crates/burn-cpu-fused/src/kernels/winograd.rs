@@ -29,15 +29,14 @@ const MANY_WEIGHTS: usize = 12 << 10;
 
 /// Whether this is a 3x3 convolution on images that fill enough of their 2x2 tiles.
 pub(crate) fn pays(geometry: &Geometry) -> bool {
-    let is_same = geometry.kernel_height == 3
-        && geometry.kernel_width == 3
-        && geometry.stride == 1
-        && geometry.padding == 1;
     let channels = geometry.input_channels.min(geometry.output_channels);
     // Kernel offsets over the edge cost the direct convolution nothing.
     let direct = (3 * geometry.height - 2) * (3 * geometry.width - 2);
     let tiles = tile_positions(geometry);
-    is_same && channels >= LANES && POINTS * tiles * 14 < direct * 10 && tiles * geometry.batch >= 32
+    geometry.is_same_3x3()
+        && channels >= LANES
+        && POINTS * tiles * 14 < direct * 10
+        && tiles * geometry.batch >= 32
 }
 
 fn tile_rows(geometry: &Geometry) -> usize {

@@ -1,6 +1,8 @@
 //! Convolution and its two gradients over blocked activations: which product each of them is, and whether
 //! Winograd's algorithm computes it with fewer multiplications.
 
+use pulp::Simd;
+
 use super::geometry::{Geometry, Stencil};
 use super::parallel::{SharedBuffer, with_scratch};
 use super::product::{Product, Values, Weights, Width, blocked_len};
@@ -28,6 +30,27 @@ pub(crate) struct Epilogue<'a> {
 impl Epilogue<'_> {
     /// Nothing follows.
     pub(crate) const NONE: Epilogue<'static> = Epilogue { bias: None, residual: None, slope: 1.0 };
+}
+
+/// The epilogue of one vector: `bias` of its block of channels from `lane` on, `residual` as long as the vector.
+#[inline(always)]
+pub(super) fn finish<S: Simd>(
+    simd: S,
+    sum: S::f32s,
+    bias: Option<&[f32]>,
+    lane: usize,
+    residual: Option<&[f32]>,
+    slope: S::f32s,
+) -> S::f32s {
+    let mut value = sum;
+    if let Some(bias) = bias {
+        value = simd.add_f32s(value, S::as_simd_f32s(&bias[lane..lane + S::F32_LANES]).0[0]);
+    }
+    if let Some(residual) = residual {
+        value = simd.add_f32s(value, S::as_simd_f32s(residual).0[0]);
+    }
+    // In this order a NaN stays a NaN.
+    simd.max_f32s(simd.mul_f32s(value, slope), value)
 }
 
 /// `y = epilogue(weight * x)`.

@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 
 use super::blocked::{LANES, apart, blocks};
-use super::convolution::Epilogue;
+use super::convolution::{Epilogue, finish};
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task};
 use super::product::{MatrixProduct, Values, Width};
@@ -172,17 +172,16 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
                 lines(out, plane, length)
             }
         };
-        let filter_len = apart(length);
-        let mut filters = scratch(POINTS * POINTS * filter_len);
+        let mut filters = scratch(POINTS * POINTS * plane);
         let filters = &mut *filters;
-        transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, lines_mut(filters, filter_len, length));
+        transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, lines_mut(filters, plane, length));
         let block_len = batch * LANES;
         let product_len = apart(channels.len() * batch);
         let mut products = scratch(POINTS * POINTS * product_len);
         let shared = SharedBuffer::new(&mut products);
         for point in 0..POINTS * POINTS {
             MatrixProduct {
-                weights: &filters[point * filter_len..][..length],
+                weights: &filters[point * plane..][..length],
                 outputs: channels.len(),
                 inputs,
                 input: &points[point * self.point_len..],
@@ -231,16 +230,8 @@ fn write_pixels<K: Kernels, A: Algorithm<SIDE, POINTS>, const SIDE: usize, const
         let pixels = along_both::<K, A::Output, POINTS, SIDE>(kernels, values);
         for (pixel, value) in pixels.as_flattened().iter().enumerate() {
             let place = pixel * length + at..pixel * length + at + K::F32_LANES;
-            let mut value = *value;
-            if let Some(bias) = bias {
-                let lane = at % LANES;
-                value = kernels.add_f32s(value, K::as_simd_f32s(&bias[lane..lane + K::F32_LANES]).0[0]);
-            }
-            if let Some(residual) = residual {
-                value = kernels.add_f32s(value, K::as_simd_f32s(&residual[place.clone()]).0[0]);
-            }
-            // In this order a NaN stays a NaN.
-            value = kernels.max_f32s(kernels.mul_f32s(value, by_slope), value);
+            let residual = residual.map(|residual| &residual[place.clone()]);
+            let value = finish(kernels, *value, bias, at % LANES, residual, by_slope);
             K::as_mut_simd_f32s(&mut out[place]).0[0] = value;
         }
     }

@@ -100,8 +100,8 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
         let channels = tile_channels(view.outputs, K::WIDTH, self.tile);
         let block_len = self.geometry.batch * LANES;
         let length = channels.len() * view.inputs;
-        let sum_len = apart(length);
-        let mut sums = scratch(POINTS * POINTS * sum_len);
+        let plane = apart(length);
+        let mut sums = scratch(POINTS * POINTS * plane);
         let sums = &mut *sums;
         let [input, gradient] = self.points;
         for point in 0..POINTS * POINTS {
@@ -115,7 +115,7 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
                 output_plane: block_len,
                 passes: self.passes,
                 taps: 1,
-                packed: SharedBuffer::new(&mut sums[point * sum_len..][..length]),
+                packed: SharedBuffer::new(&mut sums[point * plane..][..length]),
                 packed_start: 0,
                 gap: 0,
                 go_on: false,
@@ -123,12 +123,11 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
             OuterTask { sum: &sum, channel_tiles: 0..1, input_blocks: 0..blocks(view.inputs), taps: 0..1 }
                 .run(kernels);
         }
-        let plane = apart(length);
         let mut packed = scratch(TAPS * TAPS * plane);
         let packed = &mut *packed;
         transform::<K, A::FilterTransposed, POINTS, TAPS>(
             kernels,
-            lines(sums, sum_len, length),
+            lines(sums, plane, length),
             lines_mut(packed, plane, length),
         );
         let depth = view.taps * view.inputs;

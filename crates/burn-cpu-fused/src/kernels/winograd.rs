@@ -10,7 +10,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::blocked::{LANES, apart, blocks};
-use super::convolution::Epilogue;
+use super::convolution::{Epilogue, finish};
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::{MatrixProduct, Width};
@@ -440,16 +440,9 @@ impl WithSimd for OutputLine<'_> {
                 ];
                 *value = a_transposed(simd, second_row, m);
             }
-            let mut value = a_transposed(simd, second_column, columns);
-            if let Some(bias) = self.bias {
-                let lane = at % LANES;
-                value = simd.add_f32s(value, S::as_simd_f32s(&bias[lane..lane + S::F32_LANES]).0[0]);
-            }
-            if let Some(residual) = self.residual {
-                value = simd.add_f32s(value, load(residual));
-            }
-            // In this order a NaN stays a NaN.
-            value = simd.max_f32s(simd.mul_f32s(value, slope), value);
+            let value = a_transposed(simd, second_column, columns);
+            let residual = self.residual.map(|residual| &residual[at..at + S::F32_LANES]);
+            let value = finish(simd, value, self.bias, at % LANES, residual, slope);
             S::as_mut_simd_f32s(&mut self.target[at..at + S::F32_LANES]).0[0] = value;
         }
     }

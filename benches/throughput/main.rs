@@ -74,15 +74,16 @@ fn measure(work: &Work) -> f64 {
 
 fn works() -> Vec<Work> {
     let mut works = Vec::new();
-    for (name, architecture) in [
-        ("resnet50", Architecture::ResNet50),
-        ("vgg16", Architecture::Vgg16),
-        ("compact", Architecture::Compact),
+    let wide = NetworkConfig { widen: 2, ..network(Architecture::Compact) };
+    for (name, config, batch) in [
+        ("resnet50", network(Architecture::ResNet50), 32),
+        ("vgg16", network(Architecture::Vgg16), 32),
+        ("compact", network(Architecture::Compact), 128),
+        ("wide", wide, 128),
     ] {
-        let batch = if name == "compact" { 128 } else { 32 };
-        works.push(training(name, architecture, batch, 48));
+        works.push(training(name, config, batch, 48));
         for batch in [1, 32] {
-            works.push(inference(name, architecture, batch, 48));
+            works.push(inference(name, config, batch, 48));
         }
     }
     let gan = |name: &str, prepare: fn() -> Step| Work {
@@ -96,21 +97,27 @@ fn works() -> Vec<Work> {
 }
 
 fn sweep_works() -> Vec<Work> {
-    let resnet = |batch, side| training("resnet50", Architecture::ResNet50, batch, side);
+    let config = network(Architecture::ResNet50);
+    let resnet = |batch, side| training("resnet50", config, batch, side);
     let mut works: Vec<Work> = [1, 2, 4, 8, 16, 32, 64, 128].map(|batch| resnet(batch, 48)).into();
     works.extend([(32, 96), (8, 224)].map(|(batch, side)| resnet(batch, side)));
     for batch in [1, 2, 4, 8, 16, 32, 64, 128] {
-        works.push(inference("resnet50", Architecture::ResNet50, batch, 48));
+        works.push(inference("resnet50", config, batch, 48));
     }
     for (batch, side) in [(1, 96), (1, 224), (32, 96), (8, 224)] {
-        works.push(inference("resnet50", Architecture::ResNet50, batch, side));
+        works.push(inference("resnet50", config, batch, side));
     }
     works
 }
 
+/// For gray faces of seven expressions.
+fn network(architecture: Architecture) -> NetworkConfig {
+    NetworkConfig::new(architecture, 1, 7)
+}
+
 /// Billions of operations of one forward pass.
-fn gigaflop(architecture: Architecture, batch: usize, side: usize) -> f64 {
-    let network = NetworkConfig::new(architecture, 1, 7).init(0, &Device::flex());
+fn gigaflop(config: NetworkConfig, batch: usize, side: usize) -> f64 {
+    let network = config.init(0, &Device::flex());
     2e-9 * network.multiply_adds(side, side) as f64 * batch as f64
 }
 
@@ -120,11 +127,10 @@ fn name(network: &str, work: &str, batch: usize, side: usize) -> String {
     format!("{network}-{work}-b{batch}{size}")
 }
 
-fn training(name: &str, architecture: Architecture, batch: usize, side: usize) -> Work {
+fn training(name: &str, config: NetworkConfig, batch: usize, side: usize) -> Work {
     let prepare = move || -> Step {
         let device = Device::flex().autodiff();
-        let mut config = NetworkConfig::new(architecture, 1, 7);
-        config.dropout = 0.0;
+        let config = NetworkConfig { dropout: 0.0, ..config };
         let mut network = Some(config.init(0, &device));
         let images = Tensor::<4>::random([batch, 1, side, side], Distribution::Normal(0.0, 1.0), &device);
         let targets = Tensor::<2>::ones([batch, 7], &device) / 7.0;
@@ -138,20 +144,20 @@ fn training(name: &str, architecture: Architecture, batch: usize, side: usize) -
         })
     };
     // The backward pass costs twice the forward pass.
-    let gigaflop = Some(3.0 * gigaflop(architecture, batch, side));
+    let gigaflop = Some(3.0 * gigaflop(config, batch, side));
     Work { name: self::name(name, "train", batch, side), gigaflop, prepare: Box::new(prepare) }
 }
 
-fn inference(name: &str, architecture: Architecture, batch: usize, side: usize) -> Work {
+fn inference(name: &str, config: NetworkConfig, batch: usize, side: usize) -> Work {
     let prepare = move || -> Step {
         let device = Device::flex();
-        let network = NetworkConfig::new(architecture, 1, 7).init(0, &device).prepared();
+        let network = config.init(0, &device).prepared();
         let images = Tensor::<4>::random([batch, 1, side, side], Distribution::Normal(0.0, 1.0), &device);
         Box::new(move || {
             let logits = network.forward(images.clone()).into_data();
             std::hint::black_box(logits);
         })
     };
-    let gigaflop = Some(gigaflop(architecture, batch, side));
+    let gigaflop = Some(gigaflop(config, batch, side));
     Work { name: self::name(name, "infer", batch, side), gigaflop, prepare: Box::new(prepare) }
 }

@@ -81,6 +81,9 @@ impl Manifest {
         if !(1..=7).contains(&self.network.head) || !(0.0..1.0).contains(&self.network.dropout) {
             return Some("head must be 1 to 7 and dropout from 0 to below 1".to_owned());
         }
+        if !(1..=16).contains(&self.network.widen) {
+            return Some(format!("widen is {}, expected 1 to 16", self.network.widen));
+        }
         (!(self.temperature.is_finite() && self.temperature > 0.0))
             .then(|| format!("temperature is {}, expected a positive number", self.temperature))
     }

@@ -1,6 +1,7 @@
-//! *Compact*: our own small residual network for shipping, about 0.6 M parameters and below 50 M
-//! multiply-adds at 48x48: a two-convolution stem to half the size, then basic residual blocks
-//! (He et al. 2016) of widths 32, 64, 64, 120, 120, dropout, global average pooling, a linear layer.
+//! *Compact*: our own small residual network for shipping: a two-convolution stem to half the size, then
+//! basic residual blocks (He et al. 2016) of widths 32, 64, 64, 120, 120, dropout, global average pooling, a
+//! linear layer. 0.6 M parameters and below 50 M multiply-adds at 48x48; a *widening factor* k (Zagoruyko &
+//! Komodakis 2016) multiplies all widths by k, and so parameters and multiply-adds by about k squared.
 
 use std::ops::Range;
 
@@ -19,24 +20,28 @@ pub struct CompactConfig {
     pub channels: usize,
     /// Output classes.
     pub classes: usize,
+    /// Widening factor, at least 1.
+    pub widen: usize,
     /// Dropout before the linear layer.
     pub dropout: f64,
 }
 
-/// Channels of the first convolution.
-const STEM: usize = 16;
-/// (channels, stride) of each residual block.
+/// Channels of the first convolution, before widening.
+pub(super) const STEM: usize = 16;
+/// (channels before widening, stride) of each residual block.
 const BLOCKS: [(usize, usize); 5] = [(32, 1), (64, 2), (64, 1), (120, 2), (120, 1)];
 
 impl CompactConfig {
     /// With fresh weights.
     pub fn init(&self, initializer: &mut Initializer) -> Compact {
-        let mut inputs = BLOCKS[0].0;
-        let conv1 = Convolution::new([self.channels, STEM], 3, 1, false, initializer);
-        let bn1 = BatchNorm::new(STEM, initializer);
-        let conv2 = Convolution::new([STEM, inputs], 3, 2, false, initializer);
+        let stem = STEM * self.widen;
+        let mut inputs = BLOCKS[0].0 * self.widen;
+        let conv1 = Convolution::new([self.channels, stem], 3, 1, false, initializer);
+        let bn1 = BatchNorm::new(stem, initializer);
+        let conv2 = Convolution::new([stem, inputs], 3, 2, false, initializer);
         let bn2 = BatchNorm::new(inputs, initializer);
         let blocks = BLOCKS.map(|(width, stride)| {
+            let width = width * self.widen;
             let block = Block::basic(inputs, width, stride, initializer);
             inputs = width;
             block
@@ -67,7 +72,7 @@ impl Compact {
         self.head(self.convolve(FeatureMap::from_batch(images), 0..usize::MAX))
     }
 
-    /// Activations before the last layer: `[batch, 120]`.
+    /// Activations before the last layer: `[batch, 120 * widen]`.
     pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
         self.convolve(FeatureMap::from_batch(images), 0..usize::MAX).global_average_pool()
     }

@@ -128,6 +128,12 @@ pub struct NetworkConfig {
     /// Side of the map that a VGG's head sees; the others ignore it.
     #[serde(default = "NetworkConfig::default_head")]
     pub head: usize,
+    /// Widening factor of compact; the others ignore it.
+    #[serde(
+        default = "NetworkConfig::default_widen",
+        skip_serializing_if = "NetworkConfig::is_default_widen"
+    )]
+    pub widen: usize,
     /// Dropout of VGG's and compact's heads; ResNets have none.
     #[serde(default = "NetworkConfig::default_dropout")]
     pub dropout: f64,
@@ -142,6 +148,7 @@ impl NetworkConfig {
             classes,
             stem: Self::default_stem(),
             head: Self::default_head(),
+            widen: Self::default_widen(),
             dropout: match architecture.family() {
                 Family::Compact => 0.2,
                 _ => Self::default_dropout(),
@@ -157,8 +164,26 @@ impl NetworkConfig {
         1
     }
 
+    fn default_widen() -> usize {
+        1
+    }
+
+    /// Programs from before there was a factor read files without one.
+    fn is_default_widen(widen: &usize) -> bool {
+        *widen == Self::default_widen()
+    }
+
     fn default_dropout() -> f64 {
         0.5
+    }
+
+    /// The architecture's name, with compact's widening factor where it has one.
+    pub fn description(&self) -> String {
+        let name = self.architecture.name();
+        match (self.architecture.family(), self.widen) {
+            (Family::Compact, widen) if widen > 1 => format!("{name}, {widen} times as wide"),
+            _ => name.to_owned(),
+        }
     }
 
     /// The network with fresh weights drawn by `seed`, on `device` (with autodiff for training).
@@ -167,7 +192,8 @@ impl NetworkConfig {
         let (channels, classes) = (self.channels, self.classes);
         match self.architecture.family() {
             Family::Compact => {
-                Network::Compact(CompactConfig { channels, classes, dropout: self.dropout }.init(initializer))
+                let (widen, dropout) = (self.widen, self.dropout);
+                Network::Compact(CompactConfig { channels, classes, widen, dropout }.init(initializer))
             }
             Family::ResNet { depths, bottleneck } => {
                 let stem = self.stem;
@@ -333,5 +359,26 @@ mod tests {
         let network = NetworkConfig::new(Architecture::Compact, 1, 7).init(0, &Device::flex());
         assert!(network.multiply_adds(48, 48) <= 50_000_000, "{}", network.multiply_adds(48, 48));
         assert!(network.num_params() * 2 <= 4 << 20, "{}", network.num_params());
+    }
+
+    #[test]
+    fn a_widening_factor_multiplies_every_width() {
+        let plain = NetworkConfig::new(Architecture::Compact, 1, 7);
+        let wide = NetworkConfig { widen: 3, ..plain };
+        let counts = [plain, wide].map(|config| config.init(0, &Device::flex()).num_params() as f64);
+        // Nearly all parameters join a width with a width; the rest grow with one.
+        assert!((8.8..9.0).contains(&(counts[1] / counts[0])), "{counts:?}");
+        let features =
+            wide.init(0, &Device::flex()).deep_features(Tensor::ones([2, 1, 48, 48], &Device::flex()));
+        assert_eq!(features.dims(), [2, 360]);
+        assert_eq!(wide.description(), "compact, 3 times as wide");
+        // A file says nothing of a factor of one, as before there was one.
+        let text = serde_json::to_value(plain).unwrap();
+        assert!(text.get("widen").is_none());
+        assert_eq!(serde_json::from_value::<NetworkConfig>(text).unwrap(), plain);
+        assert_eq!(
+            serde_json::from_value::<NetworkConfig>(serde_json::to_value(wide).unwrap()).unwrap(),
+            wide
+        );
     }
 }

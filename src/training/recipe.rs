@@ -144,7 +144,7 @@ pub enum RecipeError {
 }
 
 /// Recipes that the program carries, by name.
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 14] = [
     ("compact", include_str!("../../recipes/compact.toml")),
     ("compact-finish", include_str!("../../recipes/compact-finish.toml")),
     ("resnet50", include_str!("../../recipes/resnet50.toml")),
@@ -157,6 +157,8 @@ const BUILT_IN: [(&str, &str); 12] = [
     ("vgg16-strong", include_str!("../../recipes/vgg16-strong.toml")),
     ("vgg19-imagenet", include_str!("../../recipes/vgg19-imagenet.toml")),
     ("vgg19-scratch", include_str!("../../recipes/vgg19-scratch.toml")),
+    ("wide", include_str!("../../recipes/wide.toml")),
+    ("wide-finish", include_str!("../../recipes/wide-finish.toml")),
 ];
 
 impl Recipe {
@@ -166,7 +168,7 @@ impl Recipe {
     }
 
     /// Names of the built-in recipes.
-    pub fn built_in_names() -> [&'static str; 12] {
+    pub fn built_in_names() -> [&'static str; 14] {
         BUILT_IN.map(|(name, _)| name)
     }
 
@@ -213,6 +215,7 @@ impl Recipe {
         let mut network = NetworkConfig::new(self.network.architecture, self.input.channels, label_set.len());
         network.stem = self.network.stem;
         network.head = self.network.head;
+        network.widen = self.network.widen;
         network.dropout = self.network.dropout.unwrap_or(network.dropout);
         Manifest::new(network, label_set, self.input.preprocessing())
     }
@@ -221,6 +224,11 @@ impl Recipe {
 /// Leaves the key out of resolved recipes, as it was before there was one: runs begun then can go on.
 fn is_zero(value: &usize) -> bool {
     *value == 0
+}
+
+/// The same for a key whose default is one.
+fn is_one(value: &usize) -> bool {
+    *value == 1
 }
 
 /// A recipe of any kind from TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is

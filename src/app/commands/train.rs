@@ -20,8 +20,9 @@ use crate::training::recipe::Recipe;
     A run that was stopped or killed goes on when the same command is given again."
 )]
 pub struct TrainArgs {
-    /// Built-in recipe (compact, compact-finish, vgg16, resnet50, vgg16-strong, resnet50-strong, vgg13-scratch,
-    /// vgg16-scratch, vgg19-scratch, vgg13-imagenet, vgg16-imagenet, vgg19-imagenet) or a TOML file
+    /// Built-in recipe (compact, compact-finish, wide, wide-finish, vgg16, resnet50, vgg16-strong,
+    /// resnet50-strong, vgg13-scratch, vgg16-scratch, vgg19-scratch, vgg13-imagenet, vgg16-imagenet,
+    /// vgg19-imagenet) or a TOML file
     #[arg(long)]
     recipe: String,
     /// Packed data set with Training and PublicTest splits

@@ -15,6 +15,9 @@ pub struct NetworkRecipe {
     pub stem: Stem,
     /// Side of the map that a VGG's head sees.
     pub head: usize,
+    /// Widening factor of compact.
+    #[serde(skip_serializing_if = "super::is_one")]
+    pub widen: usize,
     /// Dropout of VGG's and compact's heads; the architecture's own if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
@@ -37,6 +40,7 @@ impl Default for NetworkRecipe {
             architecture: Architecture::Compact,
             stem: Stem::Paper,
             head: 1,
+            widen: 1,
             dropout: None,
             init: Initialization::Scratch,
             new_layers: USUAL_DEVIATION,

@@ -14,6 +14,7 @@ use crate::data::PackedDataset;
 use crate::data::atomic::write_text;
 use crate::data::generative::GenerativeSplit;
 use crate::evaluation::generation::curves::render_curves;
+use crate::inference::built_in::BuiltInModel;
 use crate::inference::predictor::Predictor;
 use crate::training::classifier::Outcome;
 use crate::training::gan::trainer::GENERATOR_FILE;
@@ -49,8 +50,9 @@ impl GanRun<'_> {
         let photographs = GenerativeSplit::new(dataset, recipe.data.held_out)?;
         let labels = self.labels(&photographs)?;
         check_counts(recipe, &photographs, &labels)?;
-        let predictor =
-            (recipe.training.judge_every > 0).then(|| Predictor::built_in_on(device)).transpose()?;
+        let predictor = (recipe.training.judge_every > 0)
+            .then(|| Predictor::built_in(BuiltInModel::Compact, device))
+            .transpose()?;
         let judge = |label: &Option<u8>| {
             predictor.as_ref().map(|predictor| KernelJudge::new(&photographs, *label, predictor)).transpose()
         };

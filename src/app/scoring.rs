@@ -8,21 +8,20 @@ use anyhow::{Context, bail};
 use burn::tensor::Device;
 
 use crate::data::batches::ResizedFaces;
+use crate::data::views::Views;
 use crate::data::{PackedDataset, PublicTestSplit, Samples};
 use crate::evaluation::report::{ReportPage, render_json, render_table, write_report};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
+use crate::inference::built_in::BuiltInModel;
 use crate::inference::predictor::Predictor;
 use crate::models::checkpoint::{Checkpoint, Precision};
 
-/// A model's name on the command line that means the one inside the program.
-pub const BUILT_IN: &str = "built-in";
-
-/// The model that an argument names, on a device.
+/// The model that an argument names, a file or one inside the program, on a device.
 pub fn predictor(model: &Path, device: &Device) -> anyhow::Result<Predictor> {
-    if model == Path::new(BUILT_IN) {
-        return Ok(Predictor::built_in_on(device)?);
-    }
-    Ok(Predictor::on_device(model, device)?)
+    Ok(match model.to_str().and_then(BuiltInModel::from_name) {
+        Some(built_in) => Predictor::built_in(built_in, device)?,
+        None => Predictor::on_device(model, device)?,
+    })
 }
 
 /// The logits of `predictor` for all samples of a split.
@@ -32,7 +31,7 @@ pub fn score(
     samples: &(impl Samples + Sync),
     split: &str,
     seen: &[bool],
-    mirrored: bool,
+    views: Views,
 ) -> anyhow::Result<ScoredSplit> {
     let manifest = predictor.manifest();
     if manifest.label_set != dataset.label_set() {
@@ -50,7 +49,7 @@ pub fn score(
         split: split.to_owned(),
         class_names: manifest.label_set.names().iter().map(|name| (*name).to_owned()).collect(),
         labels: (0..samples.len()).map(|index| samples.label(index)).collect(),
-        logits: predictor.logits(&images, mirrored),
+        logits: predictor.logits(&images, views),
         rows: rows.iter().map(|row| *row as u32).collect(),
         seen_in_training: rows.iter().map(|row| seen[*row]).collect(),
         ferplus_votes: votes,
@@ -64,16 +63,16 @@ pub fn figures(
     dataset: &PackedDataset,
     split: EvaluatedSplit,
     seen: &[bool],
-    mirrored: bool,
+    views: Views,
 ) -> anyhow::Result<EvaluationReport> {
     let public = dataset.public_test()?;
-    let validation = score(predictor, dataset, &public, "public-test", seen, mirrored)?;
+    let validation = score(predictor, dataset, &public, "public-test", seen, views)?;
     let temperature = fit_temperature(&validation)?;
     let scored = match split {
         EvaluatedSplit::PublicTest => validation,
         EvaluatedSplit::PrivateTest => {
             let private = dataset.private_test()?;
-            score(predictor, dataset, &private, "private-test", seen, mirrored)?
+            score(predictor, dataset, &private, "private-test", seen, views)?
         }
     };
     Ok(evaluate(&scored, temperature)?)
@@ -102,7 +101,7 @@ pub fn calibrate(
     }
     let predictor = Predictor::on_device(model, device)?;
     let seen = vec![false; dataset.len()];
-    let scored = score(&predictor, dataset, public, "public-test", &seen, true)?;
+    let scored = score(&predictor, dataset, public, "public-test", &seen, Views::Mirrored)?;
     let temperature = fit_temperature(&scored)?;
     checkpoint.manifest.temperature = temperature;
     checkpoint.manifest.provenance.extend(BTreeMap::from([(

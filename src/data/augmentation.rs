@@ -140,6 +140,7 @@ fn sample(pixels: &[u8], side: usize, y: f32, x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::views::View;
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -164,7 +165,7 @@ mod tests {
             let preprocessing = Preprocessing::gray(48, crop, 0.5, 0.25);
             let (mut plain, mut augmented) =
                 (vec![0.0; preprocessing.input_len()], vec![0.0; preprocessing.input_len()]);
-            preprocessing.write_centre(&face(), false, &mut plain);
+            preprocessing.write_view(&face(), View::CENTRE, &mut plain);
             NOTHING.write(&preprocessing, &face(), &mut ChaCha8Rng::seed_from_u64(1), &mut augmented);
             let furthest = plain.iter().zip(&augmented).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(furthest < 1e-4, "crop {crop}: {furthest}");
@@ -197,7 +198,7 @@ mod tests {
             Augmentation { erasing: 1.0, ..NOTHING },
         ];
         let mut plain = vec![0.0; preprocessing.input_len()];
-        preprocessing.write_centre(&face(), false, &mut plain);
+        preprocessing.write_view(&face(), View::CENTRE, &mut plain);
         for augmentation in each {
             let mut changed = 0;
             for seed in 0..8 {

@@ -33,6 +33,7 @@ pub mod preprocessing;
 pub mod source_checksum;
 pub mod split;
 pub mod synthetic;
+pub mod views;
 
 pub use builder::PackedBuilder;
 pub use error::DataError;

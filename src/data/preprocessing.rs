@@ -5,6 +5,8 @@ use image::GrayImage;
 use image::imageops::{FilterType, resize};
 use serde::{Deserialize, Serialize};
 
+use super::views::View;
+
 /// Resize to a square, take the centre, scale: `(pixel / 255 - mean) / deviation`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,18 +64,17 @@ impl Preprocessing {
         resize(face, side, side, FilterType::Triangle).into_raw()
     }
 
-    /// Writes the centre of a resized face, mirrored left to right if asked, as
-    /// `[channels, crop, crop]`.
+    /// Writes a view of a resized face as `[channels, crop, crop]`.
     ///
     /// # Panics
     /// If `pixels` is not `resize * resize` or `out` not [`input_len`](Self::input_len) long.
-    pub fn write_centre(&self, pixels: &[u8], mirrored: bool, out: &mut [f32]) {
+    pub fn write_view(&self, pixels: &[u8], view: View, out: &mut [f32]) {
         assert_eq!(pixels.len(), self.resize * self.resize, "face size differs from the preprocessing");
-        let margin = (self.resize - self.crop) / 2;
+        let [top, left] = view.start(self.resize, self.crop);
         let values = (0..self.crop * self.crop).map(|index| {
             let (row, column) = (index / self.crop, index % self.crop);
-            let column = if mirrored { self.crop - 1 - column } else { column };
-            f32::from(pixels[(row + margin) * self.resize + column + margin])
+            let column = if view.mirrored { self.crop - 1 - column } else { column };
+            f32::from(pixels[(row + top) * self.resize + column + left])
         });
         self.write_scaled(values, out);
     }
@@ -106,10 +107,10 @@ mod tests {
         let preprocessing = Preprocessing::gray(4, 2, 0.5, 0.25);
         let pixels: Vec<u8> = (0..16).map(|v| v * 16).collect();
         let mut out = [0.0; 4];
-        preprocessing.write_centre(&pixels, false, &mut out);
+        preprocessing.write_view(&pixels, View::CENTRE, &mut out);
         let expected = [5.0_f32, 6.0, 9.0, 10.0].map(|v| (v * 16.0 / 255.0 - 0.5) / 0.25);
         assert_eq!(out, expected);
-        preprocessing.write_centre(&pixels, true, &mut out);
+        preprocessing.write_view(&pixels, View::MIRRORED_CENTRE, &mut out);
         assert_eq!(out, [expected[1], expected[0], expected[3], expected[2]]);
     }
 
@@ -118,7 +119,7 @@ mod tests {
         let preprocessing =
             Preprocessing { resize: 1, crop: 1, mean: vec![0.0, 0.5, 1.0], deviation: vec![1.0, 0.5, 2.0] };
         let mut out = [0.0; 3];
-        preprocessing.write_centre(&[255], false, &mut out);
+        preprocessing.write_view(&[255], View::CENTRE, &mut out);
         assert_eq!(out, [1.0, 1.0, 0.0]);
     }
 

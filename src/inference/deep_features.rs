@@ -9,6 +9,7 @@ use image::GrayImage;
 use super::predictor::InferenceError;
 use super::scoring::deep_features;
 use crate::data::checksum::checksum_of_file;
+use crate::data::views::{View, Views};
 use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::{FeatureNetwork, LinearSvm};
 use crate::models::network::Network;
@@ -87,13 +88,13 @@ impl FeatureExtractor {
     /// Features of one network, `[faces, features]`, of faces of the size that preprocessing asks for.
     pub fn of_network(&self, index: usize, faces: &[&[u8]]) -> Vec<f32> {
         let member = &self.networks[index];
-        deep_features(&member.network, &member.manifest.preprocessing, faces, false)
+        deep_features(&member.network, &member.manifest.preprocessing, faces, View::CENTRE)
     }
 
-    /// Joined features, `[faces, features]`, of faces of the size that preprocessing asks for.
-    pub fn joined(&self, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
+    /// Joined features, `[faces, features]`, of a view of faces of the size that preprocessing asks for.
+    pub fn joined(&self, faces: &[&[u8]], view: View) -> Vec<f32> {
         let of = |member: &Member| {
-            let values = deep_features(&member.network, &member.manifest.preprocessing, faces, mirrored);
+            let values = deep_features(&member.network, &member.manifest.preprocessing, faces, view);
             (values.len() / faces.len().max(1), values)
         };
         join_parts(&self.networks.iter().map(of).collect::<Vec<_>>(), faces.len())
@@ -145,7 +146,7 @@ impl DeepFeatureMachine {
         let folder = path.parent().unwrap_or(Path::new(""));
         let extractor = FeatureExtractor::load(&svm.manifest.networks, folder, device)?;
         let side = extractor.manifest().preprocessing.resize;
-        let length = extractor.joined(&[&GrayImage::new(side as u32, side as u32)], false).len();
+        let length = extractor.joined(&[&GrayImage::new(side as u32, side as u32)], View::CENTRE).len();
         if length != svm.manifest.length {
             return Err(InferenceError::Length { got: length, expected: svm.manifest.length });
         }
@@ -163,8 +164,8 @@ impl DeepFeatureMachine {
 
     /// The networks' architectures.
     pub fn description(&self) -> String {
-        let names: Vec<&str> =
-            self.extractor.manifests().map(|manifest| manifest.network.architecture.name()).collect();
+        let names: Vec<String> =
+            self.extractor.manifests().map(|manifest| manifest.network.description()).collect();
         format!("linear SVM on {}", names.join(" + "))
     }
 
@@ -177,17 +178,13 @@ impl DeepFeatureMachine {
 
     /// Joined features.
     pub fn features(&self, faces: &[&[u8]]) -> Vec<f32> {
-        self.extractor.joined(faces, false)
+        self.extractor.joined(faces, View::CENTRE)
     }
 
-    /// Decision values `[faces, classes]`; `mirrored` averages those of each face and its mirror image.
-    pub fn decisions(&self, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
-        let of = |mirrored| self.svm.decisions(&self.extractor.joined(faces, mirrored));
-        let plain = of(false);
-        if !mirrored {
-            return plain.iter().map(|value| *value as f32).collect();
-        }
-        plain.iter().zip(of(true)).map(|(a, b)| ((a + b) / 2.0) as f32).collect()
+    /// Decision values `[faces, classes]`, the mean over `views`.
+    pub fn decisions(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
+        let of = |view| self.svm.decisions(&self.extractor.joined(faces, view));
+        views.average(|view| of(view).into_iter().map(|value| value as f32).collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! *Inference*: trained models at work on pictures, without gradients.
 
 pub mod annotation;
+pub mod built_in;
 pub mod contact_sheet;
 pub mod deep_features;
 pub mod face_detection;

@@ -6,16 +6,15 @@ use burn::module::Module;
 use burn::tensor::Device;
 use image::GrayImage;
 
+use super::built_in::BuiltInModel;
 use super::deep_features::DeepFeatureMachine;
 use super::scoring::{deep_features, logits};
 use crate::data::DataError;
+use crate::data::views::{View, Views};
 use crate::expression::LabelSet;
 use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
-
-/// The compact network that the program carries: half precision, trained by its own recipe `compact`.
-const BUILT_IN: &[u8] = include_bytes!("../../assets/compact.safetensors");
 
 /// What can go wrong in inference.
 #[derive(Debug, thiserror::Error)]
@@ -68,14 +67,6 @@ enum Model {
 }
 
 impl Predictor {
-    /// The model inside the program, on the CPU.
-    ///
-    /// # Errors
-    /// None in a program that passes its tests.
-    pub fn built_in() -> Result<Self, InferenceError> {
-        Self::built_in_on(&Device::flex())
-    }
-
     /// A model file, on the CPU.
     ///
     /// # Errors
@@ -100,19 +91,19 @@ impl Predictor {
         Self { manifest, model: Model::Network(Box::new(network.prepared())) }
     }
 
-    /// The model inside the program on a device without autodiff.
+    /// A model inside the program, on a device without autodiff.
     ///
     /// # Errors
     /// None in a program that passes its tests.
-    pub fn built_in_on(device: &Device) -> Result<Self, InferenceError> {
-        let name = Path::new("built-in");
-        Ok(Self::of_network(Checkpoint::from_bytes(BUILT_IN, name)?.into_network(device, name)?))
+    pub fn built_in(model: BuiltInModel, device: &Device) -> Result<Self, InferenceError> {
+        let name = Path::new(model.name());
+        Ok(Self::of_network(Checkpoint::from_bytes(model.bytes(), name)?.into_network(device, name)?))
     }
 
     /// The architecture, or those of a machine's networks.
     pub fn description(&self) -> String {
         match &self.model {
-            Model::Network(_) => self.manifest.network.architecture.name().to_owned(),
+            Model::Network(_) => self.manifest.network.description(),
             Model::Machine(machine) => machine.description(),
         }
     }
@@ -140,28 +131,24 @@ impl Predictor {
     }
 
     /// Calibrated probabilities in the label set's order, one entry per gray face crop of any size;
-    /// `mirrored` averages the logits of each face and its mirror image.
+    /// logits are averaged over `views`.
     ///
     /// # Errors
     /// None at present.
-    pub fn probabilities(
-        &self,
-        faces: &[GrayImage],
-        mirrored: bool,
-    ) -> Result<Vec<Vec<f32>>, InferenceError> {
+    pub fn probabilities(&self, faces: &[GrayImage], views: Views) -> Result<Vec<Vec<f32>>, InferenceError> {
         let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
-        let logits = self.logits(&slices, mirrored);
+        let logits = self.logits(&slices, views);
         let softmax = |row: &[f32]| softmax(row, self.manifest.temperature);
         Ok(logits.chunks_exact(self.label_set().len()).map(softmax).collect())
     }
 
     /// Raw logits `[faces, classes]` of faces that have the size of `manifest().preprocessing.resize`; decision
     /// values of a machine.
-    pub fn logits(&self, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
+    pub fn logits(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
         match &self.model {
-            Model::Network(network) => logits(network, &self.manifest.preprocessing, faces, mirrored),
-            Model::Machine(machine) => machine.decisions(faces, mirrored),
+            Model::Network(network) => logits(network, &self.manifest.preprocessing, faces, views),
+            Model::Machine(machine) => machine.decisions(faces, views),
         }
     }
 
@@ -175,7 +162,9 @@ impl Predictor {
         let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
         match &self.model {
-            Model::Network(network) => deep_features(network, &self.manifest.preprocessing, &slices, false),
+            Model::Network(network) => {
+                deep_features(network, &self.manifest.preprocessing, &slices, View::CENTRE)
+            }
             Model::Machine(machine) => machine.features(&slices),
         }
     }
@@ -203,17 +192,43 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_model_is_small_calibrated_and_unmoved_by_batching() {
-        assert!(BUILT_IN.len() <= 4 << 20);
-        let predictor = Predictor::built_in().unwrap();
-        assert_ne!(predictor.manifest().temperature, 1.0);
-        let faces: Vec<GrayImage> = (0..3_u32)
-            .map(|seed| GrayImage::from_fn(48, 48, |x, y| image::Luma([(x * y * (seed + 3) % 256) as u8])))
-            .collect();
-        let together = predictor.probabilities(&faces, true).unwrap();
-        for (face, expected) in faces.into_iter().zip(together) {
-            let alone = &predictor.probabilities(&[face], true).unwrap()[0];
-            assert!(alone.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5));
+    fn ten_crops_are_those_of_shifted_and_flipped_pictures() {
+        let predictor = Predictor::built_in(BuiltInModel::Compact, &Device::flex()).unwrap();
+        let face =
+            GrayImage::from_fn(48, 48, |x, y| image::Luma([((x * x + 3 * x * y + 5 * y) % 256) as u8]));
+        let shifted = |left: u32, top: u32| {
+            let at = |index: u32, start: u32| (index + start).saturating_sub(2).min(47);
+            GrayImage::from_fn(48, 48, |x, y| *face.get_pixel(at(x, left), at(y, top)))
+        };
+        let mut sum = [0.0_f32; 7];
+        for (left, top) in [(2, 2), (0, 0), (4, 0), (0, 4), (4, 4)] {
+            let picture = shifted(left, top);
+            let mirrored = image::imageops::flip_horizontal(&picture);
+            let logits = predictor.logits(&[picture.as_raw(), mirrored.as_raw()], Views::Centre);
+            logits
+                .chunks_exact(7)
+                .for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value));
+        }
+        let averaged = predictor.logits(&[face.as_raw()], Views::TenCrop);
+        assert!(averaged.iter().zip(sum).all(|(a, b)| (a - b / 10.0).abs() < 1e-5), "{averaged:?} {sum:?}");
+    }
+
+    #[test]
+    fn the_built_in_models_are_small_calibrated_and_unmoved_by_batching() {
+        for (name, model) in BuiltInModel::TABLE {
+            assert!(model.bytes().len() <= 6 << 20, "{name}");
+            let predictor = Predictor::built_in(model, &Device::flex()).unwrap();
+            assert_ne!(predictor.manifest().temperature, 1.0, "{name}");
+            let faces: Vec<GrayImage> = (0..3_u32)
+                .map(|seed| {
+                    GrayImage::from_fn(48, 48, |x, y| image::Luma([(x * y * (seed + 3) % 256) as u8]))
+                })
+                .collect();
+            let together = predictor.probabilities(&faces, Views::TenCrop).unwrap();
+            for (face, expected) in faces.into_iter().zip(together) {
+                let alone = &predictor.probabilities(&[face], Views::TenCrop).unwrap()[0];
+                assert!(alone.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{name}");
+            }
         }
     }
 }

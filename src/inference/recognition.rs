@@ -6,6 +6,7 @@
 use image::GrayImage;
 
 use crate::data::picture::Picture;
+use crate::data::views::Views;
 use crate::expression::LabelSet;
 use crate::inference::face_detection::{FaceBox, FaceDetector, crop_face};
 use crate::inference::predictor::{InferenceError, Predictor};
@@ -82,14 +83,14 @@ impl FaceFinder {
     }
 }
 
-/// Recognises the expressions of found faces, in order. `mirrored` averages in each face's mirror image.
+/// Recognises the expressions of found faces, in order, from the mean over `views`.
 ///
 /// # Errors
 /// [`InferenceError`] where the classifier fails.
 pub fn recognize(
     predictor: &Predictor,
     faces: Vec<FoundFace>,
-    mirrored: bool,
+    views: Views,
 ) -> Result<Vec<RecognizedFace>, InferenceError> {
     let mut recognized = Vec::with_capacity(faces.len());
     let mut faces = faces.into_iter();
@@ -99,7 +100,7 @@ pub fn recognize(
         if crops.is_empty() {
             return Ok(recognized);
         }
-        let probabilities = predictor.probabilities(&crops, mirrored)?;
+        let probabilities = predictor.probabilities(&crops, views)?;
         recognized.extend(
             places.into_iter().zip(probabilities).map(|((bounds, score), probabilities)| RecognizedFace {
                 bounds,
@@ -112,9 +113,11 @@ pub fn recognize(
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
     use image::{DynamicImage, ImageFormat, Luma};
 
     use super::*;
+    use crate::inference::built_in::BuiltInModel;
 
     fn picture(gray: GrayImage) -> Picture {
         let mut bytes = std::io::Cursor::new(Vec::new());
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn batches_keep_the_order_and_lose_nothing() {
-        let predictor = Predictor::built_in().unwrap();
+        let predictor = Predictor::built_in(BuiltInModel::Compact, &Device::flex()).unwrap();
         let faces: Vec<FoundFace> = (0..BATCH as u32 + 3)
             .map(|index| FoundFace {
                 bounds: FaceBox { x: index as i32, y: 0, width: 1, height: 1 },
@@ -141,8 +144,8 @@ mod tests {
                 crop: GrayImage::from_pixel(48, 48, Luma([(index * 3) as u8])),
             })
             .collect();
-        let one = recognize(&predictor, faces[BATCH + 1..=BATCH + 1].to_vec(), true).unwrap();
-        let all = recognize(&predictor, faces, true).unwrap();
+        let one = recognize(&predictor, faces[BATCH + 1..=BATCH + 1].to_vec(), Views::Mirrored).unwrap();
+        let all = recognize(&predictor, faces, Views::Mirrored).unwrap();
         assert_eq!(all.len(), BATCH + 3);
         for (index, face) in all.iter().enumerate() {
             assert_eq!(face.bounds.x, index as i32);

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::data::preprocessing::Preprocessing;
+use crate::data::views::{View, Views};
 use crate::models::network::Network;
 
 /// Faces per forward pass at most.
@@ -12,28 +13,22 @@ const BATCH: usize = 128;
 /// Pixels per forward pass at most, so that large inputs do not take gigabytes for a network's first maps.
 const BATCH_PIXELS: usize = 1 << 20;
 
-/// Logits `[faces, classes]`, row-major, of faces resized to `preprocessing.resize`. With `mirrored`
-/// the logits of each face and of its mirror image are averaged.
+/// Logits `[faces, classes]`, row-major, of faces resized to `preprocessing.resize`; the mean over `views`.
 ///
 /// `network` must be without autodiff (`network.valid()`), so that running statistics are used.
-pub fn logits(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]], mirrored: bool) -> Vec<f32> {
-    let plain = outputs(network, preprocessing, faces, false, |images| network.forward(images));
-    if !mirrored {
-        return plain;
-    }
-    let mirror = outputs(network, preprocessing, faces, true, |images| network.forward(images));
-    plain.iter().zip(&mirror).map(|(a, b)| (a + b) / 2.0).collect()
+pub fn logits(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]], views: Views) -> Vec<f32> {
+    views.average(|view| outputs(network, preprocessing, faces, view, |images| network.forward(images)))
 }
 
-/// Activations of the last layer but one, `[faces, features]`, row-major, of faces resized to
-/// `preprocessing.resize`, or of their mirror images.
+/// Activations of the last layer but one, `[faces, features]`, row-major, of a view of faces resized to
+/// `preprocessing.resize`.
 pub fn deep_features(
     network: &Network,
     preprocessing: &Preprocessing,
     faces: &[&[u8]],
-    mirrored: bool,
+    view: View,
 ) -> Vec<f32> {
-    outputs(network, preprocessing, faces, mirrored, |images| network.deep_features(images))
+    outputs(network, preprocessing, faces, view, |images| network.deep_features(images))
 }
 
 /// Maps `[faces, channels * height * width]` after the network's first `sections` sections, row-major, of faces
@@ -44,14 +39,16 @@ pub fn trunk_maps(
     faces: &[&[u8]],
     sections: usize,
 ) -> Vec<f32> {
-    outputs(network, preprocessing, faces, false, |images| network.trunk(images, sections).flatten(1, 3))
+    outputs(network, preprocessing, faces, View::CENTRE, |images| {
+        network.trunk(images, sections).flatten(1, 3)
+    })
 }
 
 fn outputs(
     network: &Network,
     preprocessing: &Preprocessing,
     faces: &[&[u8]],
-    mirrored: bool,
+    view: View,
     forward: impl Fn(Tensor<4>) -> Tensor<2> + Sync + Send,
 ) -> Vec<f32> {
     let device = network.devices().into_iter().next().unwrap_or_default();
@@ -60,20 +57,20 @@ fn outputs(
     rayon::scope(|_| {
         let batch = (BATCH_PIXELS / (preprocessing.crop * preprocessing.crop)).clamp(1, BATCH);
         for batch in faces.chunks(batch) {
-            let images = images(preprocessing, batch, mirrored, &device);
+            let images = images(preprocessing, batch, view, &device);
             values.extend(forward(images).into_data().iter::<f32>());
         }
     });
     values
 }
 
-fn images(preprocessing: &Preprocessing, faces: &[&[u8]], mirrored: bool, device: &Device) -> Tensor<4> {
+fn images(preprocessing: &Preprocessing, faces: &[&[u8]], view: View, device: &Device) -> Tensor<4> {
     let length = preprocessing.input_len();
     let mut images = vec![0.0; faces.len() * length];
     images
         .par_chunks_exact_mut(length)
         .zip(faces)
-        .for_each(|(out, face)| preprocessing.write_centre(face, mirrored, out));
+        .for_each(|(out, face)| preprocessing.write_view(face, view, out));
     let shape = [faces.len(), preprocessing.channels(), preprocessing.crop, preprocessing.crop];
     Tensor::from_data(TensorData::new(images, shape), device)
 }

@@ -23,6 +23,7 @@ use super::progress::{EpochRecord, Progress};
 use super::run_directory::{Identity, RunState};
 use super::schedule::learning_rate;
 use crate::data::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
+use crate::data::views::Views;
 use crate::inference::scoring::logits;
 use crate::models::checkpoint::{Checkpoint, Manifest, Precision};
 use crate::models::network::Network;
@@ -357,7 +358,7 @@ impl<'a> Trainer<'a> {
         let scores = self.frozen.validation_logits(network, self.job).unwrap_or_else(|| {
             let faces: Vec<&[u8]> =
                 (0..split.len()).map(|index| self.inputs.validation_faces.face(split, index)).collect();
-            logits(network, &self.inputs.manifest.preprocessing, &faces, false)
+            logits(network, &self.inputs.manifest.preprocessing, &faces, Views::Centre)
         });
         let (mut loss, mut correct) = (0.0, 0);
         for (index, row) in scores.chunks_exact(classes).enumerate() {

@@ -50,6 +50,25 @@ fn the_example_gives_a_table_with_every_face() {
 }
 
 #[test]
+fn views_and_models_can_be_chosen() {
+    let probabilities = |options: &[&str]| -> Vec<f64> {
+        let example = example();
+        let words = [&[example.to_str().unwrap(), "--json"], options].concat();
+        let (code, output, errors) = predict(words);
+        assert_eq!((code, errors.as_str()), (0, ""), "{options:?}");
+        let faces = json_lines(&output)[0]["faces"].clone();
+        assert_eq!(faces.as_array().unwrap().len(), EXAMPLE_FACES, "{options:?}");
+        faces[0]["probabilities"].as_object().unwrap().values().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let chosen =
+        [&[][..], &["--no-mirror"], &["--ten-crop"], &["--model", "built-in-compact"]].map(probabilities);
+    for (index, one) in chosen.iter().enumerate() {
+        assert!(chosen[index + 1..].iter().all(|other| one != other), "{chosen:?}");
+    }
+    assert_eq!(probabilities(&["--model", "built-in"]), chosen[0]);
+}
+
+#[test]
 fn json_has_the_promised_shape() {
     let (code, output, _) = predict([example().as_os_str(), "--json".as_ref()]);
     assert_eq!(code, 0);
@@ -164,6 +183,7 @@ fn wrong_usage_has_its_own_code() {
         assert_eq!(predict(arguments).0, 2, "{arguments:?}");
     }
     assert_eq!(predict(["x.png", "--whole", "--min-face", "40"]).0, 2);
+    assert_eq!(predict(["x.png", "--ten-crop", "--no-mirror"]).0, 2);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::app::devices::device;
 use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor, present, read_log};
 use crate::data::PackedDataset;
 use crate::data::checks::training_duplicates;
+use crate::data::views::Views;
 use crate::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
 use crate::inference::predictor::Predictor;
 
@@ -18,7 +19,7 @@ use crate::inference::predictor::Predictor;
     Choose models and settings by public-test; score private-test once per finished model."
 )]
 pub struct EvalArgs {
-    /// Model file, or `built-in`
+    /// Model file, `built-in` or `built-in-compact`
     model: PathBuf,
     /// Packed data set
     #[arg(long)]
@@ -26,9 +27,17 @@ pub struct EvalArgs {
     /// The split to score; the temperature is fitted on public-test in either case
     #[arg(long, value_enum, default_value = "public-test")]
     split: EvaluatedSplit,
-    /// Give the figures with the mirror image averaged in, beside those of the single centre crop
-    #[arg(long)]
-    tta: bool,
+    /// Give the figures of test-time augmentation beside those of the single centre crop: with the mirror image
+    /// averaged in (`--tta`), or the four corners and all mirror images (`--tta=ten-crop`)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "KIND",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "mirror"
+    )]
+    tta: Option<TestTimeAugmentation>,
     /// JSON on standard output in place of the table
     #[arg(long)]
     json: bool,
@@ -40,22 +49,40 @@ pub struct EvalArgs {
     device: String,
 }
 
+/// What is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum TestTimeAugmentation {
+    /// The centre and its mirror image, as `predict` does
+    Mirror,
+    /// The centre, the four corners, and their mirror images, as `predict --ten-crop` does
+    TenCrop,
+}
+
+impl TestTimeAugmentation {
+    fn views(self) -> Views {
+        match self {
+            TestTimeAugmentation::Mirror => Views::Mirrored,
+            TestTimeAugmentation::TenCrop => Views::TenCrop,
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.data)?;
     let predictor = predictor(&args.model, &device(&args.device)?)?;
     let seen = training_duplicates(&dataset);
-    let result = |views: ImageViews| -> anyhow::Result<ModelFigures> {
-        let mirrored = views == ImageViews::TestTimeAugmentation;
-        Ok(ModelFigures { views, report: figures(&predictor, &dataset, args.split, &seen, mirrored)? })
+    let result = |kind: ImageViews, views: Views| -> anyhow::Result<ModelFigures> {
+        Ok(ModelFigures { views: kind, report: figures(&predictor, &dataset, args.split, &seen, views)? })
     };
-    let mut results = vec![result(ImageViews::SingleCrop)?];
-    if args.tta {
-        results.push(result(ImageViews::TestTimeAugmentation)?);
+    let mut results = vec![result(ImageViews::SingleCrop, Views::Centre)?];
+    let augmented = args.tta.map(TestTimeAugmentation::views);
+    if let Some(views) = augmented {
+        results.push(result(ImageViews::TestTimeAugmentation, views)?);
     }
     let page = ReportPage {
         title: format!("{} on {}", args.model.display(), dataset.name()),
-        provenance: provenance(&args.model, &predictor, &dataset, &args.device),
+        provenance: provenance(&args, &predictor, &dataset, augmented),
         results,
         training: training_curve(&args.model)?,
     };
@@ -63,20 +90,25 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn provenance(model: &Path, predictor: &Predictor, dataset: &PackedDataset, device: &str) -> Vec<Provenance> {
+fn provenance(
+    args: &EvalArgs,
+    predictor: &Predictor,
+    dataset: &PackedDataset,
+    augmented: Option<Views>,
+) -> Vec<Provenance> {
     let manifest = predictor.manifest();
     let preprocessing = &manifest.preprocessing;
     let mut lines = vec![
-        Provenance::new("model", model.display().to_string()),
+        Provenance::new("model", args.model.display().to_string()),
         Provenance::new("architecture", predictor.description()),
         Provenance::new(
             "input",
             format!("{0}x{0} centre of {1}x{1}", preprocessing.crop, preprocessing.resize),
         ),
-        Provenance::new("test-time augmentation", "mean of the logits of the face and of its mirror image"),
+        Provenance::new("test-time augmentation", augmented.unwrap_or(Views::Centre).description()),
         Provenance::new("evaluated data", dataset.name()),
         Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
-        Provenance::new("device", device),
+        Provenance::new("device", args.device.as_str()),
     ];
     let trained = manifest.provenance.iter();
     lines.extend(trained.map(|(name, value)| Provenance::new(format!("model {name}"), value)));

@@ -80,7 +80,7 @@ struct ExportArgs {
 
 #[derive(Debug, Args)]
 struct InfoArgs {
-    /// Model file, or `built-in`
+    /// Model file, `built-in` or `built-in-compact`
     model: PathBuf,
     /// JSON in place of text
     #[arg(long)]
@@ -174,7 +174,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
     println!("multiply-adds   {:.1} M per face", multiply_adds as f64 / 1e6);
     println!("temperature     {:.4}", manifest.temperature);
     for (name, value) in &manifest.provenance {
-        println!("{name:<16}{value}");
+        println!("{name:<28}{value}");
     }
     for (name, value) in &manifest.metrics {
         println!("{name:<28}{value:.4}");

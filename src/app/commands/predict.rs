@@ -13,9 +13,11 @@ use anyhow::Context as _;
 use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 
+use crate::app::recognizer_args::RecognizerArgs;
 use crate::data::picture::{self, Picture};
+use crate::data::views::Views;
 use crate::inference::annotation::annotate;
-use crate::inference::face_detection::{FaceDetector, LEAST_MIN_FACE};
+use crate::inference::face_detection::FaceDetector;
 use crate::inference::predictor::Predictor;
 use crate::inference::recognition::{FaceFinder, FoundFace, RecognizedFace, recognize};
 
@@ -45,10 +47,6 @@ pub struct PredictArgs {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// Model file; the built-in model by default
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
-
     /// One JSON object per line and picture
     #[arg(long)]
     json: bool,
@@ -65,18 +63,12 @@ pub struct PredictArgs {
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     top: u8,
 
-    /// The smallest face to look for, in pixels. Without it 24, growing with pictures over 0.7
-    /// megapixels so that every picture takes about the same time
-    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(i64::from(LEAST_MIN_FACE)..))]
-    min_face: Option<u32>,
-
     /// Take every picture as the crop of one face, without face detection
     #[arg(long, conflicts_with = "min_face")]
     whole: bool,
 
-    /// Do not average in the prediction for the mirrored face: half the work, a little less accurate
-    #[arg(long)]
-    no_mirror: bool,
+    #[command(flatten)]
+    recognizer: RecognizerArgs,
 }
 
 /// Runs the command: 0 when every picture was read, 1 otherwise.
@@ -85,10 +77,7 @@ pub struct PredictArgs {
 /// Where no picture can be recognised at all: the model does not load, the folder of copies is unfit,
 /// the output fails.
 pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
-    let predictor = match &args.model {
-        Some(path) => Predictor::load(path)?,
-        None => Predictor::built_in()?,
-    };
+    let predictor = args.recognizer.predictor()?;
     let annotated = match &args.annotate {
         Some(folder) => Some(AnnotatedFolder::create(folder, &args.paths)?),
         None => None,
@@ -101,15 +90,15 @@ pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
     let finder = if args.whole {
         FaceFinder::WholePicture
     } else {
-        FaceFinder::Detector(FaceDetector::new(args.min_face))
+        FaceFinder::Detector(FaceDetector::new(args.recognizer.min_face))
     };
     let skipped = annotated.as_ref().map(|folder| folder.root().to_owned());
     let output = BufWriter::new(io::stdout().lock());
 
     let outcome =
         ResultWriter::new(form, predictor.label_set(), output).map_err(Failure::Output).and_then(|writer| {
-            let mirrored = !args.no_mirror;
-            let mut run = Run { predictor, finder, mirrored, annotated, writer, pictures: 0, failed: 0 };
+            let views = args.recognizer.views();
+            let mut run = Run { predictor, finder, views, annotated, writer, pictures: 0, failed: 0 };
             run.all(paths::pictures(args.paths, skipped))?;
             Ok((run.pictures, run.failed))
         });
@@ -146,7 +135,7 @@ impl From<io::Error> for Failure {
 struct Run<W: Write> {
     predictor: Predictor,
     finder: FaceFinder,
-    mirrored: bool,
+    views: Views,
     annotated: Option<AnnotatedFolder>,
     writer: ResultWriter<W>,
     /// Pictures so far.
@@ -195,7 +184,7 @@ impl<W: Write> Run<W> {
             .collect();
 
         let faces = prepared.iter_mut().flatten().flat_map(|picture| picture.faces.drain(..)).collect();
-        let mut recognized = recognize(&self.predictor, faces, self.mirrored)
+        let mut recognized = recognize(&self.predictor, faces, self.views)
             .map_err(|error| Failure::Other(error.into()))?
             .into_iter();
         for prepared in prepared {

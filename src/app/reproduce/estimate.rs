@@ -14,6 +14,7 @@ use super::scale::Images;
 use super::store::files_below;
 use super::work::DATA_FILE;
 use crate::data::generative::GenerativeSplit;
+use crate::data::views::Views;
 use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
 use crate::expression::LabelSet;
 use crate::inference::predictor::Predictor;
@@ -215,9 +216,9 @@ impl<'a> Stopwatch<'a> {
         let side = predictor.manifest().preprocessing.resize;
         let face = vec![127; side * side];
         let faces = vec![face.as_slice(); TIMED_FACES];
-        predictor.logits(&faces, false);
+        predictor.logits(&faces, Views::Centre);
         let begun = Instant::now();
-        predictor.logits(&faces, false);
+        predictor.logits(&faces, Views::Centre);
         let face = begun.elapsed().as_secs_f64() / TIMED_FACES as f64;
         let mut map_bytes = 0.0;
         if keeps_maps(&recipe) {

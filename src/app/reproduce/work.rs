@@ -20,6 +20,7 @@ use crate::app::svm_fit::{MACHINE_FILE, fit_on_networks};
 use crate::data::atomic::{AtomicError, write_atomically, write_text};
 use crate::data::checks::training_duplicates;
 use crate::data::synthetic::SyntheticFaces;
+use crate::data::views::Views;
 use crate::data::{PackedBuilder, PackedDataset, Split, ckplus, fer2013, no_progress};
 use crate::evaluation::report::{
     EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage, write_report,
@@ -27,6 +28,7 @@ use crate::evaluation::report::{
 use crate::evaluation::reproduction::RunFigures;
 use crate::evaluation::{evaluate, fit_temperature};
 use crate::expression::LabelSet;
+use crate::inference::built_in::BuiltInModel;
 use crate::inference::predictor::Predictor;
 
 /// A packed data set's file in its stage's folder.
@@ -146,8 +148,9 @@ impl Workshop<'_> {
         let generated = PackedDataset::open(&self.folder(stage.inputs[0]).file(FACES_FILE))?;
         let real = self.data(stage.inputs[1])?;
         let judgement = Judgement::new(&generated, &real)?;
-        let predictor = Predictor::built_in_on(self.device)?;
-        let report = judgement.report(&predictor, "built-in", by_classifier, self.device)?;
+        let model = BuiltInModel::Compact;
+        let predictor = Predictor::built_in(model, self.device)?;
+        let report = judgement.report(&predictor, model.name(), by_classifier, self.device)?;
         judgement.write(&report, stage.folder.path())
     }
 
@@ -177,9 +180,11 @@ impl Workshop<'_> {
         let model = if machine.is_file() { machine } else { run.join("best.safetensors") };
         let predictor = Predictor::on_device(&model, self.device)?;
         let seen = training_duplicates(&dataset);
-        let public = score(&predictor, &dataset, &dataset.public_test()?, "public-test", &seen, false)?;
+        let public =
+            score(&predictor, &dataset, &dataset.public_test()?, "public-test", &seen, Views::Centre)?;
         let temperature = fit_temperature(&public)?;
-        let private = score(&predictor, &dataset, &dataset.private_test()?, "private-test", &seen, false)?;
+        let private =
+            score(&predictor, &dataset, &dataset.private_test()?, "private-test", &seen, Views::Centre)?;
         let report = evaluate(&private, temperature)?;
         let curve = match log_beside(&model) {
             Some(log) => read_log::<EpochRecord>(&log)?,

@@ -23,8 +23,9 @@ pub struct GanEvalArgs {
     /// The photographs that the generators learned from, packed
     #[arg(long)]
     real: PathBuf,
-    /// The network whose features measure: a model file, or `built-in`
-    #[arg(long, default_value = "built-in")]
+    /// The network whose features measure: a model file, `built-in-compact` or `built-in`; only figures in the
+    /// same features compare
+    #[arg(long, default_value = "built-in-compact")]
     features: PathBuf,
     /// Leave out the classifier that is trained on the faces alone, which takes a minute or two
     #[arg(long)]

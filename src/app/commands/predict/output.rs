@@ -3,9 +3,9 @@
 
 use std::io::{self, Write};
 
-use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use crate::app::picture_json::{FaceJson, PictureJson};
 use crate::expression::LabelSet;
 use crate::inference::face_detection::FaceBox;
 use crate::inference::recognition::RecognizedFace;
@@ -65,11 +65,11 @@ impl<W: Write> ResultWriter<W> {
     pub fn picture(&mut self, result: &PictureResult) -> io::Result<()> {
         match self.form {
             Form::Table { top } => self.table(result, top)?,
-            Form::Json => self.json_line(&JsonPicture {
-                path: &result.path,
+            Form::Json => self.json_line(&PictureJson {
+                path: Some(&result.path),
                 width: result.width,
                 height: result.height,
-                faces: result.faces.iter().map(|face| JsonFace::new(face, self.labels)).collect(),
+                faces: result.faces.iter().map(|face| FaceJson::new(face, self.labels)).collect(),
             })?,
             Form::Csv => self.csv_rows(result)?,
         }
@@ -152,53 +152,9 @@ impl<W: Write> ResultWriter<W> {
 }
 
 #[derive(Serialize)]
-struct JsonPicture<'a> {
-    path: &'a str,
-    width: u32,
-    height: u32,
-    faces: Vec<JsonFace<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonFace<'a> {
-    #[serde(rename = "box")]
-    bounds: FaceBox,
-    score: Option<f32>,
-    expression: &'static str,
-    probabilities: Probabilities<'a>,
-}
-
-impl<'a> JsonFace<'a> {
-    fn new(face: &'a RecognizedFace, labels: LabelSet) -> Self {
-        Self {
-            bounds: face.bounds,
-            score: face.score,
-            expression: face.expression(labels),
-            probabilities: Probabilities { names: labels.names(), values: &face.probabilities },
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct JsonError<'a> {
     path: &'a str,
     error: &'a str,
-}
-
-/// An object from name to probability, in the order of the label set.
-struct Probabilities<'a> {
-    names: &'static [&'static str],
-    values: &'a [f32],
-}
-
-impl Serialize for Probabilities<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.names.len()))?;
-        for (name, value) in self.names.iter().zip(self.values) {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
 }
 
 #[cfg(test)]

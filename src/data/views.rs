@@ -1,0 +1,120 @@
+//! *Views* of a face: crops of the resized picture, mirrored or not. Averaging the outputs for several of
+//! them is test-time augmentation (Krizhevsky et al. 2012).
+
+/// One crop of a resized face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    place: Place,
+    /// Left to right.
+    pub mirrored: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Centre,
+    Corner { bottom: bool, right: bool },
+}
+
+impl View {
+    /// The centre.
+    pub const CENTRE: Self = Self { place: Place::Centre, mirrored: false };
+    /// The mirror image of the centre.
+    pub const MIRRORED_CENTRE: Self = Self { place: Place::Centre, mirrored: true };
+
+    const fn corner(bottom: bool, right: bool, mirrored: bool) -> Self {
+        Self { place: Place::Corner { bottom, right }, mirrored }
+    }
+
+    /// Row and column at which a crop of side `crop` begins in a face of side `resize`.
+    pub fn start(self, resize: usize, crop: usize) -> [usize; 2] {
+        let margin = resize - crop;
+        match self.place {
+            Place::Centre => [margin / 2; 2],
+            Place::Corner { bottom, right } => [bottom, right].map(|far| if far { margin } else { 0 }),
+        }
+    }
+}
+
+/// The crops of [`Views::TenCrop`]; the other kinds are their beginnings.
+const TEN: [View; 10] = [
+    View::CENTRE,
+    View::MIRRORED_CENTRE,
+    View::corner(false, false, false),
+    View::corner(false, false, true),
+    View::corner(false, true, false),
+    View::corner(false, true, true),
+    View::corner(true, false, false),
+    View::corner(true, false, true),
+    View::corner(true, true, false),
+    View::corner(true, true, true),
+];
+
+/// The views of a face over which outputs are averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Views {
+    /// The centre alone.
+    Centre,
+    /// The centre and its mirror image.
+    Mirrored,
+    /// The centre, the four corners, and their mirror images.
+    TenCrop,
+}
+
+impl Views {
+    /// Every view once.
+    pub fn list(self) -> &'static [View] {
+        match self {
+            Views::Centre => &TEN[..1],
+            Views::Mirrored => &TEN[..2],
+            Views::TenCrop => &TEN,
+        }
+    }
+
+    /// What is averaged, in the words of reports.
+    pub fn description(self) -> &'static str {
+        match self {
+            Views::Centre => "none: the centre alone",
+            Views::Mirrored => "mean of the logits of the face and of its mirror image",
+            Views::TenCrop => "mean of the logits of the centre, the four corners, and their mirror images",
+        }
+    }
+
+    /// The mean of what `outputs` gives for each view, element by element.
+    pub fn average(self, outputs: impl Fn(View) -> Vec<f32>) -> Vec<f32> {
+        let (first, others) = self.list().split_first().expect("there is always the centre");
+        let mut sums = outputs(*first);
+        for view in others {
+            sums.iter_mut().zip(outputs(*view)).for_each(|(sum, value)| *sum += value);
+        }
+        let count = self.list().len() as f32;
+        sums.iter_mut().for_each(|sum| *sum /= count);
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_crops_are_five_places_twice() {
+        let views = Views::TenCrop.list();
+        let places = |mirrored: bool| -> Vec<[usize; 2]> {
+            views.iter().filter(|view| view.mirrored == mirrored).map(|view| view.start(48, 44)).collect()
+        };
+        let expected = [[2, 2], [0, 0], [0, 4], [4, 0], [4, 4]];
+        assert_eq!(places(false), expected);
+        assert_eq!(places(true), expected);
+    }
+
+    #[test]
+    fn averages_are_over_all_views() {
+        let outputs = |view: View| {
+            let [row, column] = view.start(5, 2);
+            vec![row as f32, column as f32, f32::from(u8::from(view.mirrored))]
+        };
+        assert_eq!(Views::Centre.average(outputs), [1.0, 1.0, 0.0]);
+        assert_eq!(Views::Mirrored.average(outputs), [1.0, 1.0, 0.5]);
+        assert_eq!(Views::TenCrop.average(outputs), [1.4, 1.4, 0.5]);
+    }
+}

@@ -1,0 +1,40 @@
+//! The *models that the program carries*: half precision, trained by recipes that it carries too, on
+//! FER-2013's Training split alone. MODEL_CARD.md has their figures.
+
+/// A model inside the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltInModel {
+    /// The most accurate: recipes `wide` and `wide-finish`.
+    Wide,
+    /// A quarter of the work: recipes `compact` and `compact-finish`. Generated faces are measured in its
+    /// features, so that figures stay comparable when the better model is replaced.
+    Compact,
+}
+
+impl BuiltInModel {
+    /// Every model by the name that stands for it where a model file is asked for.
+    pub const TABLE: [(&'static str, BuiltInModel); 2] =
+        [("built-in", BuiltInModel::Wide), ("built-in-compact", BuiltInModel::Compact)];
+
+    /// The model of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::TABLE.into_iter().find(|(candidate, _)| *candidate == name).map(|(_, model)| model)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::TABLE
+            .into_iter()
+            .find(|(_, candidate)| *candidate == self)
+            .map(|(name, _)| name)
+            .expect("the table holds every model")
+    }
+
+    /// The model file.
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            BuiltInModel::Wide => include_bytes!("../../assets/wide.safetensors"),
+            BuiltInModel::Compact => include_bytes!("../../assets/compact.safetensors"),
+        }
+    }
+}

@@ -5,16 +5,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 
-/// A flag that Ctrl-C or a request to terminate sets; the second one ends the program at once.
-pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
+/// Does something at Ctrl-C or a request to terminate, and says `message`; the second one ends the program at
+/// once.
+pub fn on_stop(message: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this batch and saving; press Ctrl-C again to stop at once");
+        eprintln!("\n{message}");
+        stop();
     })
-    .context("cannot listen for Ctrl-C")?;
+    .context("cannot listen for Ctrl-C")
+}
+
+/// A flag that Ctrl-C or a request to terminate sets; the second one ends the program at once.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    on_stop("stopping after this batch and saving; press Ctrl-C again to stop at once", move || {
+        asked.store(true, Ordering::Relaxed);
+    })?;
     Ok(stop)
 }

@@ -17,6 +17,7 @@ mod recipes;
 mod recognizer_args;
 mod reproduce;
 mod scoring;
+mod server;
 mod svm_fit;
 
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Reproduce(commands::reproduce::ReproduceArgs),
     /// Recognise the expression of every face in pictures
     Predict(commands::predict::PredictArgs),
+    /// Recognise over HTTP, with a page for pictures, videos and the camera
+    Serve(commands::serve::ServeArgs),
 }
 
 /// Runs the program on the process's arguments: 0 done, 1 failed, 2 usage.
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Svm(args) => commands::svm::run(args),
         Command::Reproduce(args) => commands::reproduce::run(args),
         Command::Predict(args) => commands::predict::run(args),
+        Command::Serve(args) => commands::serve::run(args),
     };
     match result {
         Ok(code) => code,

@@ -78,9 +78,17 @@ fn unsafe_and_printing_stay_where_they_belong() {
         let allowed = usize::from(file.ends_with("data/packed.rs"));
         assert!(text.matches("unsafe {").count() <= allowed, "{place}: unsafe beyond the one memory map");
         if floor_of(&file, &root).is_some_and(|floor| FLOORS[floor] != "app") {
-            for word in
-                ["println!(", "eprintln!(", "print!(", "std::env::", "process::exit", "clap", "anyhow"]
-            {
+            for word in [
+                "println!(",
+                "eprintln!(",
+                "print!(",
+                "std::env::",
+                "process::exit",
+                "clap",
+                "axum",
+                "tokio",
+                "anyhow",
+            ] {
                 // The version is known at compile time.
                 let text = text.replace("env!(\"CARGO_PKG_VERSION\")", "");
                 assert!(!text.contains(word), "{place}: `{word}` belongs to the app floor");

@@ -8,5 +8,6 @@ mod golden;
 mod models;
 mod predict;
 mod reproduce;
+mod serve;
 mod svm;
 mod training;

@@ -6,5 +6,6 @@ pub mod gan;
 pub mod model;
 pub mod predict;
 pub mod reproduce;
+pub mod serve;
 pub mod svm;
 pub mod train;

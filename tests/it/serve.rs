@@ -1,0 +1,189 @@
+//! `duchenne serve`, over real sockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// A server on a port of the system's choice; ended when dropped.
+struct Server {
+    process: Child,
+    address: String,
+    /// What it goes on to say.
+    messages: BufReader<std::process::ChildStderr>,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+impl Server {
+    fn start(options: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_duchenne"))
+            .args(["serve", "--address", "127.0.0.1:0"])
+            .args(options)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut messages = BufReader::new(process.stderr.take().unwrap());
+        let mut line = String::new();
+        messages.read_line(&mut line).unwrap();
+        let address = line
+            .split_once("http://")
+            .and_then(|(_, rest)| rest.split_once(','))
+            .unwrap_or_else(|| panic!("{line}"))
+            .0
+            .to_owned();
+        Self { process, address, messages }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // A server that refuses need not read all of it.
+        let _ = stream.write_all(body);
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn example() -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/faces.png")).unwrap()
+}
+
+#[test]
+fn a_picture_sent_is_a_picture_predicted() {
+    let server = Server::start(&[]);
+    let answer = server.ask("POST", "/api/predict", &example());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
+    let mut expected: Value = {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/faces.png");
+        let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_duchenne"))
+            .args(["predict", "--json"])
+            .arg(example)
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    expected.as_object_mut().unwrap().remove("path");
+    assert_eq!(answer.json(), expected);
+
+    let whole = server.ask("POST", "/api/predict?whole=true", &example()).json();
+    assert_eq!(whole["faces"].as_array().unwrap().len(), 1);
+    assert_eq!(whole["faces"][0]["score"], Value::Null);
+    // All six faces are larger than 80 pixels and smaller than 260.
+    let large = |side: u32| {
+        let answer = server.ask("POST", &format!("/api/predict?min_face={side}"), &example());
+        answer.json()["faces"].as_array().unwrap().len()
+    };
+    assert_eq!((large(60), large(400)), (6, 0));
+}
+
+#[test]
+fn the_page_needs_nothing_else() {
+    let server = Server::start(&["--model", "built-in-compact"]);
+    let page = server.ask("GET", "/", b"");
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-type: text/html"), "{}", page.head);
+    assert!(page.head.contains("default-src 'none'"), "{}", page.head);
+    // Names of SVG's own name space aside, nothing comes from elsewhere.
+    let elsewhere = page.body.replace("http://www.w3.org/2000/svg", "").replace("http://127.0.0.1", "");
+    assert!(!elsewhere.contains("http://") && !elsewhere.contains("https://"));
+    assert!(!elsewhere.contains("src=\"") && !elsewhere.contains("<link"));
+}
+
+#[test]
+fn what_cannot_be_answered_is_refused_with_a_reason() {
+    let server = Server::start(&["--max-upload", "1", "--model", "built-in-compact"]);
+    let too_large = vec![0; (1 << 20) + 1];
+    let mut cut = example();
+    cut.truncate(cut.len() / 2);
+    for (method, path, body, status, reason) in [
+        ("POST", "/api/predict", &b"hello"[..], 422, "expected a JPEG, PNG"),
+        ("POST", "/api/predict", b"", 422, "upload"),
+        ("POST", "/api/predict", &cut, 422, "damaged or incomplete"),
+        ("POST", "/api/predict", &too_large, 413, "--max-upload"),
+        ("POST", "/api/predict?whole=perhaps", b"", 400, "whole"),
+        ("POST", "/api/predict?min_face=3", b"", 400, "min_face is 3, expected at least 12"),
+        ("POST", "/api/predict?whole=true&min_face=30", b"", 400, "min_face says nothing"),
+        ("POST", "/api/predict?wohle=true", b"", 400, "wohle"),
+        ("GET", "/favicon.ico", b"", 404, "/api/predict"),
+    ] {
+        let answer = server.ask(method, path, body);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(reason), "{method} {path}: {error}");
+    }
+    assert_eq!(server.ask("GET", "/api/predict", b"").status, 405);
+    // It goes on.
+    assert_eq!(server.ask("POST", "/api/predict", &example()).status, 200);
+}
+
+#[test]
+fn many_at_once_are_all_answered_alike() {
+    let server = Server::start(&["--model", "built-in-compact"]);
+    let example = example();
+    let ask = || server.ask("POST", "/api/predict?min_face=60", &example);
+    let expected = ask().json();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..12).map(|_| scope.spawn(ask)).collect();
+        for thread in threads {
+            let answer = thread.join().unwrap();
+            assert_eq!((answer.status, answer.json()), (200, expected.clone()));
+        }
+    });
+}
+
+#[test]
+fn an_address_in_use_is_an_error() {
+    let server = Server::start(&[]);
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_duchenne"))
+        .args(["serve", "--address", &server.address])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains(&format!("cannot listen on {}", server.address)), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
+#[cfg(unix)]
+#[test]
+fn it_ends_when_told_to() {
+    let mut server = Server::start(&[]);
+    // An idle connection must not hold it up.
+    let _idle = TcpStream::connect(&server.address).unwrap();
+    let told = Command::new("kill").args(["-TERM", &server.process.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    server.messages.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("Ctrl-C again"), "{rest}");
+}

@@ -19,9 +19,10 @@ Examples:
   duchenne serve
   curl -s --data-binary @photo.jpg http://127.0.0.1:8080/api/predict
 
-The page at the address takes pictures, videos and the camera. A program sends the bytes of a picture file with
-POST to /api/predict and gets the JSON of `duchenne predict --json`; ?whole=true takes the picture as one face,
-?min_face=80 looks for larger faces only, which is faster. Nothing that is sent is kept.
+The page at the address takes pictures, videos and the camera. A program sends the bytes of a
+picture file with POST to /api/predict and gets the JSON of `duchenne predict --json`;
+?whole=true takes the picture as one face, ?min_face=80 looks for larger faces only, which is
+faster. Nothing that is sent is kept.
 
 The output is the expression that a face shows, not what the person feels.";
 
@@ -45,7 +46,7 @@ pub struct ServeArgs {
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let recognizer = Recognizer {
         predictor: args.recognizer.predictor()?,
-        detector: FaceFinder::Detector(FaceDetector::new(args.recognizer.min_face)),
+        finder: FaceFinder::Detector(FaceDetector::new(args.recognizer.min_face)),
         views: args.recognizer.views(),
     };
     let router = router(recognizer, usize::from(args.max_upload) << 20);

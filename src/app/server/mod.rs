@@ -42,7 +42,7 @@ pub struct Recognizer {
     /// The classifier.
     pub predictor: Predictor,
     /// Finds the faces, unless a request asks for another smallest face.
-    pub detector: FaceFinder,
+    pub finder: FaceFinder,
     /// What of each face is averaged over.
     pub views: Views,
 }
@@ -138,7 +138,7 @@ impl Recognizer {
             .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
         let found = match options {
             Options { whole: true, .. } => FaceFinder::WholePicture.find(&picture),
-            Options { min_face: None, .. } => self.detector.find(&picture),
+            Options { min_face: None, .. } => self.finder.find(&picture),
             Options { min_face, .. } => FaceFinder::Detector(FaceDetector::new(min_face)).find(&picture),
         };
         let faces = recognize(&self.predictor, found, self.views)

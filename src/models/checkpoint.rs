@@ -171,8 +171,8 @@ impl Checkpoint {
 
     /// The network with these weights on `device`; `path` names the model in errors.
     pub fn into_network(self, device: &Device, path: &Path) -> Result<(Manifest, Network), CheckpointError> {
-        let fresh = self.manifest.network.init(0, device);
-        let network = assign(fresh, self.weights)
+        let blank = self.manifest.network.blank(device);
+        let network = assign(blank, self.weights)
             .map_err(|source| CheckpointError::Weights { path: path.to_owned(), source })?;
         Ok((self.manifest, network))
     }

@@ -11,14 +11,21 @@ use rand_distr::{Distribution, Normal, Uniform};
 /// Draws initial weights: the same seed gives the same network on every device.
 #[derive(Debug)]
 pub struct Initializer {
-    random: ChaCha8Rng,
+    /// None where nothing is drawn.
+    random: Option<ChaCha8Rng>,
     device: Device,
 }
 
 impl Initializer {
     /// For parameters on `device`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { random: ChaCha8Rng::seed_from_u64(seed), device: device.clone() }
+        Self { random: Some(ChaCha8Rng::seed_from_u64(seed)), device: device.clone() }
+    }
+
+    /// For parameters that are about to be assigned: zeros in place of random values, whose drawing takes longer
+    /// than reading weights does.
+    pub fn blank(device: &Device) -> Self {
+        Self { random: None, device: device.clone() }
     }
 
     fn draw<const D: usize>(
@@ -26,8 +33,11 @@ impl Initializer {
         shape: [usize; D],
         distribution: impl Distribution<f32>,
     ) -> Param<Tensor<D>> {
+        let Some(random) = &mut self.random else {
+            return self.constant(shape, 0.0);
+        };
         let count: usize = shape.iter().product();
-        let values: Vec<f32> = (0..count).map(|_| distribution.sample(&mut self.random)).collect();
+        let values: Vec<f32> = (0..count).map(|_| distribution.sample(random)).collect();
         Param::from_data(TensorData::new(values, shape), &self.device)
     }
 

@@ -188,7 +188,16 @@ impl NetworkConfig {
 
     /// The network with fresh weights drawn by `seed`, on `device` (with autodiff for training).
     pub fn init(&self, seed: u64, device: &Device) -> Network {
-        let initializer = &mut Initializer::new(seed, device);
+        self.build(&mut Initializer::new(seed, device))
+    }
+
+    /// The network on `device` to which weights are about to be assigned
+    /// ([`assign`](super::weights::assign)); until then they are zeros.
+    pub fn blank(&self, device: &Device) -> Network {
+        self.build(&mut Initializer::blank(device))
+    }
+
+    fn build(&self, initializer: &mut Initializer) -> Network {
         let (channels, classes) = (self.channels, self.classes);
         match self.architecture.family() {
             Family::Compact => {

@@ -291,7 +291,7 @@ impl<'a> Trainer<'a> {
         let weights = collect(network);
         let weights =
             if self.job.recipe.training.weight_average > 0.0 { self.average.apply(weights) } else { weights };
-        Ok(assign(self.inputs.manifest.network.init(0, self.job.device), weights)?.prepared())
+        Ok(assign(self.inputs.manifest.network.blank(self.job.device), weights)?.prepared())
     }
 
     fn finish_epoch(

@@ -49,7 +49,7 @@ impl Frozen {
         if sections == 0 {
             return Ok(Some(Frozen::Nothing));
         }
-        let prepared = assign(manifest.network.init(0, job.device), collect(network))?.prepared();
+        let prepared = assign(manifest.network.blank(job.device), collect(network))?.prepared();
         if !keeps_maps(job.recipe) {
             return Ok(Some(Frozen::Computed(Box::new(prepared), sections)));
         }

@@ -10,20 +10,28 @@ use crate::inference::recognition::RecognizedFace;
 /// A recognised picture.
 #[derive(Debug, Serialize)]
 pub struct PictureJson<'a> {
-    /// Where it came from, if from a path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<&'a str>,
-    /// The width of the upright picture in pixels.
-    pub width: u32,
-    /// The height of the upright picture in pixels.
-    pub height: u32,
-    /// Its faces, in reading order.
-    pub faces: Vec<FaceJson<'a>>,
+    path: Option<&'a str>,
+    width: u32,
+    height: u32,
+    faces: Vec<FaceJson<'a>>,
 }
 
-/// A recognised face.
+impl<'a> PictureJson<'a> {
+    /// A picture from `path`, if from one, of this width and height in pixels when upright; its faces in reading
+    /// order, their probabilities named by `labels`.
+    pub fn new(
+        path: Option<&'a str>,
+        [width, height]: [u32; 2],
+        faces: &'a [RecognizedFace],
+        labels: LabelSet,
+    ) -> Self {
+        Self { path, width, height, faces: faces.iter().map(|face| FaceJson::new(face, labels)).collect() }
+    }
+}
+
 #[derive(Debug, Serialize)]
-pub struct FaceJson<'a> {
+struct FaceJson<'a> {
     #[serde(rename = "box")]
     bounds: FaceBox,
     score: Option<f32>,
@@ -32,8 +40,7 @@ pub struct FaceJson<'a> {
 }
 
 impl<'a> FaceJson<'a> {
-    /// The face, its probabilities named by `labels`.
-    pub fn new(face: &'a RecognizedFace, labels: LabelSet) -> Self {
+    fn new(face: &'a RecognizedFace, labels: LabelSet) -> Self {
         Self {
             bounds: face.bounds,
             score: face.score,

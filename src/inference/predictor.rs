@@ -67,18 +67,10 @@ enum Model {
 }
 
 impl Predictor {
-    /// A model file, on the CPU.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is not a model.
-    pub fn load(path: &Path) -> Result<Self, InferenceError> {
-        Self::on_device(path, &Device::flex())
-    }
-
     /// A model file on a device without autodiff.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// When the file cannot be read or is not a model.
     pub fn on_device(path: &Path, device: &Device) -> Result<Self, InferenceError> {
         if let Some(svm) = LinearSvm::read_if_one(path)? {
             let machine = DeepFeatureMachine::load(svm, path, device)?;

@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+
+use super::predict;
 
 /// A server on a port of the system's choice; ended when dropped.
 struct Server {
@@ -74,7 +75,7 @@ impl Drop for Server {
 }
 
 fn example() -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/faces.png")).unwrap()
+    std::fs::read(predict::example()).unwrap()
 }
 
 #[test]
@@ -84,13 +85,8 @@ fn a_picture_sent_is_a_picture_predicted() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
     let mut expected: Value = {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/faces.png");
-        let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_duchenne"))
-            .args(["predict", "--json"])
-            .arg(example)
-            .output()
-            .unwrap();
-        serde_json::from_slice(&output.stdout).unwrap()
+        let (_, output, _) = predict::predict([predict::example().as_os_str(), "--json".as_ref()]);
+        serde_json::from_str(&output).unwrap()
     };
     expected.as_object_mut().unwrap().remove("path");
     assert_eq!(answer.json(), expected);
@@ -98,7 +94,7 @@ fn a_picture_sent_is_a_picture_predicted() {
     let whole = server.ask("POST", "/api/predict?whole=true", &example()).json();
     assert_eq!(whole["faces"].as_array().unwrap().len(), 1);
     assert_eq!(whole["faces"][0]["score"], Value::Null);
-    // All six faces are larger than 80 pixels and smaller than 260.
+    // All six faces are between 137 and 155 pixels wide.
     let large = |side: u32| {
         let answer = server.ask("POST", &format!("/api/predict?min_face={side}"), &example());
         answer.json()["faces"].as_array().unwrap().len()

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::app::picture_json::{FaceJson, PictureJson};
+use crate::app::picture_json::PictureJson;
 use crate::data::picture::Picture;
 use crate::data::views::Views;
 use crate::inference::face_detection::{FaceDetector, LEAST_MIN_FACE};
@@ -143,13 +143,7 @@ impl Recognizer {
         };
         let faces = recognize(&self.predictor, found, self.views)
             .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-        let labels = self.predictor.label_set();
-        Ok(Json(PictureJson {
-            path: None,
-            width: picture.width(),
-            height: picture.height(),
-            faces: faces.iter().map(|face| FaceJson::new(face, labels)).collect(),
-        })
-        .into_response())
+        let size = [picture.width(), picture.height()];
+        Ok(Json(PictureJson::new(None, size, &faces, self.predictor.label_set())).into_response())
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::app::picture_json::{FaceJson, PictureJson};
+use crate::app::picture_json::PictureJson;
 use crate::expression::LabelSet;
 use crate::inference::face_detection::FaceBox;
 use crate::inference::recognition::RecognizedFace;
@@ -65,12 +65,10 @@ impl<W: Write> ResultWriter<W> {
     pub fn picture(&mut self, result: &PictureResult) -> io::Result<()> {
         match self.form {
             Form::Table { top } => self.table(result, top)?,
-            Form::Json => self.json_line(&PictureJson {
-                path: Some(&result.path),
-                width: result.width,
-                height: result.height,
-                faces: result.faces.iter().map(|face| FaceJson::new(face, self.labels)).collect(),
-            })?,
+            Form::Json => {
+                let size = [result.width, result.height];
+                self.json_line(&PictureJson::new(Some(&result.path), size, &result.faces, self.labels))?
+            }
             Form::Csv => self.csv_rows(result)?,
         }
         self.output.flush()

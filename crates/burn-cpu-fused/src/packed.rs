@@ -14,7 +14,8 @@ use crate::kernels::geometry::{Geometry, Stencil};
 use crate::kernels::parallel::SharedBuffer;
 use crate::kernels::product::{Product, Values, Weights, Width, blocked_len};
 use crate::kernels::weights::{WeightView, pack};
-use crate::kernels::{blocked, patches, whole_images, winograd};
+use crate::kernels::winograd::{Filter, Filtering};
+use crate::kernels::{blocked, patches, whole_images};
 
 /// A convolution with bias, ready for inference: see [`FeatureMap::packed_conv2d`].
 #[derive(Debug, Clone)]
@@ -39,7 +40,8 @@ struct FusedConvolution {
     stride: usize,
     padding: usize,
     direct: OnceLock<Vec<f32>>,
-    transformed: OnceLock<Vec<f32>>,
+    /// One for each [`Filtering`].
+    transformed: [OnceLock<Vec<f32>>; 2],
     /// Of the image size seen last.
     stencil: Mutex<Option<([usize; 2], Arc<Stencil>)>>,
 }
@@ -65,7 +67,7 @@ impl PackedConvolution {
             stride,
             padding,
             direct: OnceLock::new(),
-            transformed: OnceLock::new(),
+            transformed: [const { OnceLock::new() }; 2],
             stencil: Mutex::new(None),
         };
         // Which algorithm a 3x3 convolution takes depends on the images.
@@ -97,11 +99,10 @@ impl FusedConvolution {
         })
     }
 
-    fn transformed(&self) -> &[f32] {
-        self.transformed.get_or_init(|| {
-            let mut transformed = vec![0.0; winograd::transformed_len(&self.view())];
-            let width = self.instructions.run(Width);
-            winograd::transform_weight(&self.weight, &self.view(), width, &mut transformed);
+    fn transformed(&self, filtering: Filtering) -> &[f32] {
+        self.transformed[filtering as usize].get_or_init(|| {
+            let mut transformed = vec![0.0; filtering.transformed_len(&self.view())];
+            filtering.transform_weight(self.instructions, &self.weight, &self.view(), &mut transformed);
             transformed
         })
     }
@@ -133,10 +134,11 @@ impl FusedConvolution {
                 whole_images::product(&geometry, channels, weight, input.buffer.values(), epilogue, output);
                 return;
             }
-            if winograd::pays(&geometry) {
-                let filter = winograd::Filter {
+            if let Some(filtering) = Filtering::of(&geometry) {
+                let filter = Filter {
+                    filtering,
                     instructions: self.instructions,
-                    transformed: self.transformed(),
+                    transformed: self.transformed(filtering),
                     channels: [geometry.input_channels, geometry.output_channels],
                     geometry,
                 };

@@ -7,6 +7,7 @@ use super::geometry::{Geometry, Stencil};
 use super::parallel::{SharedBuffer, with_scratch};
 use super::product::{Product, Values, Weights, Width, blocked_len};
 use super::weights::{WeightView, pack};
+use super::winograd::Filtering;
 use super::{patches, whole_images, winograd};
 use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::Instructions;
@@ -68,8 +69,8 @@ pub(crate) fn forward(geometry: &Geometry, input: &[f32], weight: &[f32], epilog
         whole_images::product(geometry, channels, Values::Plain(weight, &view), input, epilogue, &mut output);
         return output;
     }
-    if winograd::pays(geometry) {
-        winograd::product(geometry, &view, weight, input, epilogue, &mut output);
+    if let Some(filtering) = Filtering::of(geometry) {
+        winograd::product(geometry, filtering, &view, weight, input, epilogue, &mut output);
         return output;
     }
     let stencil = Stencil::forward(geometry);
@@ -97,9 +98,9 @@ pub(crate) fn input_gradient(
         whole_images::product(geometry, channels, weight, output_gradient, epilogue, &mut gradient);
         return gradient;
     }
-    if winograd::pays(geometry) {
+    if let Some(filtering) = Filtering::of(geometry) {
         let view = view.flipped();
-        winograd::product(geometry, &view, weight, output_gradient, epilogue, &mut gradient);
+        winograd::product(geometry, filtering, &view, weight, output_gradient, epilogue, &mut gradient);
         return gradient;
     }
     let stencils = Stencil::backward(geometry);

@@ -2,8 +2,10 @@
 //! order.
 
 mod ahead;
+mod bilinear;
 pub(crate) mod blocked;
 pub(crate) mod convolution;
+mod cook_toom;
 pub(crate) mod descent;
 pub(crate) mod elementwise;
 pub(crate) mod geometry;
@@ -24,4 +26,5 @@ pub(crate) mod weights;
 pub(crate) mod whole_images;
 mod whole_images_gradient;
 pub(crate) mod winograd;
-pub(crate) mod winograd_gradient;
+mod winograd_gradient;
+mod winograd_tiles;

@@ -10,7 +10,8 @@ use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
-use super::{patches, pointwise_gradient, whole_images, whole_images_gradient, winograd, winograd_gradient};
+use super::winograd::Filtering;
+use super::{patches, pointwise_gradient, whole_images, whole_images_gradient, winograd_gradient};
 use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::{Instructions, WithKernels};
 
@@ -44,9 +45,9 @@ pub(crate) fn weight_gradient(
     }
     let instructions = Instructions::current();
     let width = instructions.run(Width);
-    if winograd::pays(geometry) {
+    if let Some(filtering) = Filtering::of(geometry) {
         with_scratch(view.packed_len(), |packed| {
-            winograd_gradient::weight_gradient(geometry, input, output_gradient, packed);
+            winograd_gradient::weight_gradient(geometry, filtering, input, output_gradient, packed);
             unpack(packed, &view, width, update, &mut gradient);
         });
         return gradient;

@@ -4,13 +4,14 @@
 
 use std::marker::PhantomData;
 
+use super::bilinear::{Algorithm, Map, TAPS, transform, write_pixels};
 use super::blocked::{LANES, apart, blocks};
-use super::convolution::{Epilogue, finish};
+use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task};
 use super::product::{MatrixProduct, Values, Width};
 use super::tiles::Kernels;
-use super::toeplitz::{Algorithm, Map, TAPS, Three, Two, along_both, transform};
+use super::toeplitz::{Three, Two};
 use super::weights::{PackTile, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
@@ -93,7 +94,7 @@ pub(crate) fn product(
     }
 }
 
-fn run<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
+fn run<A: Algorithm<SIDE, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
     batch: usize,
     [outputs, inputs]: [usize; 2],
     weight: Values<'_>,
@@ -150,7 +151,7 @@ struct Tile<'a, A, const SIDE: usize, const POINTS: usize> {
     output: SharedBuffer<'a, f32>,
 }
 
-impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
+impl<A: Algorithm<SIDE, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
     for Tile<'_, A, SIDE, POINTS>
 {
     type Output = ();
@@ -199,40 +200,16 @@ impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKer
             let first = channels.start / LANES + block;
             let bias = self.epilogue.bias.map(|bias| &bias[first * LANES..][..LANES]);
             let start = first * SIDE * SIDE * block_len;
-            let residual =
-                self.epilogue.residual.map(|residual| &residual[start..][..SIDE * SIDE * block_len]);
+            let length = SIDE * SIDE * block_len;
+            let residuals = self
+                .epilogue
+                .residual
+                .map(|residual| lines(&residual[start..start + length], block_len, block_len));
             // SAFETY: every block of output channels belongs to one task.
-            let out = unsafe { self.output.slice(start..start + SIDE * SIDE * block_len) };
-            write_pixels::<K, A, SIDE, POINTS>(kernels, sources, bias, residual, self.epilogue.slope, out);
-        }
-    }
-}
-
-/// The pixels of one block of output channels from its products, then the epilogue.
-#[inline(always)]
-fn write_pixels<K: Kernels, A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
-    kernels: K,
-    sources: [[&[f32]; POINTS]; POINTS],
-    bias: Option<&[f32]>,
-    residual: Option<&[f32]>,
-    slope: f32,
-    out: &mut [f32],
-) {
-    let length = sources[0][0].len();
-    let by_slope = kernels.splat_f32s(slope);
-    for at in (0..length).step_by(K::F32_LANES) {
-        let mut values = [[by_slope; POINTS]; POINTS];
-        for row in 0..POINTS {
-            for column in 0..POINTS {
-                values[row][column] = K::as_simd_f32s(&sources[row][column][at..at + K::F32_LANES]).0[0];
-            }
-        }
-        let pixels = along_both::<K, A::Output, POINTS, SIDE>(kernels, values);
-        for (pixel, value) in pixels.as_flattened().iter().enumerate() {
-            let place = pixel * length + at..pixel * length + at + K::F32_LANES;
-            let residual = residual.map(|residual| &residual[place.clone()]);
-            let value = finish(kernels, *value, bias, at % LANES, residual, by_slope);
-            K::as_mut_simd_f32s(&mut out[place]).0[0] = value;
+            let out = unsafe { self.output.slice(start..start + length) };
+            let pixels = lines_mut(out, block_len, block_len).map(|row: [_; SIDE]| row.map(Some));
+            let slope = self.epilogue.slope;
+            write_pixels::<K, A::Output, POINTS, SIDE>(kernels, sources, bias, residuals, slope, pixels);
         }
     }
 }

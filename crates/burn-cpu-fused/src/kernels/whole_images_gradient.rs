@@ -3,13 +3,14 @@
 
 use std::marker::PhantomData;
 
+use super::bilinear::{Algorithm, TAPS, transform};
 use super::blocked::{LANES, apart, blocks};
 use super::descent::Update;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task};
 use super::product::Width;
 use super::tiles::{Kernels, Run};
-use super::toeplitz::{Algorithm, TAPS, Three, Two, transform};
+use super::toeplitz::{Three, Two};
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
 use super::whole_images::{ImageTransform, lines, lines_mut};
@@ -30,7 +31,7 @@ pub(super) fn weight_gradient(
     }
 }
 
-fn run<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
+fn run<A: Algorithm<SIDE, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
     geometry: &Geometry,
     [input, output_gradient]: [&[f32]; 2],
     update: Option<Update<'_>>,
@@ -89,7 +90,7 @@ struct Tile<'a, A, const SIDE: usize, const POINTS: usize> {
     out: SharedBuffer<'a, f32>,
 }
 
-impl<A: Algorithm<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
+impl<A: Algorithm<SIDE, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
     for Tile<'_, A, SIDE, POINTS>
 {
     type Output = ();

@@ -61,21 +61,25 @@ pub(super) fn splats<S: Simd, const N: usize>(simd: S, constants: [f32; N]) -> [
     vectors
 }
 
+/// A transform along one axis, aligned as loads and stores of whole vectors need it to be fast.
+#[repr(align(64))]
+struct Columns<V, const N: usize, const M: usize>([[V; M]; N]);
+
 /// The products with a matrix of the columns of one vector for each of `sources`, column after column.
 #[inline(always)]
 fn of_columns<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     simd: S,
     sources: &[[&[f32]; N]; N],
     at: usize,
-) -> [[S::f32s; M]; N] {
+) -> Columns<S::f32s, N, M> {
     let zero = simd.splat_f32s(0.0);
-    let mut products = [[zero; M]; N];
+    let mut products = Columns([[zero; M]; N]);
     for column in 0..N {
         let mut values = [zero; N];
         for row in 0..N {
             values[row] = S::as_simd_f32s(&sources[row][column][at..at + S::F32_LANES]).0[0];
         }
-        products[column] = X::of(simd, values);
+        products.0[column] = X::of(simd, values);
     }
     products
 }
@@ -84,12 +88,12 @@ fn of_columns<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
 #[inline(always)]
 fn of_row<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     simd: S,
-    columns: &[[S::f32s; M]; N],
+    columns: &Columns<S::f32s, N, M>,
     row: usize,
 ) -> [S::f32s; M] {
     let mut values = [simd.splat_f32s(0.0); N];
     for column in 0..N {
-        values[column] = columns[column][row];
+        values[column] = columns.0[column][row];
     }
     X::of(simd, values)
 }

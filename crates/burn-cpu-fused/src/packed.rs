@@ -134,7 +134,7 @@ impl FusedConvolution {
                 whole_images::product(&geometry, channels, weight, input.buffer.values(), epilogue, output);
                 return;
             }
-            if let Some(filtering) = Filtering::of(&geometry) {
+            if let Some(filtering) = Filtering::of_packed(&geometry) {
                 let filter = Filter {
                     filtering,
                     instructions: self.instructions,

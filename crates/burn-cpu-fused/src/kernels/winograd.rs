@@ -23,8 +23,16 @@ use crate::instructions::{Instructions, WithKernels};
 const TASK_BYTES: usize = 640 << 10;
 /// Bytes of them when all tasks work on the same tiles.
 pub(super) const SHARED_BYTES: usize = 10 << 20;
-/// From this many weights on, a task of its own for each group of tiles would read them too often.
-const MANY_WEIGHTS: usize = 12 << 10;
+/// From this many weights for each point on, a task of its own for each group of tiles would read them too often.
+const SHARED_WEIGHTS: usize = 12 << 10;
+/// From this many on, their transforms go through memory,
+const MANY_WEIGHTS: usize = 200_000;
+/// which pays from this many lines on.
+const ENOUGH_LINES: usize = 12;
+/// What it costs to transform weights, in lines that are multiplied by them.
+const TRANSFORMING: usize = 4;
+/// What it costs to read more of them.
+const READING: usize = 1;
 
 /// Which of the algorithms: pixels of the output along a tile's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,18 +44,32 @@ pub(crate) enum Filtering {
 }
 
 impl Filtering {
-    /// The one with the fewest multiplications, where it pays: for a 3x3 convolution on images that fill enough of its tiles.
+    /// The one that pays most, if any: for a 3x3 convolution on images that fill enough of its tiles.
     pub(crate) fn of(geometry: &Geometry) -> Option<Self> {
+        let filtering = Self::cheapest(geometry, TRANSFORMING)?;
+        let many_weights = geometry.input_channels * geometry.output_channels >= MANY_WEIGHTS;
+        let lines = filtering.tiles(geometry) * geometry.batch;
+        (lines >= ENOUGH_LINES || !many_weights).then_some(filtering)
+    }
+
+    /// The same where the weights are transformed once for many images.
+    pub(crate) fn of_packed(geometry: &Geometry) -> Option<Self> {
+        Self::cheapest(geometry, READING)
+    }
+
+    /// `weight_lines`: what transformed weights cost, as multiplications with so many lines do.
+    fn cheapest(geometry: &Geometry, weight_lines: usize) -> Option<Self> {
         let channels = geometry.input_channels.min(geometry.output_channels);
         if !geometry.is_same_3x3() || channels < LANES {
             return None;
         }
-        let points = |filtering: &Self| filtering.points() * filtering.tiles(geometry);
-        let filtering = [Self::Four, Self::Three].into_iter().min_by_key(points)?;
+        let cost = |filtering: &Self| {
+            filtering.points() * (filtering.tiles(geometry) * geometry.batch + weight_lines)
+        };
+        let filtering = [Self::Four, Self::Three].into_iter().min_by_key(cost)?;
         // Kernel offsets over the edge cost the direct convolution nothing.
-        let direct = (3 * geometry.height - 2) * (3 * geometry.width - 2);
-        let pays = points(&filtering) * 14 < direct * 10;
-        (pays && filtering.tiles(geometry) * geometry.batch >= 32).then_some(filtering)
+        let direct = (3 * geometry.height - 2) * (3 * geometry.width - 2) * geometry.batch;
+        (cost(&filtering) * 14 < direct * 10).then_some(filtering)
     }
 
     fn side(self) -> usize {
@@ -195,7 +217,7 @@ impl Filter<'_> {
         let [inputs, outputs] = self.channels;
         let tiling = Tiling::new(&self.geometry, SIDE);
         let bytes = POINTS * POINTS * (blocks(inputs) + blocks(outputs)) * tiling.line_len() * 4;
-        let with_tasks = inputs * outputs >= MANY_WEIGHTS;
+        let with_tasks = inputs * outputs >= SHARED_WEIGHTS;
         let at_once = if with_tasks { SHARED_BYTES } else { TASK_BYTES };
         let count = tiling.tiles().div_ceil((at_once / bytes).max(1));
         let mut zeros = scratch(tiling.line_len());

@@ -13,18 +13,20 @@ use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::{MatrixProduct, Width};
 use super::tiles::Kernels;
-use super::weights::{WeightView, pack, tile_channels, tiles};
+use super::weights::{PackTile, WeightView, tile_channels, tiles};
 use super::whole_images::lines;
 use super::winograd_tiles::{OutputTransform, TileTransform, Tiling};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
-/// Bytes of transformed input and output that one task works on at once.
-const TASK_BYTES: usize = 640 << 10;
+/// Bytes of transformed input and output that one task works on at once: they stay in its second-level cache.
+const TASK_BYTES: usize = 600 << 10;
+/// Where these are fewer lines, each task would read all weights too often; all work on the same tiles then.
+const LEAST_LINES: usize = 12;
+/// The same where these are too few tasks for equal shares.
+const LEAST_TASKS: usize = 16;
 /// Bytes of them when all tasks work on the same tiles.
-pub(super) const SHARED_BYTES: usize = 10 << 20;
-/// From this many weights for each point on, a task of its own for each group of tiles would read them too often.
-const SHARED_WEIGHTS: usize = 12 << 10;
+pub(super) const SHARED_BYTES: usize = 3 << 20;
 /// From this many on, their transforms go through memory,
 const MANY_WEIGHTS: usize = 200_000;
 /// which pays from this many lines on.
@@ -115,21 +117,16 @@ fn transform_weight<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const
     transformed: &mut [f32],
 ) {
     let width = instructions.run(Width);
-    let mut packed = scratch(view.packed_len());
-    pack(weight, view, width, &mut packed);
-    let packed = &*packed;
     let point_len = transformed.len() / (POINTS * POINTS);
     let out = SharedBuffer::new(transformed);
     for_each_task(tiles(view.outputs, width), |tile| {
         let channels = tile_channels(view.outputs, width, tile);
-        let length = channels.len() * view.inputs;
-        let taps = &packed[channels.start * TAPS * TAPS * view.inputs..];
-        let start = channels.start * view.inputs;
         instructions.run(FilterTransform {
             algorithm: PhantomData::<A>,
-            taps,
-            length,
-            start,
+            weight,
+            view,
+            start: channels.start * view.inputs,
+            channels,
             point_len,
             out,
         });
@@ -139,10 +136,10 @@ fn transform_weight<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const
 /// `G w G^T` for one tile of output channels.
 struct FilterTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     algorithm: PhantomData<A>,
-    /// `[9, length]`
-    taps: &'a [f32],
-    length: usize,
-    /// Where the tile's weights of the first point start.
+    weight: &'a [f32],
+    view: &'a WeightView,
+    channels: Range<usize>,
+    /// Where their weights of the first point start.
     start: usize,
     point_len: usize,
     out: SharedBuffer<'a, f32>,
@@ -155,12 +152,18 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let taps = lines(self.taps, self.length, self.length);
+        let Self { weight, view, channels, .. } = self;
+        let length = channels.len() * view.inputs;
+        let plane = apart(length);
+        let mut packed = scratch(TAPS * TAPS * plane);
+        let packed = &mut *packed;
+        PackTile { weight, view, channels, out: &mut *packed, plane }.run(kernels);
+        let taps = lines(packed, plane, length);
         let points = std::array::from_fn(|row| {
             std::array::from_fn(|column| {
                 let start = self.start + (row * POINTS + column) * self.point_len;
                 // SAFETY: every (point, tile) belongs to one task.
-                unsafe { self.out.slice(start..start + self.length) }
+                unsafe { self.out.slice(start..start + length) }
             })
         });
         transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, points);
@@ -216,34 +219,39 @@ impl Filter<'_> {
     ) {
         let [inputs, outputs] = self.channels;
         let tiling = Tiling::new(&self.geometry, SIDE);
-        let bytes = POINTS * POINTS * (blocks(inputs) + blocks(outputs)) * tiling.line_len() * 4;
-        let with_tasks = inputs * outputs >= SHARED_WEIGHTS;
-        let at_once = if with_tasks { SHARED_BYTES } else { TASK_BYTES };
-        let count = tiling.tiles().div_ceil((at_once / bytes).max(1));
+        let batch = self.geometry.batch;
+        let line_bytes = POINTS * POINTS * (blocks(inputs) + blocks(outputs)) * LANES * 4;
+        let tasks = (tiling.tiles() * batch).div_ceil((TASK_BYTES / line_bytes).max(1));
+        let with_tasks = TASK_BYTES / line_bytes < LEAST_LINES || tasks < LEAST_TASKS;
+        let lines_at_once = if with_tasks { SHARED_BYTES } else { TASK_BYTES } / line_bytes;
+        let image_parts = batch.div_ceil(lines_at_once.max(1));
+        let tile_parts = tiling.tiles().div_ceil((lines_at_once / batch).max(1));
         let mut zeros = scratch(tiling.line_len());
         zeros.fill(0.0);
         let output = SharedBuffer::new(output);
         let group = |index: usize| {
+            let tiling = tiling.of_images(part(batch, image_parts, index % image_parts, 1));
             let group = Group {
                 filter: self,
                 algorithm: PhantomData::<A>,
-                tiling,
-                zeros: &zeros,
-                tiles: part(tiling.tiles(), count, index, 1),
+                zeros: &zeros[..tiling.line_len()],
+                tiles: part(tiling.tiles(), tile_parts, index / image_parts, 1),
+                tiling: &tiling,
                 epilogue,
                 with_tasks,
             };
             group.run(input, output);
         };
+        let count = tile_parts * image_parts;
         if with_tasks { (0..count).for_each(group) } else { for_each_task(count, group) }
     }
 }
 
-/// Some tiles of all images.
+/// Some tiles of some images.
 struct Group<'a, A, const SIDE: usize, const POINTS: usize> {
     filter: &'a Filter<'a>,
     algorithm: PhantomData<A>,
-    tiling: Tiling,
+    tiling: &'a Tiling,
     zeros: &'a [f32],
     tiles: Range<usize>,
     epilogue: Epilogue<'a>,
@@ -266,7 +274,7 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
         let mut points = scratch(POINTS * POINTS * (read_len + written_len));
         let (read, written) = points.split_at_mut(POINTS * POINTS * read_len);
         let out = SharedBuffer::new(read);
-        let plane = input.len() / blocks(inputs);
+        let plane = tiling.plane();
         self.each(blocks(inputs), |block| {
             instructions.run(TileTransform {
                 by: PhantomData::<A::Input>,

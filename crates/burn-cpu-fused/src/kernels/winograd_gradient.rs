@@ -45,8 +45,10 @@ fn run<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usiz
     let tiling = Tiling::new(geometry, SIDE);
     let point_len = apart(packed.len() / (TAPS * TAPS));
     let bytes = POINTS * POINTS * (input_blocks + output_blocks) * tiling.line_len() * 4;
-    let count = tiling.tiles().div_ceil((SHARED_BYTES / bytes).max(1));
-    let plane = geometry.input_positions() * tiling.line_len();
+    // Every group of tiles reads and writes all sums.
+    let at_once = SHARED_BYTES.max(POINTS * POINTS * point_len * 4 / 2);
+    let count = tiling.tiles().div_ceil((at_once / bytes).max(1));
+    let plane = tiling.plane();
     let mut zeros = scratch(tiling.line_len());
     zeros.fill(0.0);
     let mut sums = scratch(POINTS * POINTS * point_len);
@@ -63,7 +65,7 @@ fn run<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usiz
             match index.checked_sub(input_blocks) {
                 None => instructions.run(TileTransform {
                     by: PhantomData::<A::Input>,
-                    tiling,
+                    tiling: &tiling,
                     before: 1,
                     image: &input[index * plane..(index + 1) * plane],
                     zeros,
@@ -74,7 +76,7 @@ fn run<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usiz
                 }),
                 Some(block) => instructions.run(TileTransform {
                     by: PhantomData::<A::OutputTransposed>,
-                    tiling,
+                    tiling: &tiling,
                     before: 0,
                     image: &output_gradient[block * plane..(block + 1) * plane],
                     zeros,

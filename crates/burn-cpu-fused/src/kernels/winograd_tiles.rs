@@ -13,19 +13,27 @@ use super::tiles::Kernels;
 use crate::instructions::WithKernels;
 
 /// How images are cut into tiles.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Tiling {
     /// Pixels of the output along a tile's side.
     side: usize,
     height: usize,
     width: usize,
     batch: usize,
+    /// Those of the batch that are worked on at once.
+    images: Range<usize>,
 }
 
 impl Tiling {
     /// Of the images of a convolution whose output is as large as its input.
     pub(super) fn new(geometry: &Geometry, side: usize) -> Self {
-        Self { side, height: geometry.height, width: geometry.width, batch: geometry.batch }
+        let Geometry { height, width, batch, .. } = *geometry;
+        Self { side, height, width, batch, images: 0..batch }
+    }
+
+    /// Of some of the images.
+    pub(super) fn of_images(&self, images: Range<usize>) -> Self {
+        Self { images, ..*self }
     }
 
     fn columns(&self) -> usize {
@@ -37,9 +45,14 @@ impl Tiling {
         self.height.div_ceil(self.side) * self.columns()
     }
 
-    /// Floats of one pixel or point of a block of channels for all images.
+    /// Floats of one pixel or point of a block of channels.
     pub(super) fn line_len(&self) -> usize {
-        self.batch * LANES
+        self.images.len() * LANES
+    }
+
+    /// Floats of a block of channels of the whole batch.
+    pub(super) fn plane(&self) -> usize {
+        self.height * self.width * self.batch * LANES
     }
 
     /// Where pixel `(row, column)` of a tile starts in a block of channels, where it lies within the image.
@@ -49,7 +62,9 @@ impl Tiling {
         // Less than nothing wraps around to far outside.
         let row = (tile / columns * self.side + row).wrapping_sub(before);
         let column = (tile % columns * self.side + column).wrapping_sub(before);
-        (row < self.height && column < self.width).then(|| (row * self.width + column) * self.line_len())
+        let position = row * self.width + column;
+        let inside = row < self.height && column < self.width;
+        inside.then(|| (position * self.batch + self.images.start) * LANES)
     }
 }
 
@@ -57,7 +72,7 @@ impl Tiling {
 /// the output, or `A dy A^T` of the output's gradient.
 pub(super) struct TileTransform<'a, X, const SIDE: usize, const POINTS: usize> {
     pub by: PhantomData<X>,
-    pub tiling: Tiling,
+    pub tiling: &'a Tiling,
     pub before: usize,
     /// `[height, width, batch, 16]`
     pub image: &'a [f32],
@@ -104,7 +119,7 @@ impl<X: Map<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
 /// `A^T m A` of one block of channels of some tiles, then the epilogue.
 pub(super) struct OutputTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     pub algorithm: PhantomData<A>,
-    pub tiling: Tiling,
+    pub tiling: &'a Tiling,
     /// The block's lines of the first point, and the others `point_len` apart.
     pub points: &'a [f32],
     pub point_len: usize,
@@ -124,7 +139,6 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
     fn run<K: Kernels>(self, kernels: K) {
         let Self { tiling, epilogue, .. } = self;
         let length = tiling.line_len();
-        let plane = tiling.height * tiling.width * length;
         let bias = epilogue.bias.map(|bias| &bias[self.block * LANES..][..LANES]);
         for (index, tile) in self.tiles.enumerate() {
             let sources = std::array::from_fn(|row| {
@@ -133,7 +147,7 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
                 })
             });
             let place = |row, column| {
-                let start = self.block * plane + tiling.pixel(tile, 0, [row, column])?;
+                let start = self.block * tiling.plane() + tiling.pixel(tile, 0, [row, column])?;
                 Some(start..start + length)
             };
             let pixels = std::array::from_fn(|row| {

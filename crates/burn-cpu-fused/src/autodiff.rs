@@ -219,12 +219,6 @@ operation!(AveragePool<1>, [usize; 2], |ops, [height, width], gradient, gradient
     give::<B, 1>(ops, gradients, [Some(B::fused_average_pool_backward(gradient, height, width))]);
 });
 
-operation!(Linear<3>, ([FloatTensor<B>; 3], f32), |ops, state, gradient, gradients| {
-    let ([input, weight, output], slope) = state;
-    let (input, weight, bias) = B::fused_linear_backward(input, weight, output, gradient, slope);
-    give::<B, 3>(ops, gradients, [Some(input), Some(weight), Some(bias)]);
-});
-
 impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, C> {
     fn fused_block(values: Tracked<B, C>) -> Tracked<B, C> {
         let forward = |[values]: [FloatTensor<B>; 1]| {
@@ -344,19 +338,6 @@ impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, 
         record::<B, C, _, _, 1>(AveragePool, [input], forward).0
     }
 
-    fn fused_linear(
-        input: Tracked<B, C>,
-        weight: Tracked<B, C>,
-        bias: Tracked<B, C>,
-        slope: f32,
-    ) -> Tracked<B, C> {
-        let forward = |[input, weight, bias]: [FloatTensor<B>; 3]| {
-            let output = B::fused_linear(input.clone(), weight.clone(), bias, slope);
-            (output.clone(), ([input, weight, output], slope), ())
-        };
-        record::<B, C, _, _, 3>(Linear, [input, weight, bias], forward).0
-    }
-
     fn fused_conv2d_weight_gradient(
         _: Tracked<B, C>,
         _: Tracked<B, C>,
@@ -414,16 +395,6 @@ impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, 
     }
 
     fn fused_average_pool_backward(_: Tracked<B, C>, _: usize, _: usize) -> Tracked<B, C> {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_linear_backward(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: f32,
-    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
         unreachable!("{FIRST_ORDER}")
     }
 

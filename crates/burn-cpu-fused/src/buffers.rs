@@ -12,6 +12,8 @@ use crate::kernels::blocked::LANES;
 
 /// Shorter buffers are not worth keeping.
 const SHORTEST: usize = 4096;
+/// Floats that may wait in any case: a small network's buffers are of many sizes.
+const SPARE: usize = 4 << 20;
 
 /// Sixteen floats in a line of the cache: allocators that align buffers less, as glibc's does, would have every vector
 /// read and written across two lines.
@@ -50,8 +52,8 @@ impl Pool {
         self.used_floats = self.used_floats.saturating_sub(floats(&buffer));
         self.waiting_floats += floats(&buffer);
         self.waiting.push(buffer);
-        // No more memory than a quarter above what was ever in use at once; the oldest go first.
-        let most = self.most_used_floats + self.most_used_floats / 4;
+        // Little more memory than a quarter above what was ever in use at once; the oldest go first.
+        let most = self.most_used_floats + self.most_used_floats / 4 + SPARE;
         let mut surplus = 0;
         while self.used_floats + self.waiting_floats > most && surplus < self.waiting.len() {
             self.waiting_floats -= floats(&self.waiting[surplus]);

@@ -14,7 +14,6 @@ use crate::kernels::convolution::{self, Epilogue};
 use crate::kernels::descent::{self, AdamStep, SgdStep, Update};
 use crate::kernels::elementwise;
 use crate::kernels::geometry::Geometry;
-use crate::kernels::linear::{self, Sizes};
 use crate::kernels::normalization::{self, Saved, Side};
 use crate::kernels::pooling::{self, Window};
 use crate::kernels::weight_gradient::weight_gradient;
@@ -171,23 +170,6 @@ pub trait FusedOperations: Backend {
         width: usize,
     ) -> FloatTensor<Self>;
 
-    /// Fully connected layer with activation: input `[samples, inputs]`, weight `[outputs, inputs]`.
-    fn fused_linear(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        slope: f32,
-    ) -> FloatTensor<Self>;
-
-    /// Gradients of input, weight and bias.
-    fn fused_linear_backward(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        output: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        slope: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-
     /// One step of descent: the new weight and velocity. Not differentiable.
     #[allow(clippy::too_many_arguments)]
     fn fused_sgd(
@@ -319,12 +301,6 @@ fn whole_blocks(vectors: [FlexTensor; 3]) -> [Vec<f32>; 3] {
 fn window(input: &FlexTensor, kernel: usize, stride: usize, padding: usize) -> Window {
     let [blocks, height, width, batch, _] = dims(input);
     Window { blocks, height, width, batch, kernel, stride, padding }
-}
-
-fn sizes(input: &FlexTensor, weight: &FlexTensor) -> Sizes {
-    let ([samples, inputs], [outputs, weight_inputs]) = (dims(input), dims(weight));
-    assert_eq!(inputs, weight_inputs, "inputs differ from the weight's");
-    Sizes { samples, inputs, outputs }
 }
 
 impl FusedOperations for Flex {
@@ -535,38 +511,6 @@ impl FusedOperations for Flex {
         let sizes = [batch, channels, height * width];
         let gradient = pooling::average_backward(values(&output_gradient), sizes, blocks);
         map(gradient, [batch, channels, height, width])
-    }
-
-    fn fused_linear(input: FlexTensor, weight: FlexTensor, bias: FlexTensor, slope: f32) -> FlexTensor {
-        let (input, weight, bias) = (contiguous(input), contiguous(weight), contiguous(bias));
-        let sizes = sizes(&input, &weight);
-        let output = linear::forward(sizes, values(&input), values(&weight), values(&bias), slope);
-        tensor(output, [sizes.samples, sizes.outputs])
-    }
-
-    fn fused_linear_backward(
-        input: FlexTensor,
-        weight: FlexTensor,
-        output: FlexTensor,
-        output_gradient: FlexTensor,
-        slope: f32,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (input, weight) = (contiguous(input), contiguous(weight));
-        let output_gradient = contiguous(output_gradient);
-        let sizes = sizes(&input, &weight);
-        let gradients = linear::backward(
-            sizes,
-            values(&input),
-            values(&weight),
-            values(&output),
-            values(&output_gradient),
-            slope,
-        );
-        (
-            tensor(gradients.input, [sizes.samples, sizes.inputs]),
-            tensor(gradients.weight, [sizes.outputs, sizes.inputs]),
-            vector(&gradients.bias, sizes.outputs),
-        )
     }
 
     fn fused_sgd(

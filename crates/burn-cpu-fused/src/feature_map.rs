@@ -411,10 +411,12 @@ fn plain_batch_norm(
 /// A fully connected layer: input `[samples, inputs]`, weight `[outputs, inputs]`, bias `[outputs]`, then
 /// an activation.
 pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
+    let ([samples, inputs], [outputs]) = (input.dims(), bias.dims());
     if is_fused(&input.device(), input.dtype()) {
-        let (input, weight, bias) = (input.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-        return fused!(fused_linear(input, weight, bias, activation.slope()));
+        // The convolution of images of one pixel.
+        let map = FeatureMap::from_batch(input.reshape([samples, inputs, 1, 1]));
+        let weight = weight.reshape([outputs, inputs, 1, 1]);
+        return map.conv2d(weight, Some(bias), 1, 0, activation).into_batch().reshape([samples, outputs]);
     }
-    let [outputs] = bias.dims();
     activation.apply(input.matmul(weight.transpose()) + bias.reshape([1, outputs]))
 }

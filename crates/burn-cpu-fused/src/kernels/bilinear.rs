@@ -74,12 +74,12 @@ fn of_columns<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
 ) -> Columns<S::f32s, N, M> {
     let zero = simd.splat_f32s(0.0);
     let mut products = Columns([[zero; M]; N]);
-    for column in 0..N {
+    for (column, product) in products.0.iter_mut().enumerate() {
         let mut values = [zero; N];
-        for row in 0..N {
-            values[row] = S::as_simd_f32s(&sources[row][column][at..at + S::F32_LANES]).0[0];
+        for (value, row) in values.iter_mut().zip(sources) {
+            *value = S::as_simd_f32s(&row[column][at..at + S::F32_LANES]).0[0];
         }
-        products.0[column] = X::of(simd, values);
+        *product = X::of(simd, values);
     }
     products
 }
@@ -92,8 +92,8 @@ fn of_row<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     row: usize,
 ) -> [S::f32s; M] {
     let mut values = [simd.splat_f32s(0.0); N];
-    for column in 0..N {
-        values[column] = columns.0[column][row];
+    for (value, column) in values.iter_mut().zip(&columns.0) {
+        *value = column[row];
     }
     X::of(simd, values)
 }
@@ -105,13 +105,13 @@ pub(super) fn transform<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     sources: [[&[f32]; N]; N],
     targets: [[&mut [f32]; M]; M],
 ) {
+    let mut targets = targets;
     for at in (0..sources[0][0].len()).step_by(S::F32_LANES) {
         let columns = of_columns::<S, X, N, M>(simd, &sources, at);
-        for row in 0..M {
+        for (row, targets) in targets.iter_mut().enumerate() {
             let values = of_row::<S, X, N, M>(simd, &columns, row);
-            for column in 0..M {
-                let target = &mut targets[row][column][at..at + S::F32_LANES];
-                S::as_mut_simd_f32s(target).0[0] = values[column];
+            for (target, value) in targets.iter_mut().zip(values) {
+                S::as_mut_simd_f32s(&mut target[at..at + S::F32_LANES]).0[0] = value;
             }
         }
     }
@@ -132,10 +132,10 @@ pub(super) fn write_pixels<S: Simd, X: Map<N, M>, const N: usize, const M: usize
     let slope = simd.splat_f32s(slope);
     for at in (0..sources[0][0].len()).step_by(S::F32_LANES) {
         let columns = of_columns::<S, X, N, M>(simd, &sources, at);
-        for row in 0..M {
+        for (row, pixels) in pixels.iter_mut().enumerate() {
             let values = of_row::<S, X, N, M>(simd, &columns, row);
-            for column in 0..M {
-                if let Some(pixel) = &mut pixels[row][column] {
+            for (column, pixel) in pixels.iter_mut().enumerate() {
+                if let Some(pixel) = pixel {
                     let here = at..at + S::F32_LANES;
                     let residual = residuals.as_ref().map(|residuals| &residuals[row][column][here.clone()]);
                     let value = finish(simd, values[column], bias, at % LANES, residual, slope);

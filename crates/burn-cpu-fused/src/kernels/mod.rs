@@ -9,8 +9,6 @@ mod cook_toom;
 pub(crate) mod descent;
 pub(crate) mod elementwise;
 pub(crate) mod geometry;
-pub(crate) mod linear;
-pub(crate) mod matmul;
 pub(crate) mod normalization;
 pub(crate) mod parallel;
 pub(crate) mod patches;

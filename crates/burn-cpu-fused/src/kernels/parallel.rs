@@ -76,17 +76,6 @@ impl<'a, T> SharedBuffer<'a, T> {
         // SAFETY: in bounds by the assertion; exclusive by this function's contract.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.add(range.start), range.len()) }
     }
-
-    /// The address of element `offset`, for a matrix product that writes a strided block.
-    pub(crate) fn address(&self, offset: usize) -> *mut T {
-        assert!(offset <= self.length, "shared address out of bounds");
-        self.pointer.wrapping_add(offset)
-    }
-
-    /// Elements after `offset`.
-    pub(crate) fn remaining(&self, offset: usize) -> usize {
-        self.length - offset
-    }
 }
 
 /// Writes what will not be read soon to `to`, as many floats as `values`, past the caches where the processor can and

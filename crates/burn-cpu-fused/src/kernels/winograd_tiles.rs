@@ -96,10 +96,10 @@ impl<X: Map<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
         let length = self.tiling.line_len();
         for (index, tile) in self.tiles.enumerate() {
             let mut sources = [[self.zeros; SIDE]; SIDE];
-            for row in 0..SIDE {
-                for column in 0..SIDE {
+            for (row, sources) in sources.iter_mut().enumerate() {
+                for (column, source) in sources.iter_mut().enumerate() {
                     if let Some(start) = self.tiling.pixel(tile, self.before, [row, column]) {
-                        sources[row][column] = &self.image[start..start + length];
+                        *source = &self.image[start..start + length];
                     }
                 }
             }

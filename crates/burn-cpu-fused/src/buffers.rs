@@ -4,7 +4,7 @@
 
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
@@ -22,6 +22,7 @@ const SPARE: usize = 4 << 20;
 struct Line([f32; LANES]);
 
 /// Buffers that nothing uses at the moment, and how much memory is in use.
+#[derive(Debug)]
 struct Pool {
     waiting: Vec<Vec<Line>>,
     waiting_floats: usize,
@@ -29,18 +30,35 @@ struct Pool {
     most_used_floats: usize,
 }
 
-static POOL: Mutex<Pool> =
-    Mutex::new(Pool { waiting: Vec::new(), waiting_floats: 0, used_floats: 0, most_used_floats: 0 });
+/// Of tensors.
+static POOL: Mutex<Pool> = Mutex::new(Pool::NEW);
+/// Of what an operation needs for a short while: a pool of their own, so that it is found where it lay for the operation
+/// before, in the cache.
+static SCRATCH: Mutex<Pool> = Mutex::new(Pool::NEW);
 
 impl Pool {
-    /// A waiting buffer of `length` to `most` floats, the tightest.
-    fn find(&mut self, length: usize, most: usize) -> Option<Vec<Line>> {
-        let fitting =
-            self.waiting.iter().enumerate().filter(|(_, buffer)| (length..=most).contains(&floats(buffer)));
+    const NEW: Self = Self { waiting: Vec::new(), waiting_floats: 0, used_floats: 0, most_used_floats: 0 };
+
+    /// A waiting buffer of `length` floats and a quarter more, the tightest.
+    fn tightest(&mut self, length: usize) -> Option<Vec<Line>> {
+        let fits = length..=length + length / 4;
+        let waiting = self.waiting.iter().enumerate();
+        let fitting = waiting.filter(|(_, buffer)| fits.contains(&floats(buffer)));
         let (index, _) = fitting.min_by_key(|(_, buffer)| buffer.capacity())?;
-        let buffer = self.waiting.swap_remove(index);
+        Some(self.take(index))
+    }
+
+    /// A waiting buffer of `length` floats up to four times as many, the one used last.
+    fn latest(&mut self, length: usize) -> Option<Vec<Line>> {
+        let fits = length..=4 * length;
+        let index = self.waiting.iter().rposition(|buffer| fits.contains(&floats(buffer)))?;
+        Some(self.take(index))
+    }
+
+    fn take(&mut self, index: usize) -> Vec<Line> {
+        let buffer = self.waiting.remove(index);
         self.waiting_floats -= floats(&buffer);
-        Some(buffer)
+        buffer
     }
 
     fn use_more(&mut self, floats: usize) {
@@ -63,8 +81,8 @@ impl Pool {
     }
 }
 
-fn with_pool<R>(work: impl FnOnce(&mut Pool) -> R) -> R {
-    work(&mut POOL.lock().unwrap_or_else(PoisonError::into_inner))
+fn locked(pool: &'static Mutex<Pool>) -> MutexGuard<'static, Pool> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Floats that a buffer holds.
@@ -76,23 +94,27 @@ fn floats(buffer: &Vec<Line>) -> usize {
 ///
 /// Zeroing would cost one more pass over memory for every operation.
 pub(crate) fn for_overwrite(length: usize) -> Pooled {
-    within(length, length + length / 4)
+    from_pool(&POOL, length, Pool::tightest)
 }
 
-/// The same for a short while, so that it may waste more.
+/// The same for a short while.
 pub(crate) fn scratch(length: usize) -> Pooled {
-    within(length, 4 * length)
+    from_pool(&SCRATCH, length, Pool::latest)
 }
 
-/// From a buffer of at most `most` floats, if one is waiting.
-fn within(length: usize, most: usize) -> Pooled {
+/// A buffer that `find` finds waiting, or a new one.
+fn from_pool(
+    pool: &'static Mutex<Pool>,
+    length: usize,
+    find: fn(&mut Pool, usize) -> Option<Vec<Line>>,
+) -> Pooled {
     let count = length.div_ceil(LANES);
     let mut lines = if count * LANES < SHORTEST {
         Vec::with_capacity(count)
     } else {
-        let waiting = with_pool(|pool| pool.find(length, most));
+        let waiting = find(&mut locked(pool), length);
         let lines = waiting.unwrap_or_else(|| Vec::with_capacity(count));
-        with_pool(|pool| pool.use_more(floats(&lines)));
+        locked(pool).use_more(floats(&lines));
         lines
     };
     // SAFETY: capacity is at least `count`, every bit pattern is a valid f32, and the kernels write every
@@ -101,7 +123,7 @@ fn within(length: usize, most: usize) -> Pooled {
     unsafe {
         lines.set_len(count);
     }
-    Pooled { lines, length }
+    Pooled { lines, length, pool }
 }
 
 /// Floats in memory that goes back to the pool.
@@ -109,6 +131,7 @@ fn within(length: usize, most: usize) -> Pooled {
 pub(crate) struct Pooled {
     lines: Vec<Line>,
     length: usize,
+    pool: &'static Mutex<Pool>,
 }
 
 impl Deref for Pooled {
@@ -148,7 +171,7 @@ impl Drop for Pooled {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         if floats(&lines) >= SHORTEST {
-            with_pool(|pool| pool.put(lines));
+            locked(self.pool).put(lines);
         }
     }
 }
@@ -195,10 +218,13 @@ impl Buffer {
 
 /// Gives the memory that waits for its next use back to the system: after training, say.
 pub fn release_buffers() {
-    let waiting = with_pool(|pool| {
+    for pool in [&POOL, &SCRATCH] {
+        let mut pool = locked(pool);
         pool.waiting_floats = 0;
         pool.most_used_floats = pool.used_floats;
-        std::mem::take(&mut pool.waiting)
-    });
-    drop(waiting);
+        let waiting = std::mem::take(&mut pool.waiting);
+        // Others need not wait while memory is given back.
+        drop(pool);
+        drop(waiting);
+    }
 }

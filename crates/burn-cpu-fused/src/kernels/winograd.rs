@@ -20,11 +20,11 @@ use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
 /// Bytes of transformed input and output that one task works on at once: they stay in its second-level cache.
-const TASK_BYTES: usize = 600 << 10;
+const TASK_BYTES: usize = 350 << 10;
 /// Where these are fewer lines, each task would read all weights too often; all work on the same tiles then.
-const LEAST_LINES: usize = 12;
+const LEAST_LINES: usize = 8;
 /// The same where these are too few tasks for equal shares.
-const LEAST_TASKS: usize = 16;
+const LEAST_TASKS: usize = 4;
 /// Bytes of them when all tasks work on the same tiles.
 pub(super) const SHARED_BYTES: usize = 3 << 20;
 /// From this many on, their transforms go through memory,

@@ -10,12 +10,12 @@ use crate::feature_map::{Activation, FeatureMap, is_fused};
 use crate::instructions::Instructions;
 use crate::kernels::blocked::{padded, write_from_batch};
 use crate::kernels::convolution::Epilogue;
+use crate::kernels::filtering::{Filtering, Tile};
 use crate::kernels::geometry::{Geometry, Stencil};
 use crate::kernels::parallel::SharedBuffer;
 use crate::kernels::product::{Product, Values, Weights, Width, blocked_len};
 use crate::kernels::weights::{WeightView, pack};
-use crate::kernels::winograd::{Filter, Filtering};
-use crate::kernels::{blocked, patches, whole_images};
+use crate::kernels::{blocked, patches};
 
 /// A convolution with bias, ready for inference: see [`FeatureMap::packed_conv2d`].
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ struct FusedConvolution {
     stride: usize,
     padding: usize,
     direct: OnceLock<Vec<f32>>,
-    /// One for each [`Filtering`].
+    /// One for each [`Tile`].
     transformed: [OnceLock<Vec<f32>>; 2],
     /// Of the image size seen last.
     stencil: Mutex<Option<([usize; 2], Arc<Stencil>)>>,
@@ -99,10 +99,10 @@ impl FusedConvolution {
         })
     }
 
-    fn transformed(&self, filtering: Filtering) -> &[f32] {
-        self.transformed[filtering as usize].get_or_init(|| {
-            let mut transformed = vec![0.0; filtering.transformed_len(&self.view())];
-            filtering.transform_weight(self.instructions, &self.weight, &self.view(), &mut transformed);
+    fn transformed(&self, tile: Tile) -> &[f32] {
+        self.transformed[tile as usize].get_or_init(|| {
+            let mut transformed = vec![0.0; tile.transformed_len(&self.view())];
+            tile.transform_weight(self.instructions, &self.weight, &self.view(), &mut transformed);
             transformed
         })
     }
@@ -128,22 +128,27 @@ impl FusedConvolution {
         let output_positions = geometry.output_positions();
         let length = blocked_len(geometry.output_channels, output_positions, batch);
         let buffer = Buffer::filled(length, |output| {
-            if whole_images::pays(&geometry) {
-                let channels = [geometry.output_channels, geometry.input_channels];
-                let weight = Values::Packed(self.direct());
-                whole_images::product(&geometry, channels, weight, input.buffer.values(), epilogue, output);
-                return;
-            }
-            if let Some(filtering) = Filtering::of_packed(&geometry) {
-                let filter = Filter {
-                    filtering,
-                    instructions: self.instructions,
-                    transformed: self.transformed(filtering),
-                    channels: [geometry.input_channels, geometry.output_channels],
-                    geometry,
-                };
-                filter.apply(input.buffer.values(), epilogue, output);
-                return;
+            let channels = [geometry.input_channels, geometry.output_channels];
+            let input_values = input.buffer.values();
+            match Filtering::of_packed(&geometry) {
+                None => {}
+                Some(Filtering::Tiles(tile)) => {
+                    let transformed = self.transformed(tile);
+                    let instructions = self.instructions;
+                    return tile.apply(
+                        instructions,
+                        transformed,
+                        channels,
+                        &geometry,
+                        input_values,
+                        epilogue,
+                        output,
+                    );
+                }
+                Some(whole) => {
+                    let weight = Values::Packed(self.direct());
+                    return whole.by_channels(&geometry, channels, weight, input_values, epilogue, output);
+                }
             }
             let stencil = self.stencil(&geometry);
             let product = Product {

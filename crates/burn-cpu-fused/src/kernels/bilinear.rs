@@ -146,6 +146,25 @@ pub(super) fn write_pixels<S: Simd, X: Map<N, M>, const N: usize, const M: usize
     }
 }
 
+/// `N` times `N` lines of a buffer, each `stride` after the one before.
+#[inline(always)]
+pub(super) fn lines<const N: usize>(values: &[f32], stride: usize, length: usize) -> [[&[f32]; N]; N] {
+    std::array::from_fn(|row| std::array::from_fn(|column| &values[(row * N + column) * stride..][..length]))
+}
+
+/// The same for writing.
+#[inline(always)]
+pub(super) fn lines_mut<const N: usize>(
+    values: &mut [f32],
+    stride: usize,
+    length: usize,
+) -> [[&mut [f32]; N]; N] {
+    let mut rest = values.chunks_mut(stride);
+    std::array::from_fn(|_| {
+        std::array::from_fn(|_| &mut rest.next().expect("the buffer holds all lines")[..length])
+    })
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use pulp::Scalar;

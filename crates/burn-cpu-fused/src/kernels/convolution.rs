@@ -1,14 +1,14 @@
 //! Convolution and its two gradients over blocked activations: which product each of them is, and whether
-//! Winograd's algorithm computes it with fewer multiplications.
+//! minimal filtering computes it with fewer multiplications.
 
 use pulp::Simd;
 
+use super::filtering::Filtering;
 use super::geometry::{Geometry, Stencil};
 use super::parallel::{SharedBuffer, with_scratch};
+use super::patches;
 use super::product::{Product, Values, Weights, Width, blocked_len};
 use super::weights::{WeightView, pack};
-use super::winograd::Filtering;
-use super::{patches, whole_images, winograd};
 use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::Instructions;
 
@@ -64,13 +64,8 @@ pub(crate) fn forward(geometry: &Geometry, input: &[f32], weight: &[f32], epilog
     let length = blocked_len(geometry.output_channels, geometry.output_positions(), geometry.batch);
     let mut output = for_overwrite(length);
     let view = WeightView::forward(geometry);
-    if whole_images::pays(geometry) {
-        let channels = [view.outputs, view.inputs];
-        whole_images::product(geometry, channels, Values::Plain(weight, &view), input, epilogue, &mut output);
-        return output;
-    }
     if let Some(filtering) = Filtering::of(geometry) {
-        winograd::product(geometry, filtering, &view, weight, input, epilogue, &mut output);
+        filtering.product(geometry, &view, weight, input, epilogue, &mut output);
         return output;
     }
     let stencil = Stencil::forward(geometry);
@@ -92,15 +87,9 @@ pub(crate) fn input_gradient(
     let mut gradient = for_overwrite(length);
     let view = WeightView::backward(geometry);
     // The gradient of a "same" convolution is one with the kernel turned and channels exchanged.
-    if whole_images::pays(geometry) {
-        let view = view.flipped();
-        let (channels, weight) = ([view.outputs, view.inputs], Values::Plain(weight, &view));
-        whole_images::product(geometry, channels, weight, output_gradient, epilogue, &mut gradient);
-        return gradient;
-    }
     if let Some(filtering) = Filtering::of(geometry) {
         let view = view.flipped();
-        winograd::product(geometry, filtering, &view, weight, output_gradient, epilogue, &mut gradient);
+        filtering.product(geometry, &view, weight, output_gradient, epilogue, &mut gradient);
         return gradient;
     }
     let stencils = Stencil::backward(geometry);

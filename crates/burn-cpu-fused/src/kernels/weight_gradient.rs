@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use super::blocked::{LANES, apart, blocks};
 use super::descent::Update;
+use super::filtering::Filtering;
 use super::geometry::{Geometry, NOWHERE, Stencil};
 use super::parallel::{SharedBuffer, for_each_task, part, with_scratch};
 use super::product::Width;
 use super::tiles::{Kernels, OuterTile, Run, outer_rows};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
-use super::winograd::Filtering;
-use super::{patches, pointwise_gradient, whole_images, whole_images_gradient, winograd_gradient};
+use super::{patches, pointwise_gradient};
 use crate::buffers::{Pooled, for_overwrite};
 use crate::instructions::{Instructions, WithKernels};
 
@@ -39,19 +39,12 @@ pub(crate) fn weight_gradient(
     }
     let view = WeightView::forward(geometry);
     let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
-    if whole_images::pays(geometry) {
-        whole_images_gradient::weight_gradient(geometry, [input, output_gradient], update, &mut gradient);
+    if let Some(filtering) = Filtering::of(geometry) {
+        filtering.weight_gradient(geometry, [input, output_gradient], update, &mut gradient);
         return gradient;
     }
     let instructions = Instructions::current();
     let width = instructions.run(Width);
-    if let Some(filtering) = Filtering::of(geometry) {
-        with_scratch(view.packed_len(), |packed| {
-            winograd_gradient::weight_gradient(geometry, filtering, input, output_gradient, packed);
-            unpack(packed, &view, width, update, &mut gradient);
-        });
-        return gradient;
-    }
     let passes = passes(geometry, &Stencil::forward(geometry));
     let sum = OuterSum::new(geometry, input, output_gradient, &passes);
     match &passes[..] {

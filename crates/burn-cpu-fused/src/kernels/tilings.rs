@@ -1,5 +1,5 @@
-//! Images cut into tiles for Winograd's algorithm, and the transforms of these: of the input and of the output's gradient
-//! to points, and from points to the output.
+//! Images cut into tiles, and the transforms of these: of the input and of the output's gradient to points, and from points
+//! to the output.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -10,6 +10,7 @@ use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::SharedBuffer;
 use super::tiles::Kernels;
+use crate::buffers::{Pooled, scratch};
 use crate::instructions::WithKernels;
 
 /// How images are cut into tiles.
@@ -48,6 +49,13 @@ impl Tiling {
     /// Floats of one pixel or point of a block of channels.
     pub(super) fn line_len(&self) -> usize {
         self.images.len() * LANES
+    }
+
+    /// A line of zeros, for pixels outside the image.
+    pub(super) fn zeros(&self) -> Pooled {
+        let mut zeros = scratch(self.line_len());
+        zeros.fill(0.0);
+        zeros
     }
 
     /// Floats of a block of channels of the whole batch.
@@ -117,7 +125,7 @@ impl<X: Map<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
 }
 
 /// `A^T m A` of one block of channels of some tiles, then the epilogue.
-pub(super) struct OutputTransform<'a, A, const SIDE: usize, const POINTS: usize> {
+pub(super) struct OutputTransform<'a, A, const READ: usize, const SIDE: usize, const POINTS: usize> {
     pub algorithm: PhantomData<A>,
     pub tiling: &'a Tiling,
     /// The block's lines of the first point, and the others `point_len` apart.
@@ -130,8 +138,8 @@ pub(super) struct OutputTransform<'a, A, const SIDE: usize, const POINTS: usize>
     pub output: SharedBuffer<'a, f32>,
 }
 
-impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
-    for OutputTransform<'_, A, SIDE, POINTS>
+impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
+    for OutputTransform<'_, A, READ, SIDE, POINTS>
 {
     type Output = ();
 

@@ -1,56 +1,40 @@
-//! The gradient of a 3x3 convolution's weight by Winograd's algorithm, see `winograd`: transformed input and
-//! output-gradient tiles meet in 25 or 36 sums of outer products.
+//! The gradient of a 3x3 convolution's weight with one sum of outer products for each point, in which the transformed input
+//! and output gradient meet. See `filtering`.
 
 use std::marker::PhantomData;
 
-use super::bilinear::{Algorithm, TAPS, transform};
+use super::bilinear::{Algorithm, TAPS, lines_mut, transform};
 use super::blocked::{LANES, apart, blocks};
-use super::cook_toom::{F3, F4};
+use super::by_points::SHARED_BYTES;
+use super::descent::Update;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::Width;
 use super::tiles::Kernels;
+use super::tilings::{TileTransform, Tiling};
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
-use super::weights::{tile_channels, tiles};
-use super::whole_images::lines_mut;
-use super::winograd::{Filtering, SHARED_BYTES};
-use super::winograd_tiles::{TileTransform, Tiling};
+use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
-/// The gradient of the weight, laid out as packed weights.
-pub(crate) fn weight_gradient(
+/// The gradient of the weight, or the weight after `update` by it.
+pub(super) fn weight_gradient<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
     geometry: &Geometry,
-    filtering: Filtering,
-    input: &[f32],
-    output_gradient: &[f32],
-    packed: &mut [f32],
-) {
-    match filtering {
-        Filtering::Three => run::<F3, 3, 5>(geometry, input, output_gradient, packed),
-        Filtering::Four => run::<F4, 4, 6>(geometry, input, output_gradient, packed),
-    }
-}
-
-fn run<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
-    geometry: &Geometry,
-    input: &[f32],
-    output_gradient: &[f32],
-    packed: &mut [f32],
+    [input, output_gradient]: [&[f32]; 2],
+    update: Option<Update<'_>>,
+    gradient: &mut [f32],
 ) {
     let instructions = Instructions::current();
     let [inputs, outputs] = [geometry.input_channels, geometry.output_channels];
     let (input_blocks, output_blocks) = (blocks(inputs), blocks(outputs));
     let width = instructions.run(Width);
     let tiling = Tiling::new(geometry, SIDE);
-    let point_len = apart(packed.len() / (TAPS * TAPS));
+    let view = WeightView::forward(geometry);
+    let point_len = apart(view.packed_len() / (TAPS * TAPS));
     let bytes = POINTS * POINTS * (input_blocks + output_blocks) * tiling.line_len() * 4;
-    // Every group of tiles reads and writes all sums.
-    let at_once = SHARED_BYTES.max(POINTS * POINTS * point_len * 4 / 2);
-    let count = tiling.tiles().div_ceil((at_once / bytes).max(1));
+    let count = tiling.tiles().div_ceil((SHARED_BYTES / bytes).max(1));
     let plane = tiling.plane();
-    let mut zeros = scratch(tiling.line_len());
-    zeros.fill(0.0);
+    let zeros = tiling.zeros();
     let mut sums = scratch(POINTS * POINTS * point_len);
     let sums = SharedBuffer::new(&mut sums);
     for group in 0..count {
@@ -114,31 +98,38 @@ fn run<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usiz
             });
         });
     }
-    let shared = SharedBuffer::new(packed);
+    let out = SharedBuffer::new(gradient);
     for_each_task(tiles(outputs, width), |tile| {
         let channels = tile_channels(outputs, width, tile);
         let depth = TAPS * TAPS * inputs;
-        // SAFETY: every tile belongs to one task.
-        let taps = unsafe { shared.slice(channels.start * depth..channels.end * depth) };
+        let place = channels.start * depth..outputs.min(channels.end) * depth;
         instructions.run(SumTransform {
             algorithm: PhantomData::<A>,
             sums,
             start: channels.start * inputs,
             point_len,
-            taps,
+            view: &view,
+            width: channels.len(),
+            update: update.map(|update| update.part(place.clone())),
+            // SAFETY: every tile belongs to one task.
+            out: unsafe { out.slice(place) },
         });
     });
 }
 
-/// `G^T u G` for one tile of output channels: points to nine taps.
+/// `G^T u G` for one tile of output channels.
 struct SumTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     algorithm: PhantomData<A>,
     sums: SharedBuffer<'a, f32>,
     /// Where the tile's sums of the first point start.
     start: usize,
     point_len: usize,
-    /// `[9, length]`
-    taps: &'a mut [f32],
+    view: &'a WeightView,
+    /// Channels of the tile.
+    width: usize,
+    /// Of the rows of `out`.
+    update: Option<Update<'a>>,
+    out: &'a mut [f32],
 }
 
 impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
@@ -148,7 +139,7 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let length = self.taps.len() / (TAPS * TAPS);
+        let length = self.width * self.view.inputs;
         let sources = std::array::from_fn(|row| {
             std::array::from_fn(|column| {
                 let start = self.start + (row * POINTS + column) * self.point_len;
@@ -156,7 +147,11 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
                 unsafe { &*self.sums.slice(start..start + length) }
             })
         });
-        let taps = lines_mut(self.taps, length, length);
+        let plane = apart(length);
+        let mut packed = scratch(TAPS * TAPS * plane);
+        let taps = lines_mut(&mut packed, plane, length);
         transform::<K, A::FilterTransposed, POINTS, TAPS>(kernels, sources, taps);
+        let Self { view, width, update, out, .. } = self;
+        UnpackTile { packed: &packed, plane, view, width, update, out }.run(kernels);
     }
 }

@@ -1,0 +1,229 @@
+//! *Minimal filtering* (Winograd 1980; for networks Lavin & Gray 2016): 3x3 convolutions with stride and padding one by
+//! fewer multiplications than their definition has, see `bilinear`. Which algorithm pays, and in which order its products
+//! are computed: all channels of a point after the other (`by_points`) where transformed weights are few or transformed
+//! already, all points of a tile of output channels after the other (`by_channels`) where they are many and better
+//! transformed where they are used.
+
+use super::blocked::LANES;
+use super::convolution::Epilogue;
+use super::cook_toom::{F3, F4};
+use super::descent::Update;
+use super::geometry::Geometry;
+use super::product::Values;
+use super::tilings::Tiling;
+use super::toeplitz::{Three, Two};
+use super::weights::WeightView;
+use super::{by_channels, by_channels_gradient, by_points, by_points_gradient};
+use crate::instructions::Instructions;
+
+/// Channels from which on the multiplications that whole images save pay for the transforms, and tiles of channels are
+/// enough tasks.
+const MANY_CHANNELS: usize = 4 * LANES;
+/// Images from which on they pay for those of the weights.
+const MANY_IMAGES: usize = 8;
+/// From this many pairs of channels on, weights are transformed where they are used,
+const MANY_PAIRS: usize = 200_000;
+/// which pays from this many lines on.
+const ENOUGH_LINES: usize = 12;
+/// From this many pairs on, their gradient is.
+const MANY_GRADIENT_PAIRS: usize = 60_000;
+/// What it costs to transform weights, in lines that are multiplied by them.
+const TRANSFORMING: usize = 4;
+/// What it costs to read more of them.
+const READING: usize = 1;
+
+/// The algorithms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filtering {
+    /// Whole images of 2x2 pixels.
+    WholeTwo,
+    /// Whole images of 3x3 pixels.
+    WholeThree,
+    /// Tiles, by one of two algorithms.
+    Tiles(Tile),
+}
+
+/// Pixels of the output along a tile's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tile {
+    /// F(3x3, 3x3): 25 multiplications in place of 81.
+    Three,
+    /// F(4x4, 3x3): 36 in place of 144.
+    Four,
+}
+
+impl Tile {
+    const ALL: [Self; 2] = [Self::Four, Self::Three];
+
+    /// Points of a tile, and tiles of an image.
+    fn sizes(self, geometry: &Geometry) -> [usize; 2] {
+        let side = match self {
+            Self::Three => 3,
+            Self::Four => 4,
+        };
+        [(side + 2) * (side + 2), Tiling::new(geometry, side).tiles()]
+    }
+
+    /// The cheapest, if it is cheaper than the definition; `weight_lines` is what transformed weights cost.
+    fn cheapest(geometry: &Geometry, weight_lines: usize) -> Option<Self> {
+        let cost = |tile: &Self| {
+            let [points, tiles] = tile.sizes(geometry);
+            points * (tiles * geometry.batch + weight_lines)
+        };
+        let tile = Self::ALL.into_iter().min_by_key(cost)?;
+        // Kernel offsets over the edge cost the direct convolution nothing.
+        let direct = (3 * geometry.height - 2) * (3 * geometry.width - 2) * geometry.batch;
+        (cost(&tile) * 14 < direct * 10).then_some(tile)
+    }
+
+    /// Floats of transformed weights.
+    pub(crate) fn transformed_len(self, view: &WeightView) -> usize {
+        match self {
+            Self::Three => by_points::transformed_len(view, 25),
+            Self::Four => by_points::transformed_len(view, 36),
+        }
+    }
+
+    /// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions.
+    pub(crate) fn transform_weight(
+        self,
+        instructions: Instructions,
+        weight: &[f32],
+        view: &WeightView,
+        transformed: &mut [f32],
+    ) {
+        match self {
+            Self::Three => by_points::transform_weight::<F3, 3, 5>(instructions, weight, view, transformed),
+            Self::Four => by_points::transform_weight::<F4, 4, 6>(instructions, weight, view, transformed),
+        }
+    }
+
+    /// `y = epilogue(weight * x)` of transformed weights, which were packed for `instructions`; only the size of the images
+    /// is used of `geometry`, `channels` are read and written.
+    pub(crate) fn apply(
+        self,
+        instructions: Instructions,
+        transformed: &[f32],
+        channels: [usize; 2],
+        geometry: &Geometry,
+        input: &[f32],
+        epilogue: Epilogue<'_>,
+        output: &mut [f32],
+    ) {
+        let filter = by_points::Filter { instructions, transformed, channels, geometry };
+        match self {
+            Self::Three => filter.apply::<F3, 3, 5>(input, epilogue, output),
+            Self::Four => filter.apply::<F4, 4, 6>(input, epilogue, output),
+        }
+    }
+}
+
+impl Filtering {
+    /// The algorithm that pays, if any.
+    pub(crate) fn of(geometry: &Geometry) -> Option<Self> {
+        if !Self::is_possible(geometry) {
+            return None;
+        }
+        Self::whole(geometry).or_else(|| {
+            let tile = Tile::cheapest(geometry, TRANSFORMING)?;
+            let [_, tiles] = tile.sizes(geometry);
+            let enough = tiles * geometry.batch >= ENOUGH_LINES || pairs(geometry) < MANY_PAIRS;
+            enough.then_some(Self::Tiles(tile))
+        })
+    }
+
+    /// The same where weights are transformed once for many images.
+    pub(crate) fn of_packed(geometry: &Geometry) -> Option<Self> {
+        if !Self::is_possible(geometry) {
+            return None;
+        }
+        Self::whole(geometry).or_else(|| Tile::cheapest(geometry, READING).map(Self::Tiles))
+    }
+
+    fn is_possible(geometry: &Geometry) -> bool {
+        geometry.is_same_3x3() && geometry.input_channels.min(geometry.output_channels) >= LANES
+    }
+
+    fn whole(geometry: &Geometry) -> Option<Self> {
+        let channels = geometry.input_channels.min(geometry.output_channels);
+        if channels < MANY_CHANNELS || geometry.batch < MANY_IMAGES {
+            return None;
+        }
+        match [geometry.height, geometry.width] {
+            [2, 2] => Some(Self::WholeTwo),
+            [3, 3] => Some(Self::WholeThree),
+            _ => None,
+        }
+    }
+
+    /// `y = epilogue(weight * x)`; `view` says how the product reads the weight.
+    pub(crate) fn product(
+        self,
+        geometry: &Geometry,
+        view: &WeightView,
+        weight: &[f32],
+        input: &[f32],
+        epilogue: Epilogue<'_>,
+        output: &mut [f32],
+    ) {
+        let channels = [view.inputs, view.outputs];
+        match self {
+            Self::Tiles(tile) if pairs(geometry) < MANY_PAIRS => {
+                let instructions = Instructions::current();
+                let mut transformed = crate::buffers::scratch(tile.transformed_len(view));
+                tile.transform_weight(instructions, weight, view, &mut transformed);
+                tile.apply(instructions, &transformed, channels, geometry, input, epilogue, output);
+            }
+            _ => self.by_channels(geometry, channels, Values::Plain(weight, view), input, epilogue, output),
+        }
+    }
+
+    /// The same for plain or packed weights, which are transformed where they are used.
+    pub(crate) fn by_channels(
+        self,
+        geometry: &Geometry,
+        channels: [usize; 2],
+        weight: Values<'_>,
+        input: &[f32],
+        epilogue: Epilogue<'_>,
+        output: &mut [f32],
+    ) {
+        let product = by_channels::Product { geometry, channels, weight, input, epilogue };
+        match self {
+            Self::WholeTwo => product.run::<Two, 2, 2, 3>(output),
+            Self::WholeThree => product.run::<Three, 3, 3, 5>(output),
+            Self::Tiles(Tile::Three) => product.run::<F3, 5, 3, 5>(output),
+            Self::Tiles(Tile::Four) => product.run::<F4, 6, 4, 6>(output),
+        }
+    }
+
+    /// The gradient of the weight, or the weight after `update` by it; `operands` are input and output gradient.
+    pub(crate) fn weight_gradient(
+        self,
+        geometry: &Geometry,
+        operands: [&[f32]; 2],
+        update: Option<Update<'_>>,
+        gradient: &mut [f32],
+    ) {
+        use by_channels_gradient::weight_gradient as by_channels;
+        use by_points_gradient::weight_gradient as by_points;
+        let many = pairs(geometry) >= MANY_GRADIENT_PAIRS;
+        match self {
+            Self::WholeTwo => by_channels::<Two, 2, 2, 3>(geometry, operands, update, gradient),
+            Self::WholeThree => by_channels::<Three, 3, 3, 5>(geometry, operands, update, gradient),
+            Self::Tiles(Tile::Three) if many => {
+                by_channels::<F3, 5, 3, 5>(geometry, operands, update, gradient)
+            }
+            Self::Tiles(Tile::Four) if many => {
+                by_channels::<F4, 6, 4, 6>(geometry, operands, update, gradient)
+            }
+            Self::Tiles(Tile::Three) => by_points::<F3, 3, 5>(geometry, operands, update, gradient),
+            Self::Tiles(Tile::Four) => by_points::<F4, 4, 6>(geometry, operands, update, gradient),
+        }
+    }
+}
+
+/// Pairs of an input and an output channel.
+fn pairs(geometry: &Geometry) -> usize {
+    geometry.input_channels * geometry.output_channels
+}

@@ -10,7 +10,7 @@ use crate::feature_map::{Activation, FeatureMap, is_fused};
 use crate::instructions::Instructions;
 use crate::kernels::blocked::{padded, write_from_batch};
 use crate::kernels::convolution::Epilogue;
-use crate::kernels::filtering::{Filtering, Tile};
+use crate::kernels::filtering::{Filter, Filtering, Tile};
 use crate::kernels::geometry::{Geometry, Stencil};
 use crate::kernels::parallel::SharedBuffer;
 use crate::kernels::product::{Product, Values, Weights, Width, blocked_len};
@@ -133,17 +133,13 @@ impl FusedConvolution {
             match Filtering::of_packed(&geometry) {
                 None => {}
                 Some(Filtering::Tiles(tile)) => {
-                    let transformed = self.transformed(tile);
-                    let instructions = self.instructions;
-                    return tile.apply(
-                        instructions,
-                        transformed,
+                    let filter = Filter {
+                        instructions: self.instructions,
+                        transformed: self.transformed(tile),
                         channels,
-                        &geometry,
-                        input_values,
-                        epilogue,
-                        output,
-                    );
+                        geometry: &geometry,
+                    };
+                    return tile.apply(&filter, input_values, epilogue, output);
                 }
                 Some(whole) => {
                     let weight = Values::Packed(self.direct());

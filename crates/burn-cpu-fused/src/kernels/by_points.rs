@@ -93,7 +93,7 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
 }
 
 /// A 3x3 convolution whose weights are transformed.
-pub(super) struct Filter<'a> {
+pub(crate) struct Filter<'a> {
     /// The instructions that they were packed for.
     pub instructions: Instructions,
     /// See [`transform_weight`].

@@ -5,6 +5,7 @@
 //! transformed where they are used.
 
 use super::blocked::LANES;
+pub(crate) use super::by_points::Filter;
 use super::convolution::Epilogue;
 use super::cook_toom::{F3, F4};
 use super::descent::Update;
@@ -14,6 +15,7 @@ use super::tilings::Tiling;
 use super::toeplitz::{Three, Two};
 use super::weights::WeightView;
 use super::{by_channels, by_channels_gradient, by_points, by_points_gradient};
+use crate::buffers::scratch;
 use crate::instructions::Instructions;
 
 /// Channels from which on the multiplications that whole images save pay for the transforms, and tiles of channels are
@@ -22,11 +24,9 @@ const MANY_CHANNELS: usize = 4 * LANES;
 /// Images from which on they pay for those of the weights.
 const MANY_IMAGES: usize = 8;
 /// From this many pairs of channels on, weights are transformed where they are used,
-const MANY_PAIRS: usize = 200_000;
+const MANY_PAIRS: usize = 100_000;
 /// which pays from this many lines on.
 const ENOUGH_LINES: usize = 12;
-/// From this many pairs on, their gradient is.
-const MANY_GRADIENT_PAIRS: usize = 60_000;
 /// What it costs to transform weights, in lines that are multiplied by them.
 const TRANSFORMING: usize = 4;
 /// What it costs to read more of them.
@@ -98,19 +98,14 @@ impl Tile {
         }
     }
 
-    /// `y = epilogue(weight * x)` of transformed weights, which were packed for `instructions`; only the size of the images
-    /// is used of `geometry`, `channels` are read and written.
+    /// `y = epilogue(weight * x)` of weights transformed for these tiles.
     pub(crate) fn apply(
         self,
-        instructions: Instructions,
-        transformed: &[f32],
-        channels: [usize; 2],
-        geometry: &Geometry,
+        filter: &Filter<'_>,
         input: &[f32],
         epilogue: Epilogue<'_>,
         output: &mut [f32],
     ) {
-        let filter = by_points::Filter { instructions, transformed, channels, geometry };
         match self {
             Self::Three => filter.apply::<F3, 3, 5>(input, epilogue, output),
             Self::Four => filter.apply::<F4, 4, 6>(input, epilogue, output),
@@ -170,9 +165,10 @@ impl Filtering {
         match self {
             Self::Tiles(tile) if pairs(geometry) < MANY_PAIRS => {
                 let instructions = Instructions::current();
-                let mut transformed = crate::buffers::scratch(tile.transformed_len(view));
+                let mut transformed = scratch(tile.transformed_len(view));
                 tile.transform_weight(instructions, weight, view, &mut transformed);
-                tile.apply(instructions, &transformed, channels, geometry, input, epilogue, output);
+                let filter = Filter { instructions, transformed: &transformed, channels, geometry };
+                tile.apply(&filter, input, epilogue, output);
             }
             _ => self.by_channels(geometry, channels, Values::Plain(weight, view), input, epilogue, output),
         }
@@ -207,7 +203,7 @@ impl Filtering {
     ) {
         use by_channels_gradient::weight_gradient as by_channels;
         use by_points_gradient::weight_gradient as by_points;
-        let many = pairs(geometry) >= MANY_GRADIENT_PAIRS;
+        let many = pairs(geometry) >= MANY_PAIRS;
         match self {
             Self::WholeTwo => by_channels::<Two, 2, 2, 3>(geometry, operands, update, gradient),
             Self::WholeThree => by_channels::<Three, 3, 3, 5>(geometry, operands, update, gradient),

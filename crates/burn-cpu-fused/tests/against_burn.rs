@@ -196,6 +196,31 @@ proptest! {
         prop_assert!(worst < 1e-5, "relative difference {worst:e}");
     }
 
+    /// Convolutions that halve an image and their transposes, by tiles of even and odd taps.
+    #[test]
+    fn halving_convolutions_and_gradients(
+        batch in 8usize..20, inputs in 1usize..5, outputs in 1usize..9,
+        half_height in 4usize..10, half_width in 4usize..10,
+    ) {
+        let device = Device::flex().autodiff();
+        let (height, width) = (2 * half_height, 2 * half_width);
+        let x = random([batch, 16 * inputs, height, width], &device);
+        let w = random([16 * outputs, 16 * inputs, 4, 4], &device);
+        let b = random([1, 1, 1, 16 * outputs], &device);
+        let worst = compare(&[x, w.clone(), b], |t| {
+            FeatureMap::from_batch(t[0].clone())
+                .conv2d(t[1].clone(), Some(vector(&t[2])), 2, 1, Activation::Identity)
+                .into_batch()
+        });
+        prop_assert!(worst < 1e-5, "relative difference {worst:e}");
+        let y = random([batch, 16 * outputs, half_height, half_width], &device);
+        let worst = compare(&[y, w], |t| {
+            let map = FeatureMap::from_batch(t[0].clone());
+            map.conv_transpose2d(t[1].clone(), None, 2, 1, Activation::Identity).into_batch()
+        });
+        prop_assert!(worst < 1e-5, "relative difference {worst:e}");
+    }
+
     #[test]
     fn fully_connected_layers_and_gradients(
         samples in 1usize..40, inputs in 1usize..200, outputs in 1usize..200,
@@ -346,6 +371,10 @@ fn network_shapes() {
         (33, 1, 10, 7, 4, 3, 0),
         (3, 64, 4, 1, 4, 1, 0),
         (40, 32, 24, 48, 3, 1, 1),
+        (32, 96, 24, 64, 3, 1, 1),
+        (3, 256, 12, 256, 3, 1, 1),
+        (5, 320, 6, 336, 3, 1, 1),
+        (16, 64, 14, 64, 3, 1, 1),
         (32, 128, 6, 128, 3, 1, 1),
         (2, 1024, 4, 512, 4, 2, 1),
         (1, 64, 12, 64, 3, 1, 1),

@@ -32,6 +32,8 @@ fn run() -> Vec<(String, Vec<f32>)> {
         [9, 64, 4, 16, 1, 2, 0],
         [9, 72, 3, 65, 3, 1, 1],
         [8, 64, 2, 70, 3, 1, 1],
+        [12, 320, 6, 330, 3, 1, 1],
+        [16, 32, 16, 48, 4, 2, 1],
     ] {
         let [batch, inputs, size, outputs, kernel, stride, padding] = sizes;
         let mut note = |what: &str, values: Vec<f32>| found.push((format!("{what} of {sizes:?}"), values));

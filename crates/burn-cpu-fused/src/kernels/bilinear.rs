@@ -1,4 +1,4 @@
-//! *Bilinear algorithms* for 3x3 convolutions (Winograd 1980, "Arithmetic complexity of computations"): fewer
+//! *Bilinear algorithms* for convolutions (Winograd 1980, "Arithmetic complexity of computations"): fewer
 //! multiplications, for additions around them.
 //!
 //! In one dimension `y = A ((G w) * (B x))`, in two `Y = A ((G W G^T) * (B X B^T)) A^T` with the matrices of an
@@ -10,11 +10,8 @@ use pulp::Simd;
 use super::blocked::LANES;
 use super::convolution::finish;
 
-/// Taps of the kernel along an axis.
-pub(super) const TAPS: usize = 3;
-
-/// The matrices for so many pixels read and written along an axis, with so many multiplications.
-pub(super) trait Algorithm<const READ: usize, const WRITTEN: usize, const POINTS: usize>:
+/// The matrices for a kernel of so many taps, pixels read and pixels written along an axis, with so many multiplications.
+pub(super) trait Algorithm<const TAPS: usize, const READ: usize, const WRITTEN: usize, const POINTS: usize>:
     Sync
 {
     /// B.
@@ -192,15 +189,14 @@ pub(super) mod tests {
     /// `A ((G w) * (B x))` against the definition of the convolution, for all pairs of unit vectors; the first pixel read
     /// lies so many `before` the first written.
     pub(in super::super) fn assert_convolves<
-        A,
+        A: Algorithm<TAPS, READ, WRITTEN, POINTS>,
+        const TAPS: usize,
         const READ: usize,
         const WRITTEN: usize,
         const POINTS: usize,
     >(
         before: usize,
-    ) where
-        A: Algorithm<READ, WRITTEN, POINTS>,
-    {
+    ) {
         let filter = columns::<A::Filter, TAPS, POINTS>();
         let input = columns::<A::Input, READ, POINTS>();
         for (tap, pixel) in (0..TAPS).flat_map(|tap| (0..READ).map(move |pixel| (tap, pixel))) {

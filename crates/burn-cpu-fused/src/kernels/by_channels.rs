@@ -3,15 +3,16 @@
 //! back. See `filtering`.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
-use super::bilinear::{Algorithm, TAPS, lines, lines_mut, transform};
+use super::bilinear::{Algorithm, lines_mut, transform};
 use super::blocked::{LANES, apart, blocks};
 use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::{MatrixProduct, Values, Width};
 use super::tiles::Kernels;
-use super::tilings::{OutputTransform, TileTransform, Tiling};
+use super::tilings::{Lattice, OutputTransform, TileTransform, Tiling};
 use super::weights::{PackTile, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
@@ -19,21 +20,38 @@ use crate::instructions::{Instructions, WithKernels};
 /// Bytes of transformed input at once: every tile of output channels reads them.
 const INPUT_BYTES: usize = 12 << 20;
 
-/// A 3x3 convolution.
-pub(super) struct Product<'a> {
-    /// Only the size of the images is used.
+/// What tiles of a convolution read and write.
+pub(super) struct Scheme<const TAPS: usize> {
+    /// Each is transformed by itself.
+    pub readings: Vec<Lattice>,
+    /// Each takes products of its own.
+    pub writings: Vec<Writing<TAPS>>,
+}
+
+/// Pixels that are written.
+pub(super) struct Writing<const TAPS: usize> {
+    pub lattice: Lattice,
+    /// The first of the readings that are summed up for them.
+    pub first: usize,
+    /// For each of those, the kernel offsets of the weight that are the taps it meets.
+    pub taps: Vec<[[usize; TAPS]; TAPS]>,
+}
+
+/// A convolution.
+pub(super) struct Product<'a, const TAPS: usize> {
     pub geometry: &'a Geometry,
-    /// Channels read and written.
+    /// Channels read and written; whole blocks are read where several readings are summed up.
     pub channels: [usize; 2],
+    pub scheme: Scheme<TAPS>,
     pub weight: Values<'a>,
     pub input: &'a [f32],
     pub epilogue: Epilogue<'a>,
 }
 
-impl Product<'_> {
+impl<const TAPS: usize> Product<'_, TAPS> {
     /// `y = epilogue(weight * x)`.
     pub(super) fn run<
-        A: Algorithm<READ, SIDE, POINTS>,
+        A: Algorithm<TAPS, READ, SIDE, POINTS>,
         const READ: usize,
         const SIDE: usize,
         const POINTS: usize,
@@ -44,26 +62,30 @@ impl Product<'_> {
         let instructions = Instructions::current();
         let [inputs, outputs] = self.channels;
         let all = Tiling::new(self.geometry, SIDE);
-        let bytes = POINTS * POINTS * blocks(inputs) * all.tiles() * all.line_len() * 4;
+        let readings = &self.scheme.readings;
+        let blocks = blocks(inputs);
+        let bytes = POINTS * POINTS * readings.len() * blocks * all.tiles() * all.line_len() * 4;
         let (batch, parts) = (self.geometry.batch, bytes.div_ceil(INPUT_BYTES).min(self.geometry.batch));
         let output = SharedBuffer::new(output);
         for index in 0..parts {
             let tiling = all.of_images(part(batch, parts, index, 1));
             let block_len = tiling.tiles() * tiling.line_len();
-            let point_len = apart(blocks(inputs) * block_len);
+            let point_len = apart(readings.len() * blocks * block_len);
             let mut points = scratch(POINTS * POINTS * point_len);
             let zeros = tiling.zeros();
             let out = SharedBuffer::new(&mut points);
-            for_each_task(blocks(inputs), |block| {
+            for_each_task(readings.len() * blocks, |index| {
+                let lattice = &readings[index / blocks];
+                let plane = tiling.plane(lattice);
                 instructions.run(TileTransform {
                     by: PhantomData::<A::Input>,
                     tiling: &tiling,
-                    before: (READ - SIDE) / 2,
-                    image: &self.input[block * tiling.plane()..][..tiling.plane()],
+                    lattice,
+                    image: &self.input[index % blocks * plane..][..plane],
                     zeros: &zeros,
                     tiles: 0..tiling.tiles(),
                     out,
-                    start: block * block_len,
+                    start: index * block_len,
                     point_len,
                 });
             });
@@ -83,10 +105,10 @@ impl Product<'_> {
 }
 
 /// One tile of output channels.
-struct Tile<'a, A, const READ: usize, const SIDE: usize, const POINTS: usize> {
+struct Tile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> {
     algorithm: PhantomData<A>,
     tile: usize,
-    product: &'a Product<'a>,
+    product: &'a Product<'a, TAPS>,
     tiling: &'a Tiling,
     /// The transformed input.
     points: &'a [f32],
@@ -94,46 +116,73 @@ struct Tile<'a, A, const READ: usize, const SIDE: usize, const POINTS: usize> {
     output: SharedBuffer<'a, f32>,
 }
 
-impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
-    for Tile<'_, A, READ, SIDE, POINTS>
+impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
+    for Tile<'_, A, TAPS, READ, SIDE, POINTS>
+where
+    A: Algorithm<TAPS, READ, SIDE, POINTS>,
 {
     type Output = ();
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Self {
-            product: &Product { channels: [inputs, outputs], weight, epilogue, .. },
-            tiling,
-            points,
-            ..
-        } = self;
-        let channels = tile_channels(outputs, K::WIDTH, self.tile);
+        let Product { geometry, channels: [inputs, outputs], scheme, weight, .. } = self.product;
+        let channels = tile_channels(*outputs, K::WIDTH, self.tile);
         let length = channels.len() * inputs;
-        let depth = TAPS * TAPS * inputs;
-        let plane = apart(length);
-        let mut packed = scratch(if matches!(weight, Values::Plain(..)) { TAPS * TAPS * plane } else { 0 });
-        let taps = match weight {
-            Values::Packed(values) => lines(&values[channels.start * depth..], length, length),
+        let mut packed = scratch(match weight {
+            Values::Plain(..) => geometry.taps() * apart(length),
+            Values::Packed(_) => 0,
+        });
+        let (weights, plane) = match *weight {
+            Values::Packed(values) => (&values[channels.start * geometry.taps() * inputs..], length),
             Values::Plain(weight, view) => {
-                let out = &mut *packed;
+                let (out, plane) = (&mut *packed, apart(length));
                 PackTile { weight, view, channels: channels.clone(), out: &mut *out, plane }.run(kernels);
-                lines(out, plane, length)
+                (&*out, plane)
             }
         };
-        let mut filters = scratch(POINTS * POINTS * plane);
-        let filters = &mut *filters;
-        transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, lines_mut(filters, plane, length));
-        let block_len = tiling.tiles() * tiling.line_len();
+        for writing in &scheme.writings {
+            let filter_len = apart(writing.taps.len() * length);
+            let mut filters = scratch(POINTS * POINTS * filter_len);
+            for (reading, taps) in writing.taps.iter().enumerate() {
+                let taps = std::array::from_fn(|row| {
+                    std::array::from_fn(|column| &weights[taps[row][column] * plane..][..length])
+                });
+                let points = lines_mut(&mut filters[reading * length..], filter_len, length);
+                transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, points);
+            }
+            self.multiply(kernels, writing, &filters, filter_len, channels.clone());
+        }
+    }
+}
+
+impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize>
+    Tile<'_, A, TAPS, READ, SIDE, POINTS>
+where
+    A: Algorithm<TAPS, READ, SIDE, POINTS>,
+{
+    /// The pixels of `writing` by transformed weights, each point's `filter_len` after the one before.
+    #[inline(always)]
+    fn multiply<K: Kernels>(
+        &self,
+        kernels: K,
+        writing: &Writing<TAPS>,
+        filters: &[f32],
+        filter_len: usize,
+        channels: Range<usize>,
+    ) {
+        let Product { channels: [inputs, _], epilogue, .. } = *self.product;
+        let block_len = self.tiling.tiles() * self.tiling.line_len();
         let lines = block_len / LANES;
         let product_len = apart(channels.len() * lines);
+        let summed = writing.taps.len() * inputs;
         let mut products = scratch(POINTS * POINTS * product_len);
         let shared = SharedBuffer::new(&mut products);
         for point in 0..POINTS * POINTS {
             MatrixProduct {
-                weights: &filters[point * plane..][..length],
+                weights: &filters[point * filter_len..][..summed * channels.len()],
                 outputs: channels.len(),
-                inputs,
-                input: &points[point * self.point_len..],
+                inputs: summed,
+                input: &self.points[point * self.point_len + writing.first * blocks(inputs) * block_len..],
                 lines,
                 output: shared,
                 output_start: point * product_len,
@@ -143,11 +192,12 @@ impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, con
         }
         for block in 0..channels.len() / LANES {
             OutputTransform {
-                algorithm: PhantomData::<A>,
-                tiling,
+                by: PhantomData::<A::Output>,
+                tiling: self.tiling,
+                lattice: &writing.lattice,
                 points: &products[block * block_len..],
                 point_len: product_len,
-                tiles: 0..tiling.tiles(),
+                tiles: 0..self.tiling.tiles(),
                 block: channels.start / LANES + block,
                 epilogue,
                 output: self.output,

@@ -1,11 +1,12 @@
-//! The gradient of a 3x3 convolution's weight, one tile of output channels after the other: the transformed input and output
+//! The gradient of a convolution's weight, one tile of output channels after the other: the transformed input and output
 //! gradient meet in a sum of outer products for every point, and the sums become the gradient while they are near. See
 //! `filtering`.
 
 use std::marker::PhantomData;
 
-use super::bilinear::{Algorithm, TAPS, lines, lines_mut, transform};
+use super::bilinear::{Algorithm, lines, transform};
 use super::blocked::{LANES, apart, blocks};
+use super::by_channels::Scheme;
 use super::descent::Update;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task};
@@ -17,14 +18,16 @@ use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
-/// The gradient of the weight, or the weight after `update` by it.
+/// The gradient of the weight, or the weight after `update` by it, of a convolution of such a scheme.
 pub(super) fn weight_gradient<
-    A: Algorithm<READ, SIDE, POINTS>,
+    A: Algorithm<TAPS, READ, SIDE, POINTS>,
+    const TAPS: usize,
     const READ: usize,
     const SIDE: usize,
     const POINTS: usize,
 >(
     geometry: &Geometry,
+    scheme: &Scheme<TAPS>,
     [input, output_gradient]: [&[f32]; 2],
     update: Option<Update<'_>>,
     gradient: &mut [f32],
@@ -33,37 +36,46 @@ pub(super) fn weight_gradient<
     let tiling = Tiling::new(geometry, SIDE);
     let (tiling, zeros) = (&tiling, &*tiling.zeros());
     let block_len = tiling.tiles() * tiling.line_len();
-    let plane = tiling.plane();
     let [input_blocks, output_blocks] = [geometry.input_channels, geometry.output_channels].map(blocks);
-    let [input_len, gradient_len] = [input_blocks, output_blocks].map(|blocks| apart(blocks * block_len));
+    let readings = &scheme.readings;
+    let read_blocks = readings.len() * input_blocks;
+    let written = &scheme.writings[0].lattice;
+    let [input_len, gradient_len] = [read_blocks, output_blocks].map(|blocks| apart(blocks * block_len));
     let mut points = scratch(POINTS * POINTS * (input_len + gradient_len));
     let (input_points, gradient_points) = points.split_at_mut(POINTS * POINTS * input_len);
     let [out, gradient_out] = [SharedBuffer::new(input_points), SharedBuffer::new(gradient_points)];
-    for_each_task(input_blocks + output_blocks, |index| {
+    for_each_task(read_blocks + output_blocks, |index| {
         let tiles = 0..tiling.tiles();
-        match index.checked_sub(input_blocks) {
-            None => instructions.run(TileTransform {
-                by: PhantomData::<A::Input>,
-                tiling,
-                before: (READ - SIDE) / 2,
-                image: &input[index * plane..(index + 1) * plane],
-                zeros,
-                tiles,
-                out,
-                start: index * block_len,
-                point_len: input_len,
-            }),
-            Some(block) => instructions.run(TileTransform {
-                by: PhantomData::<A::OutputTransposed>,
-                tiling,
-                before: 0,
-                image: &output_gradient[block * plane..(block + 1) * plane],
-                zeros,
-                tiles,
-                out: gradient_out,
-                start: block * block_len,
-                point_len: gradient_len,
-            }),
+        match index.checked_sub(read_blocks) {
+            None => {
+                let lattice = &readings[index / input_blocks];
+                let plane = tiling.plane(lattice);
+                instructions.run(TileTransform {
+                    by: PhantomData::<A::Input>,
+                    tiling,
+                    lattice,
+                    image: &input[index % input_blocks * plane..][..plane],
+                    zeros,
+                    tiles,
+                    out,
+                    start: index * block_len,
+                    point_len: input_len,
+                });
+            }
+            Some(block) => {
+                let plane = tiling.plane(written);
+                instructions.run(TileTransform {
+                    by: PhantomData::<A::OutputTransposed>,
+                    tiling,
+                    lattice: written,
+                    image: &output_gradient[block * plane..(block + 1) * plane],
+                    zeros,
+                    tiles,
+                    out: gradient_out,
+                    start: block * block_len,
+                    point_len: gradient_len,
+                });
+            }
         }
     });
     let passes = identity_passes(block_len / LANES);
@@ -73,6 +85,7 @@ pub(super) fn weight_gradient<
             algorithm: PhantomData::<A>,
             tile,
             geometry,
+            taps: &scheme.writings[0].taps,
             block_len,
             points: [input_points, gradient_points],
             point_lens: [input_len, gradient_len],
@@ -84,10 +97,12 @@ pub(super) fn weight_gradient<
 }
 
 /// The weights of one tile of output channels.
-struct Tile<'a, A, const READ: usize, const SIDE: usize, const POINTS: usize> {
+struct Tile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> {
     algorithm: PhantomData<A>,
     tile: usize,
     geometry: &'a Geometry,
+    /// The kernel offsets that each reading meets.
+    taps: &'a [[[usize; TAPS]; TAPS]],
     /// Floats of one point of a block of channels.
     block_len: usize,
     /// The transformed input and output gradient.
@@ -98,8 +113,10 @@ struct Tile<'a, A, const READ: usize, const SIDE: usize, const POINTS: usize> {
     out: SharedBuffer<'a, f32>,
 }
 
-impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
-    for Tile<'_, A, READ, SIDE, POINTS>
+impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
+    for Tile<'_, A, TAPS, READ, SIDE, POINTS>
+where
+    A: Algorithm<TAPS, READ, SIDE, POINTS>,
 {
     type Output = ();
 
@@ -108,15 +125,14 @@ impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, con
         let view = WeightView::forward(self.geometry);
         let channels = tile_channels(view.outputs, K::WIDTH, self.tile);
         let block_len = self.block_len;
-        let length = channels.len() * view.inputs;
-        let plane = apart(length);
-        let mut sums = scratch(POINTS * POINTS * plane);
-        let sums = &mut *sums;
+        let inputs = self.taps.len() * view.inputs;
+        let sums_len = apart(inputs * channels.len());
+        let mut sums = scratch(POINTS * POINTS * sums_len);
         let [input, gradient] = self.points;
         for point in 0..POINTS * POINTS {
             let gradient = &gradient[point * self.point_lens[1]..];
             let sum = OuterSum {
-                inputs: view.inputs,
+                inputs,
                 outputs: channels.len(),
                 input: &input[point * self.point_lens[0]..],
                 input_plane: block_len,
@@ -124,26 +140,34 @@ impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, con
                 output_plane: block_len,
                 passes: self.passes,
                 taps: 1,
-                packed: SharedBuffer::new(&mut sums[point * plane..][..length]),
+                packed: SharedBuffer::new(&mut sums[point * sums_len..][..inputs * channels.len()]),
                 packed_start: 0,
                 gap: 0,
                 go_on: false,
             };
-            OuterTask { sum: &sum, channel_tiles: 0..1, input_blocks: 0..blocks(view.inputs), taps: 0..1 }
+            OuterTask { sum: &sum, channel_tiles: 0..1, input_blocks: 0..blocks(inputs), taps: 0..1 }
                 .run(kernels);
         }
-        let mut packed = scratch(TAPS * TAPS * plane);
-        let packed = &mut *packed;
-        transform::<K, A::FilterTransposed, POINTS, TAPS>(
-            kernels,
-            lines(sums, plane, length),
-            lines_mut(packed, plane, length),
-        );
+        let length = view.inputs * channels.len();
+        let plane = apart(length);
+        let mut packed = scratch(view.taps * plane);
+        let offsets = SharedBuffer::new(&mut packed);
+        for (reading, taps) in self.taps.iter().enumerate() {
+            let taps = std::array::from_fn(|row| {
+                std::array::from_fn(|column| {
+                    let start = taps[row][column] * plane;
+                    // SAFETY: a kernel offset is a tap of one reading.
+                    unsafe { offsets.slice(start..start + length) }
+                })
+            });
+            let sums = lines(&sums[reading * length..], sums_len, length);
+            transform::<K, A::FilterTransposed, POINTS, TAPS>(kernels, sums, taps);
+        }
         let depth = view.taps * view.inputs;
         let place = channels.start * depth..view.outputs.min(channels.end) * depth;
         let update = self.update.map(|update| update.part(place.clone()));
         // SAFETY: every tile belongs to one task.
         let out = unsafe { self.out.slice(place) };
-        UnpackTile { packed, plane, view: &view, width: channels.len(), update, out }.run(kernels);
+        UnpackTile { packed: &packed, plane, view: &view, width: channels.len(), update, out }.run(kernels);
     }
 }

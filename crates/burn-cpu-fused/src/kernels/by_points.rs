@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::bilinear::{Algorithm, TAPS, lines, transform};
+use super::bilinear::{Algorithm, lines, transform};
 use super::blocked::{LANES, apart, blocks};
 use super::convolution::Epilogue;
 use super::geometry::Geometry;
@@ -13,10 +13,12 @@ use super::product::{MatrixProduct, Width};
 use super::tiles::Kernels;
 use super::weights::{PackTile, WeightView, tile_channels, tiles};
 
-use super::tilings::{OutputTransform, TileTransform, Tiling};
+use super::tilings::{Lattice, OutputTransform, TileTransform, Tiling};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
+/// Taps of the kernel along an axis.
+pub(super) const TAPS: usize = 3;
 /// Bytes of transformed input and output that one task works on at once: they stay in its second-level cache.
 const TASK_BYTES: usize = 350 << 10;
 /// Where these are fewer lines, each task would read all weights too often; all work on the same tiles then.
@@ -32,7 +34,11 @@ pub(super) fn transformed_len(view: &WeightView, points: usize) -> usize {
 }
 
 /// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions.
-pub(super) fn transform_weight<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
+pub(super) fn transform_weight<
+    A: Algorithm<TAPS, POINTS, SIDE, POINTS>,
+    const SIDE: usize,
+    const POINTS: usize,
+>(
     instructions: Instructions,
     weight: &[f32],
     view: &WeightView,
@@ -67,7 +73,7 @@ struct FilterTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     out: SharedBuffer<'a, f32>,
 }
 
-impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
+impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
     for FilterTransform<'_, A, SIDE, POINTS>
 {
     type Output = ();
@@ -106,7 +112,7 @@ pub(crate) struct Filter<'a> {
 
 impl Filter<'_> {
     /// `y = epilogue(weight * x)`.
-    pub(super) fn apply<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
+    pub(super) fn apply<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
         &self,
         input: &[f32],
         epilogue: Epilogue<'_>,
@@ -153,7 +159,9 @@ struct Group<'a, A, const SIDE: usize, const POINTS: usize> {
     with_tasks: bool,
 }
 
-impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> Group<'_, A, SIDE, POINTS> {
+impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
+    Group<'_, A, SIDE, POINTS>
+{
     fn each(&self, count: usize, work: impl Fn(usize) + Sync + Send) {
         if self.with_tasks { for_each_task(count, work) } else { (0..count).for_each(work) }
     }
@@ -168,12 +176,14 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
         let mut points = scratch(POINTS * POINTS * (read_len + written_len));
         let (read, written) = points.split_at_mut(POINTS * POINTS * read_len);
         let out = SharedBuffer::new(read);
-        let plane = tiling.plane();
+        let size = [self.filter.geometry.height, self.filter.geometry.width];
+        let (reading, writing) = (Lattice { first: [-1; 2], ..Lattice::all(size) }, Lattice::all(size));
+        let plane = tiling.plane(&reading);
         self.each(blocks(inputs), |block| {
             instructions.run(TileTransform {
                 by: PhantomData::<A::Input>,
                 tiling,
-                before: 1,
+                lattice: &reading,
                 image: &input[block * plane..(block + 1) * plane],
                 zeros: self.zeros,
                 tiles: self.tiles.clone(),
@@ -203,8 +213,9 @@ impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>
         let written = &*written;
         self.each(blocks(outputs), |block| {
             instructions.run(OutputTransform {
-                algorithm: PhantomData::<A>,
+                by: PhantomData::<A::Output>,
                 tiling,
+                lattice: &writing,
                 points: &written[block * block_len..],
                 point_len: written_len,
                 tiles: self.tiles.clone(),

@@ -3,22 +3,26 @@
 
 use std::marker::PhantomData;
 
-use super::bilinear::{Algorithm, TAPS, lines_mut, transform};
+use super::bilinear::{Algorithm, lines_mut, transform};
 use super::blocked::{LANES, apart, blocks};
-use super::by_points::SHARED_BYTES;
+use super::by_points::{SHARED_BYTES, TAPS};
 use super::descent::Update;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::Width;
 use super::tiles::Kernels;
-use super::tilings::{TileTransform, Tiling};
+use super::tilings::{Lattice, TileTransform, Tiling};
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
 /// The gradient of the weight, or the weight after `update` by it.
-pub(super) fn weight_gradient<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize>(
+pub(super) fn weight_gradient<
+    A: Algorithm<TAPS, POINTS, SIDE, POINTS>,
+    const SIDE: usize,
+    const POINTS: usize,
+>(
     geometry: &Geometry,
     [input, output_gradient]: [&[f32]; 2],
     update: Option<Update<'_>>,
@@ -33,7 +37,9 @@ pub(super) fn weight_gradient<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: us
     let point_len = apart(view.packed_len() / (TAPS * TAPS));
     let bytes = POINTS * POINTS * (input_blocks + output_blocks) * tiling.line_len() * 4;
     let count = tiling.tiles().div_ceil((SHARED_BYTES / bytes).max(1));
-    let plane = tiling.plane();
+    let written = Lattice::all([geometry.height, geometry.width]);
+    let read = Lattice { first: [-1; 2], ..written };
+    let plane = tiling.plane(&read);
     let zeros = tiling.zeros();
     let mut sums = scratch(POINTS * POINTS * point_len);
     let sums = SharedBuffer::new(&mut sums);
@@ -50,7 +56,7 @@ pub(super) fn weight_gradient<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: us
                 None => instructions.run(TileTransform {
                     by: PhantomData::<A::Input>,
                     tiling: &tiling,
-                    before: 1,
+                    lattice: &read,
                     image: &input[index * plane..(index + 1) * plane],
                     zeros,
                     tiles,
@@ -61,7 +67,7 @@ pub(super) fn weight_gradient<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: us
                 Some(block) => instructions.run(TileTransform {
                     by: PhantomData::<A::OutputTransposed>,
                     tiling: &tiling,
-                    before: 0,
+                    lattice: &written,
                     image: &output_gradient[block * plane..(block + 1) * plane],
                     zeros,
                     tiles,
@@ -132,7 +138,7 @@ struct SumTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     out: &'a mut [f32],
 }
 
-impl<A: Algorithm<POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
+impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
     for SumTransform<'_, A, SIDE, POINTS>
 {
     type Output = ();

@@ -65,7 +65,7 @@ pub(crate) fn forward(geometry: &Geometry, input: &[f32], weight: &[f32], epilog
     let mut output = for_overwrite(length);
     let view = WeightView::forward(geometry);
     if let Some(filtering) = Filtering::of(geometry) {
-        filtering.product(geometry, &view, weight, input, epilogue, &mut output);
+        filtering.forward(geometry, weight, input, epilogue, &mut output);
         return output;
     }
     let stencil = Stencil::forward(geometry);
@@ -86,10 +86,8 @@ pub(crate) fn input_gradient(
     let length = blocked_len(geometry.input_channels, geometry.input_positions(), geometry.batch);
     let mut gradient = for_overwrite(length);
     let view = WeightView::backward(geometry);
-    // The gradient of a "same" convolution is one with the kernel turned and channels exchanged.
     if let Some(filtering) = Filtering::of(geometry) {
-        let view = view.flipped();
-        filtering.product(geometry, &view, weight, output_gradient, epilogue, &mut gradient);
+        filtering.input_gradient(geometry, weight, output_gradient, epilogue, &mut gradient);
         return gradient;
     }
     let stencils = Stencil::backward(geometry);

@@ -1,4 +1,4 @@
-//! Three or four adjacent pixels of a convolution by three taps from five or six products, after Cook and Toom (Blahut
+//! Three or four adjacent pixels of a convolution by two or three taps from five or six products, after Cook and Toom (Blahut
 //! 1985, "Fast algorithms for digital signal processing"): polynomials are multiplied by their values at some points, one of
 //! them infinity. Winograd's minimal filtering F(3x3, 3x3) and F(4x4, 3x3) (Lavin & Gray 2016) are these along both axes.
 //!
@@ -12,7 +12,7 @@ use super::bilinear::{Algorithm, map, splats};
 /// Three pixels, five multiplications: points 0, `A`, `-A`, `B` and infinity.
 pub(super) struct F3;
 
-impl Algorithm<5, 3, 5> for F3 {
+impl Algorithm<3, 5, 3, 5> for F3 {
     type Input = InputOfF3;
     type Filter = FilterOfF3;
     type Output = OutputOfF3;
@@ -98,7 +98,7 @@ map!(FilterOfF3Transposed<5, 3>, |simd, u| {
 /// Four pixels, six multiplications: points 0, `A`, `-A`, `B`, `-B` and infinity.
 pub(super) struct F4;
 
-impl Algorithm<6, 4, 6> for F4 {
+impl Algorithm<3, 6, 4, 6> for F4 {
     type Input = InputOfF4;
     type Filter = FilterOfF4;
     type Output = OutputOfF4;
@@ -200,6 +200,61 @@ map!(FilterOfF4Transposed<6, 3>, |simd, u| {
     ]
 });
 
+/// Four pixels of a convolution by two taps, five multiplications: the points of [`F3`].
+pub(super) struct F4OfTwo;
+
+impl Algorithm<2, 5, 4, 5> for F4OfTwo {
+    type Input = InputOfF3;
+    type Filter = FilterOfF4OfTwo;
+    type Output = OutputOfF4OfTwo;
+    type OutputTransposed = OutputOfF4OfTwoTransposed;
+    type FilterTransposed = FilterOfF4OfTwoTransposed;
+}
+
+map!(FilterOfF4OfTwo<2, 5>, |simd, w| {
+    let [a, b] = splats(simd, [F3::A, F3::B]);
+    let scale = splats(simd, F3::SCALE);
+    let odd = simd.mul_f32s(a, w[1]);
+    [
+        simd.mul_f32s(scale[0], w[0]),
+        simd.mul_f32s(scale[1], simd.add_f32s(w[0], odd)),
+        simd.mul_f32s(scale[2], simd.sub_f32s(w[0], odd)),
+        simd.mul_f32s(scale[3], simd.mul_add_e_f32s(b, w[1], w[0])),
+        w[1],
+    ]
+});
+map!(OutputOfF4OfTwo<5, 4>, |simd, m| {
+    let [a, a2, a3] = splats(simd, [F3::A, F3::A2, F3::A2 * F3::A]);
+    let [b, b2, b3] = splats(simd, [F3::B, F3::B2, F3::B2 * F3::B]);
+    let (sum, difference) = (simd.add_f32s(m[1], m[2]), simd.sub_f32s(m[1], m[2]));
+    [
+        simd.add_f32s(simd.add_f32s(m[0], m[3]), sum),
+        simd.mul_add_e_f32s(a, difference, simd.mul_f32s(b, m[3])),
+        simd.mul_add_e_f32s(a2, sum, simd.mul_f32s(b2, m[3])),
+        simd.mul_add_e_f32s(a3, difference, simd.mul_add_e_f32s(b3, m[3], m[4])),
+    ]
+});
+map!(OutputOfF4OfTwoTransposed<4, 5>, |simd, y| {
+    let [a, a2, a3] = splats(simd, [F3::A, F3::A2, F3::A2 * F3::A]);
+    let [b, b2, b3] = splats(simd, [F3::B, F3::B2, F3::B2 * F3::B]);
+    let even = simd.mul_add_e_f32s(a2, y[2], y[0]);
+    let odd = simd.mul_add_e_f32s(a3, y[3], simd.mul_f32s(a, y[1]));
+    let low = simd.mul_add_e_f32s(b, y[1], y[0]);
+    let at_b = simd.mul_add_e_f32s(b3, y[3], simd.mul_add_e_f32s(b2, y[2], low));
+    [y[0], simd.add_f32s(even, odd), simd.sub_f32s(even, odd), at_b, y[3]]
+});
+map!(FilterOfF4OfTwoTransposed<5, 2>, |simd, u| {
+    let [a, b] = splats(simd, [F3::A, F3::B]);
+    let scale = splats(simd, F3::SCALE);
+    let (plus, minus) = (simd.mul_f32s(scale[1], u[1]), simd.mul_f32s(scale[2], u[2]));
+    let at_b = simd.mul_f32s(scale[3], u[3]);
+    let even = simd.add_f32s(simd.add_f32s(plus, minus), at_b);
+    [
+        simd.mul_add_e_f32s(scale[0], u[0], even),
+        simd.mul_add_e_f32s(a, simd.sub_f32s(plus, minus), simd.mul_add_e_f32s(b, at_b, u[4])),
+    ]
+});
+
 #[cfg(test)]
 mod tests {
     use super::super::bilinear::tests::assert_convolves;
@@ -207,7 +262,8 @@ mod tests {
 
     #[test]
     fn algorithms_convolve() {
-        assert_convolves::<F3, 5, 3, 5>(1);
-        assert_convolves::<F4, 6, 4, 6>(1);
+        assert_convolves::<F3, 3, 5, 3, 5>(1);
+        assert_convolves::<F4, 3, 6, 4, 6>(1);
+        assert_convolves::<F4OfTwo, 2, 5, 4, 5>(1);
     }
 }

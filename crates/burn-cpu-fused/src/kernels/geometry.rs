@@ -71,6 +71,13 @@ impl Geometry {
         kernel == [3, 3] && self.stride == 1 && self.padding == 1
     }
 
+    /// Whether this is a convolution of kernel 4 whose output has half the height and width.
+    pub(crate) fn is_halving_4x4(&self) -> bool {
+        let kernel = [self.kernel_height, self.kernel_width];
+        let is_even = self.height.is_multiple_of(2) && self.width.is_multiple_of(2);
+        kernel == [4, 4] && self.stride == 2 && self.padding == 1 && is_even
+    }
+
     /// Rows and columns of the kernel for each offset.
     fn offsets(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (height, width) = (self.kernel_height, self.kernel_width);

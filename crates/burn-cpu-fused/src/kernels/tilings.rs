@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::bilinear::{Algorithm, Map, transform, write_pixels};
+use super::bilinear::{Map, transform, write_pixels};
 use super::blocked::LANES;
 use super::convolution::Epilogue;
 use super::geometry::Geometry;
@@ -13,23 +13,42 @@ use super::tiles::Kernels;
 use crate::buffers::{Pooled, scratch};
 use crate::instructions::WithKernels;
 
-/// How images are cut into tiles.
+/// The pixels of an image that tiles are made of: every so many along both axes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lattice {
+    /// Of the image.
+    pub height: usize,
+    pub width: usize,
+    /// Distance between pixels.
+    pub step: usize,
+    /// Row and column of the first tile's first pixel; it may lie outside.
+    pub first: [isize; 2],
+}
+
+impl Lattice {
+    /// Every pixel of an image of such a height and width.
+    pub(super) fn all([height, width]: [usize; 2]) -> Self {
+        Self { height, width, step: 1, first: [0; 2] }
+    }
+}
+
+/// How the outputs of a convolution are cut into tiles.
 #[derive(Debug, Clone)]
 pub(super) struct Tiling {
-    /// Pixels of the output along a tile's side.
+    /// Pixels along a tile's side.
     side: usize,
-    height: usize,
-    width: usize,
+    rows: usize,
+    columns: usize,
     batch: usize,
     /// Those of the batch that are worked on at once.
     images: Range<usize>,
 }
 
 impl Tiling {
-    /// Of the images of a convolution whose output is as large as its input.
+    /// Into tiles of so many pixels a side.
     pub(super) fn new(geometry: &Geometry, side: usize) -> Self {
-        let Geometry { height, width, batch, .. } = *geometry;
-        Self { side, height, width, batch, images: 0..batch }
+        let [rows, columns] = [geometry.output_height, geometry.output_width].map(|all| all.div_ceil(side));
+        Self { side, rows, columns, batch: geometry.batch, images: 0..geometry.batch }
     }
 
     /// Of some of the images.
@@ -37,13 +56,9 @@ impl Tiling {
         Self { images, ..*self }
     }
 
-    fn columns(&self) -> usize {
-        self.width.div_ceil(self.side)
-    }
-
     /// Tiles of an image.
     pub(super) fn tiles(&self) -> usize {
-        self.height.div_ceil(self.side) * self.columns()
+        self.rows * self.columns
     }
 
     /// Floats of one pixel or point of a block of channels.
@@ -59,29 +74,27 @@ impl Tiling {
     }
 
     /// Floats of a block of channels of the whole batch.
-    pub(super) fn plane(&self) -> usize {
-        self.height * self.width * self.batch * LANES
+    pub(super) fn plane(&self, lattice: &Lattice) -> usize {
+        lattice.height * lattice.width * self.batch * LANES
     }
 
     /// Where pixel `(row, column)` of a tile starts in a block of channels, where it lies within the image.
     #[inline(always)]
-    fn pixel(&self, tile: usize, before: usize, [row, column]: [usize; 2]) -> Option<usize> {
-        let columns = self.columns();
+    fn pixel(&self, lattice: &Lattice, tile: usize, [row, column]: [usize; 2]) -> Option<usize> {
+        let Lattice { height, width, step, first } = *lattice;
         // Less than nothing wraps around to far outside.
-        let row = (tile / columns * self.side + row).wrapping_sub(before);
-        let column = (tile % columns * self.side + column).wrapping_sub(before);
-        let position = row * self.width + column;
-        let inside = row < self.height && column < self.width;
-        inside.then(|| (position * self.batch + self.images.start) * LANES)
+        let row = ((tile / self.columns * self.side + row) * step).wrapping_add_signed(first[0]);
+        let column = ((tile % self.columns * self.side + column) * step).wrapping_add_signed(first[1]);
+        let inside = row < height && column < width;
+        inside.then(|| ((row * width + column) * self.batch + self.images.start) * LANES)
     }
 }
 
-/// The transform of one block of channels of some tiles: `B^T x B` of the input, whose tiles begin a pixel `before` those of
-/// the output, or `A dy A^T` of the output's gradient.
+/// The transform of one block of channels of some tiles: `B x B^T` of the input or `A^T dy A` of the output's gradient.
 pub(super) struct TileTransform<'a, X, const SIDE: usize, const POINTS: usize> {
     pub by: PhantomData<X>,
     pub tiling: &'a Tiling,
-    pub before: usize,
+    pub lattice: &'a Lattice,
     /// `[height, width, batch, 16]`
     pub image: &'a [f32],
     /// One line of zeros, for pixels outside the image.
@@ -106,7 +119,7 @@ impl<X: Map<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
             let mut sources = [[self.zeros; SIDE]; SIDE];
             for (row, sources) in sources.iter_mut().enumerate() {
                 for (column, source) in sources.iter_mut().enumerate() {
-                    if let Some(start) = self.tiling.pixel(tile, self.before, [row, column]) {
+                    if let Some(start) = self.tiling.pixel(self.lattice, tile, [row, column]) {
                         *source = &self.image[start..start + length];
                     }
                 }
@@ -124,10 +137,11 @@ impl<X: Map<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
     }
 }
 
-/// `A^T m A` of one block of channels of some tiles, then the epilogue.
-pub(super) struct OutputTransform<'a, A, const READ: usize, const SIDE: usize, const POINTS: usize> {
-    pub algorithm: PhantomData<A>,
+/// `A m A^T` of one block of channels of some tiles, then the epilogue.
+pub(super) struct OutputTransform<'a, X, const SIDE: usize, const POINTS: usize> {
+    pub by: PhantomData<X>,
     pub tiling: &'a Tiling,
+    pub lattice: &'a Lattice,
     /// The block's lines of the first point, and the others `point_len` apart.
     pub points: &'a [f32],
     pub point_len: usize,
@@ -138,14 +152,14 @@ pub(super) struct OutputTransform<'a, A, const READ: usize, const SIDE: usize, c
     pub output: SharedBuffer<'a, f32>,
 }
 
-impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
-    for OutputTransform<'_, A, READ, SIDE, POINTS>
+impl<X: Map<POINTS, SIDE>, const SIDE: usize, const POINTS: usize> WithKernels
+    for OutputTransform<'_, X, SIDE, POINTS>
 {
     type Output = ();
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Self { tiling, epilogue, .. } = self;
+        let Self { tiling, lattice, epilogue, .. } = self;
         let length = tiling.line_len();
         let bias = epilogue.bias.map(|bias| &bias[self.block * LANES..][..LANES]);
         for (index, tile) in self.tiles.enumerate() {
@@ -155,7 +169,8 @@ impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, con
                 })
             });
             let place = |row, column| {
-                let start = self.block * tiling.plane() + tiling.pixel(tile, 0, [row, column])?;
+                let start =
+                    self.block * tiling.plane(lattice) + tiling.pixel(lattice, tile, [row, column])?;
                 Some(start..start + length)
             };
             let pixels = std::array::from_fn(|row| {
@@ -170,7 +185,7 @@ impl<A: Algorithm<READ, SIDE, POINTS>, const READ: usize, const SIDE: usize, con
                 })
             });
             let slope = epilogue.slope;
-            write_pixels::<K, A::Output, POINTS, SIDE>(kernels, sources, bias, residuals, slope, pixels);
+            write_pixels::<K, X, POINTS, SIDE>(kernels, sources, bias, residuals, slope, pixels);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::bilinear::{Algorithm, map};
 /// Two pixels, three multiplications.
 pub(super) struct Two;
 
-impl Algorithm<2, 2, 3> for Two {
+impl Algorithm<3, 2, 2, 3> for Two {
     type Input = InputOfTwo;
     type Filter = FilterOfTwo;
     type Output = OutputOfTwo;
@@ -30,7 +30,7 @@ map!(FilterOfTwoTransposed<3, 3>, |simd, u| {
 /// Three pixels, five multiplications.
 pub(super) struct Three;
 
-impl Algorithm<3, 3, 5> for Three {
+impl Algorithm<3, 3, 3, 5> for Three {
     type Input = InputOfThree;
     type Filter = FilterOfThree;
     type Output = OutputOfThree;
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn algorithms_convolve() {
-        assert_convolves::<Two, 2, 2, 3>(0);
-        assert_convolves::<Three, 3, 3, 5>(0);
+        assert_convolves::<Two, 3, 2, 2, 3>(0);
+        assert_convolves::<Three, 3, 3, 3, 5>(0);
     }
 }

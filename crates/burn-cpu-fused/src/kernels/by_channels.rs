@@ -17,8 +17,8 @@ use super::weights::{PackTile, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
-/// Bytes of transformed input at once: every tile of output channels reads them.
-const INPUT_BYTES: usize = 12 << 20;
+/// Bytes of transformed input that every tile of output channels reads at once.
+const INPUT_BYTES: usize = 16 << 20;
 
 /// What tiles of a convolution read and write.
 pub(super) struct Scheme<const TAPS: usize> {
@@ -64,7 +64,8 @@ impl<const TAPS: usize> Product<'_, TAPS> {
         let all = Tiling::new(self.geometry, SIDE);
         let readings = &self.scheme.readings;
         let blocks = blocks(inputs);
-        let bytes = POINTS * POINTS * readings.len() * blocks * all.tiles() * all.line_len() * 4;
+        let summed = self.scheme.writings[0].taps.len();
+        let bytes = POINTS * POINTS * summed * blocks * all.tiles() * all.line_len() * 4;
         let (batch, parts) = (self.geometry.batch, bytes.div_ceil(INPUT_BYTES).min(self.geometry.batch));
         let output = SharedBuffer::new(output);
         for index in 0..parts {

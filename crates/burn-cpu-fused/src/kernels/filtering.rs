@@ -28,6 +28,8 @@ const MANY_IMAGES: usize = 8;
 const MANY_PAIRS: usize = 100_000;
 /// which pays from this many lines on.
 const ENOUGH_LINES: usize = 12;
+/// Lines from which on sixteen weights are worth transforming to a hundred.
+const MANY_LINES: usize = 8;
 /// What it costs to transform weights, in lines that are multiplied by them.
 const TRANSFORMING: usize = 4;
 /// What it costs to read more of them.
@@ -147,7 +149,7 @@ impl Filtering {
         let lines = Tiling::new(geometry, 4).tiles() * geometry.batch;
         // Kernel offsets over the edge cost the direct convolution nothing.
         let direct = (4 * geometry.output_height - 2) * (4 * geometry.output_width - 2) * geometry.batch;
-        geometry.is_halving_4x4() && whole_blocks == [0; 2] && lines >= 32 && lines * 140 < direct
+        geometry.is_halving_4x4() && whole_blocks == [0; 2] && lines >= MANY_LINES && lines * 140 < direct
     }
 
     fn whole(geometry: &Geometry) -> Option<Self> {

@@ -79,16 +79,21 @@ impl Views {
         }
     }
 
-    /// The mean of what `outputs` gives for each view, element by element.
-    pub fn average(self, outputs: impl Fn(View) -> Vec<f32>) -> Vec<f32> {
-        let (first, others) = self.list().split_first().expect("there is always the centre");
-        let mut sums = outputs(*first);
-        for view in others {
-            sums.iter_mut().zip(outputs(*view)).for_each(|(sum, value)| *sum += value);
-        }
-        let count = self.list().len() as f32;
-        sums.iter_mut().for_each(|sum| *sum /= count);
-        sums
+    /// Every view of every face, the views of a face next to each other.
+    pub fn of<'a>(self, faces: &[&'a [u8]]) -> Vec<(&'a [u8], View)> {
+        faces.iter().flat_map(|face| self.list().iter().map(|view| (*face, *view))).collect()
+    }
+
+    /// The mean over the views of each face: outputs `[faces, views, length]` to `[faces, length]`, row-major.
+    pub fn average(self, outputs: &[f32], length: usize) -> Vec<f32> {
+        let count = self.list().len();
+        // Of no faces the length is not known.
+        let faces = outputs.chunks_exact((count * length).max(1));
+        faces
+            .flat_map(|views| {
+                (0..length).map(move |at| views[at..].iter().step_by(length).sum::<f32>() / count as f32)
+            })
+            .collect()
     }
 }
 
@@ -108,13 +113,22 @@ mod tests {
     }
 
     #[test]
-    fn averages_are_over_all_views() {
-        let outputs = |view: View| {
-            let [row, column] = view.start(5, 2);
-            vec![row as f32, column as f32, f32::from(u8::from(view.mirrored))]
-        };
-        assert_eq!(Views::Centre.average(outputs), [1.0, 1.0, 0.0]);
-        assert_eq!(Views::Mirrored.average(outputs), [1.0, 1.0, 0.5]);
-        assert_eq!(Views::TenCrop.average(outputs), [1.4, 1.4, 0.5]);
+    fn averages_are_over_the_views_of_each_face() {
+        for (views, expected) in [
+            (Views::Centre, [1.0, 1.0, 0.0]),
+            (Views::Mirrored, [1.0, 1.0, 0.5]),
+            (Views::TenCrop, [1.4, 1.4, 0.5]),
+        ] {
+            let crops = views.of(&[&[1], &[2]]);
+            let outputs = crops.iter().flat_map(|(face, view)| {
+                let [row, column] = view.start(5, 2);
+                [row as f32, column as f32, f32::from(u8::from(view.mirrored))]
+                    .map(|value| value * f32::from(face[0]))
+            });
+            let outputs: Vec<f32> = outputs.collect();
+            let found = views.average(&outputs, 3);
+            assert_eq!(found[..3], expected);
+            assert_eq!(found[3..], expected.map(|value| 2.0 * value));
+        }
     }
 }

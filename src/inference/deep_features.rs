@@ -88,13 +88,13 @@ impl FeatureExtractor {
     /// Features of one network, `[faces, features]`, of faces of the size that preprocessing asks for.
     pub fn of_network(&self, index: usize, faces: &[&[u8]]) -> Vec<f32> {
         let member = &self.networks[index];
-        deep_features(&member.network, &member.manifest.preprocessing, faces, View::CENTRE)
+        deep_features(&member.network, &member.manifest.preprocessing, &Views::Centre.of(faces))
     }
 
-    /// Joined features, `[faces, features]`, of a view of faces of the size that preprocessing asks for.
-    pub fn joined(&self, faces: &[&[u8]], view: View) -> Vec<f32> {
+    /// Joined features, `[faces, features]`, of views of faces of the size that preprocessing asks for.
+    pub fn joined(&self, faces: &[(&[u8], View)]) -> Vec<f32> {
         let of = |member: &Member| {
-            let values = deep_features(&member.network, &member.manifest.preprocessing, faces, view);
+            let values = deep_features(&member.network, &member.manifest.preprocessing, faces);
             (values.len() / faces.len().max(1), values)
         };
         join_parts(&self.networks.iter().map(of).collect::<Vec<_>>(), faces.len())
@@ -146,7 +146,7 @@ impl DeepFeatureMachine {
         let folder = path.parent().unwrap_or(Path::new(""));
         let extractor = FeatureExtractor::load(&svm.manifest.networks, folder, device)?;
         let side = extractor.manifest().preprocessing.resize;
-        let length = extractor.joined(&[&GrayImage::new(side as u32, side as u32)], View::CENTRE).len();
+        let length = extractor.joined(&[(&GrayImage::new(side as u32, side as u32), View::CENTRE)]).len();
         if length != svm.manifest.length {
             return Err(InferenceError::Length { got: length, expected: svm.manifest.length });
         }
@@ -178,13 +178,14 @@ impl DeepFeatureMachine {
 
     /// Joined features.
     pub fn features(&self, faces: &[&[u8]]) -> Vec<f32> {
-        self.extractor.joined(faces, View::CENTRE)
+        self.extractor.joined(&Views::Centre.of(faces))
     }
 
     /// Decision values `[faces, classes]`, the mean over `views`.
     pub fn decisions(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
-        let of = |view| self.svm.decisions(&self.extractor.joined(faces, view));
-        views.average(|view| of(view).into_iter().map(|value| value as f32).collect())
+        let decisions = self.svm.decisions(&self.extractor.joined(&views.of(faces)));
+        let decisions: Vec<f32> = decisions.into_iter().map(|value| value as f32).collect();
+        views.average(&decisions, decisions.len() / (faces.len() * views.list().len()).max(1))
     }
 }
 

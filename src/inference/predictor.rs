@@ -10,7 +10,7 @@ use super::built_in::BuiltInModel;
 use super::deep_features::DeepFeatureMachine;
 use super::scoring::{deep_features, logits};
 use crate::data::DataError;
-use crate::data::views::{View, Views};
+use crate::data::views::Views;
 use crate::expression::LabelSet;
 use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
 use crate::models::linear_svm::LinearSvm;
@@ -155,7 +155,7 @@ impl Predictor {
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
         match &self.model {
             Model::Network(network) => {
-                deep_features(network, &self.manifest.preprocessing, &slices, View::CENTRE)
+                deep_features(network, &self.manifest.preprocessing, &Views::Centre.of(&slices))
             }
             Model::Machine(machine) => machine.features(&slices),
         }

@@ -17,18 +17,14 @@ const BATCH_PIXELS: usize = 1 << 20;
 ///
 /// `network` must be without autodiff (`network.valid()`), so that running statistics are used.
 pub fn logits(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]], views: Views) -> Vec<f32> {
-    views.average(|view| outputs(network, preprocessing, faces, view, |images| network.forward(images)))
+    let logits = outputs(network, preprocessing, &views.of(faces), |images| network.forward(images));
+    views.average(&logits, logits.len() / (faces.len() * views.list().len()).max(1))
 }
 
-/// Activations of the last layer but one, `[faces, features]`, row-major, of a view of faces resized to
+/// Activations of the last layer but one, `[faces, features]`, row-major, of views of faces resized to
 /// `preprocessing.resize`.
-pub fn deep_features(
-    network: &Network,
-    preprocessing: &Preprocessing,
-    faces: &[&[u8]],
-    view: View,
-) -> Vec<f32> {
-    outputs(network, preprocessing, faces, view, |images| network.deep_features(images))
+pub fn deep_features(network: &Network, preprocessing: &Preprocessing, faces: &[(&[u8], View)]) -> Vec<f32> {
+    outputs(network, preprocessing, faces, |images| network.deep_features(images))
 }
 
 /// Maps `[faces, channels * height * width]` after the network's first `sections` sections, row-major, of faces
@@ -39,7 +35,7 @@ pub fn trunk_maps(
     faces: &[&[u8]],
     sections: usize,
 ) -> Vec<f32> {
-    outputs(network, preprocessing, faces, View::CENTRE, |images| {
+    outputs(network, preprocessing, &Views::Centre.of(faces), |images| {
         network.trunk(images, sections).flatten(1, 3)
     })
 }
@@ -47,8 +43,7 @@ pub fn trunk_maps(
 fn outputs(
     network: &Network,
     preprocessing: &Preprocessing,
-    faces: &[&[u8]],
-    view: View,
+    faces: &[(&[u8], View)],
     forward: impl Fn(Tensor<4>) -> Tensor<2> + Sync + Send,
 ) -> Vec<f32> {
     let device = network.devices().into_iter().next().unwrap_or_default();
@@ -57,20 +52,20 @@ fn outputs(
     rayon::scope(|_| {
         let batch = (BATCH_PIXELS / (preprocessing.crop * preprocessing.crop)).clamp(1, BATCH);
         for batch in faces.chunks(batch) {
-            let images = images(preprocessing, batch, view, &device);
+            let images = images(preprocessing, batch, &device);
             values.extend(forward(images).into_data().iter::<f32>());
         }
     });
     values
 }
 
-fn images(preprocessing: &Preprocessing, faces: &[&[u8]], view: View, device: &Device) -> Tensor<4> {
+fn images(preprocessing: &Preprocessing, faces: &[(&[u8], View)], device: &Device) -> Tensor<4> {
     let length = preprocessing.input_len();
     let mut images = vec![0.0; faces.len() * length];
     images
         .par_chunks_exact_mut(length)
         .zip(faces)
-        .for_each(|(out, face)| preprocessing.write_view(face, view, out));
+        .for_each(|(out, (face, view))| preprocessing.write_view(face, *view, out));
     let shape = [faces.len(), preprocessing.channels(), preprocessing.crop, preprocessing.crop];
     Tensor::from_data(TensorData::new(images, shape), device)
 }

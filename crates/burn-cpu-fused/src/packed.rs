@@ -129,21 +129,25 @@ impl FusedConvolution {
         let length = blocked_len(geometry.output_channels, output_positions, batch);
         let buffer = Buffer::filled(length, |output| {
             let channels = [geometry.input_channels, geometry.output_channels];
-            let input_values = input.buffer.values();
+            let (instructions, input_values) = (self.instructions, input.buffer.values());
             match Filtering::of_packed(&geometry) {
                 None => {}
                 Some(Filtering::Tiles(tile)) => {
-                    let filter = Filter {
-                        instructions: self.instructions,
-                        transformed: self.transformed(tile),
-                        channels,
-                        geometry: &geometry,
-                    };
+                    let transformed = self.transformed(tile);
+                    let filter = Filter { instructions, transformed, channels, geometry: &geometry };
                     return tile.apply(&filter, input_values, epilogue, output);
                 }
                 Some(whole) => {
                     let weight = Values::Packed(self.direct());
-                    return whole.by_channels(&geometry, channels, weight, input_values, epilogue, output);
+                    return whole.by_channels(
+                        instructions,
+                        &geometry,
+                        channels,
+                        weight,
+                        input_values,
+                        epilogue,
+                        output,
+                    );
                 }
             }
             let stencil = self.stencil(&geometry);

@@ -39,6 +39,8 @@ pub(super) struct Writing<const TAPS: usize> {
 
 /// A convolution.
 pub(super) struct Product<'a, const TAPS: usize> {
+    /// Those that packed weights are packed for.
+    pub instructions: Instructions,
     pub geometry: &'a Geometry,
     /// Channels read and written; whole blocks are read where several readings are summed up.
     pub channels: [usize; 2],
@@ -59,7 +61,7 @@ impl<const TAPS: usize> Product<'_, TAPS> {
         &self,
         output: &mut [f32],
     ) {
-        let instructions = Instructions::current();
+        let instructions = self.instructions;
         let [inputs, outputs] = self.channels;
         let all = Tiling::new(self.geometry, SIDE);
         let readings = &self.scheme.readings;

@@ -189,6 +189,7 @@ impl Filtering {
         let view = WeightView::backward(geometry);
         if self == Self::Halves {
             let product = Product {
+                instructions: Instructions::current(),
                 geometry,
                 channels: [view.inputs, view.outputs],
                 scheme: doubling(geometry),
@@ -211,22 +212,27 @@ impl Filtering {
         epilogue: Epilogue<'_>,
         output: &mut [f32],
     ) {
-        let channels = [view.inputs, view.outputs];
+        let (instructions, channels) = (Instructions::current(), [view.inputs, view.outputs]);
         match self {
             Self::Tiles(tile) if pairs(geometry) < MANY_PAIRS => {
-                let instructions = Instructions::current();
                 let mut transformed = scratch(tile.transformed_len(view));
                 tile.transform_weight(instructions, weight, view, &mut transformed);
                 let filter = Filter { instructions, transformed: &transformed, channels, geometry };
                 tile.apply(&filter, input, epilogue, output);
             }
-            _ => self.by_channels(geometry, channels, Values::Plain(weight, view), input, epilogue, output),
+            _ => {
+                let weight = Values::Plain(weight, view);
+                self.by_channels(instructions, geometry, channels, weight, input, epilogue, output);
+            }
         }
     }
 
-    /// `y = epilogue(weight * x)` of plain or packed weights, which are transformed where they are used.
+    /// `y = epilogue(weight * x)` of plain weights or weights packed for these instructions, which are transformed where they
+    /// are used.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn by_channels(
         self,
+        instructions: Instructions,
         geometry: &Geometry,
         channels: [usize; 2],
         weight: Values<'_>,
@@ -236,11 +242,11 @@ impl Filtering {
     ) {
         if self == Self::Halves {
             let scheme = halving(geometry);
-            let product = Product { geometry, channels, scheme, weight, input, epilogue };
+            let product = Product { instructions, geometry, channels, scheme, weight, input, epilogue };
             return product.run::<F4OfTwo, 5, 4, 5>(output);
         }
         let scheme = self.same(geometry);
-        let product = Product { geometry, channels, scheme, weight, input, epilogue };
+        let product = Product { instructions, geometry, channels, scheme, weight, input, epilogue };
         match self {
             Self::WholeTwo => product.run::<Two, 2, 2, 3>(output),
             Self::WholeThree => product.run::<Three, 3, 3, 5>(output),

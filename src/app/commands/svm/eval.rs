@@ -14,7 +14,7 @@ use crate::data::atomic::{AtomicError, check_writable, write_atomically};
 use crate::data::batches::ResizedFaces;
 use crate::data::checks::training_duplicates;
 use crate::data::features::FeatureFile;
-use crate::data::views::View;
+use crate::data::views::Views;
 use crate::data::{PackedDataset, Samples};
 use crate::evaluation::report::{ImageViews, ModelFigures, Provenance, ReportPage};
 use crate::evaluation::{ScoredSplit, evaluate};
@@ -172,7 +172,7 @@ fn score_split(
     );
     let mut features = Vec::new();
     for faces in faces.chunks(CHUNK) {
-        features.extend(networks.joined(faces, View::CENTRE));
+        features.extend(networks.joined(&Views::Centre.of(faces)));
         bar.inc(faces.len() as u64);
     }
     bar.finish_and_clear();

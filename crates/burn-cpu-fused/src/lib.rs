@@ -4,7 +4,7 @@
 //! one by one, in `[batch, channels, height, width]`. Here they are fused and keep their
 //! activations in blocks of 16 channels, `[channels / 16, height, width, batch, 16]`, so that no
 //! operation transposes, copies windows or masks edges; 3x3 convolutions use Winograd's
-//! algorithm where it pays. [`FeatureMap`] hides the difference: on any other backend the same calls
+//! algorithm and its relatives where they pay. [`FeatureMap`] hides the difference: on any other backend the same calls
 //! run as ordinary Burn operations.
 //!
 //! ```

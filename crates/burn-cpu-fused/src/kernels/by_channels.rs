@@ -11,31 +11,15 @@ use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::{MatrixProduct, Values, Width};
+use super::schemes::{Scheme, Writing};
 use super::tiles::Kernels;
-use super::tilings::{Lattice, OutputTransform, TileTransform, Tiling};
+use super::tilings::{OutputTransform, TileTransform, Tiling};
 use super::weights::{PackTile, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 
 /// Bytes of transformed input that every tile of output channels reads at once.
 const INPUT_BYTES: usize = 16 << 20;
-
-/// What tiles of a convolution read and write.
-pub(super) struct Scheme<const TAPS: usize> {
-    /// Each is transformed by itself.
-    pub readings: Vec<Lattice>,
-    /// Each takes products of its own.
-    pub writings: Vec<Writing<TAPS>>,
-}
-
-/// Pixels that are written.
-pub(super) struct Writing<const TAPS: usize> {
-    pub lattice: Lattice,
-    /// The first of the readings that are summed up for them.
-    pub first: usize,
-    /// For each of those, the kernel offsets of the weight that are the taps it meets.
-    pub taps: Vec<[[usize; TAPS]; TAPS]>,
-}
 
 /// A convolution.
 pub(super) struct Product<'a, const TAPS: usize> {

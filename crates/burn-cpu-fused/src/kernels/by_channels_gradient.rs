@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 
 use super::bilinear::{Algorithm, lines, transform};
 use super::blocked::{LANES, apart, blocks};
-use super::by_channels::Scheme;
 use super::descent::Update;
 use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task};
 use super::product::Width;
+use super::schemes::Scheme;
 use super::tiles::{Kernels, Run};
 use super::tilings::{TileTransform, Tiling};
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};

@@ -11,9 +11,8 @@ use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::{MatrixProduct, Width};
 use super::tiles::Kernels;
-use super::weights::{PackTile, WeightView, tile_channels, tiles};
-
 use super::tilings::{Lattice, OutputTransform, TileTransform, Tiling};
+use super::weights::{PackTile, WeightView, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
 

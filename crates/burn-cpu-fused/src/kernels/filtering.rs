@@ -5,14 +5,15 @@
 //! transformed where they are used.
 
 use super::blocked::LANES;
-use super::by_channels::{Product, Scheme, Writing};
+use super::by_channels::Product;
 pub(crate) use super::by_points::Filter;
 use super::convolution::Epilogue;
 use super::cook_toom::{F3, F4, F4OfTwo};
 use super::descent::Update;
 use super::geometry::Geometry;
 use super::product::Values;
-use super::tilings::{Lattice, Tiling};
+use super::schemes::{self, Scheme, doubling, halving};
+use super::tilings::Tiling;
 use super::toeplitz::{Three, Two};
 use super::weights::WeightView;
 use super::{by_channels_gradient, by_points, by_points_gradient};
@@ -286,57 +287,10 @@ impl Filtering {
         }
     }
 
-    /// The scheme of a convolution that leaves the image its size.
+    /// The scheme of a 3x3 convolution.
     fn same(self, geometry: &Geometry) -> Scheme<3> {
-        let all = Lattice::all([geometry.height, geometry.width]);
-        // Tiles read a pixel around what they write; whole images know what lies around them.
-        let first = if let Self::Tiles(_) = self { [-1; 2] } else { [0; 2] };
-        Scheme {
-            readings: vec![Lattice { first, ..all }],
-            writings: vec![Writing { lattice: all, first: 0, taps: vec![[[0, 1, 2], [3, 4, 5], [6, 7, 8]]] }],
-        }
-    }
-}
-
-/// Taps even and odd along both axes.
-const PARITIES: [[usize; 2]; 4] = [[0, 0], [0, 1], [1, 0], [1, 1]];
-
-/// The kernel offsets of parity `odd` along both axes in a kernel of 4, in the order of `at`.
-fn offsets(odd: [usize; 2], at: [usize; 2]) -> [[usize; 2]; 2] {
-    at.map(|row| at.map(|column| (2 * row + odd[0]) * 4 + 2 * column + odd[1]))
-}
-
-/// The scheme of a convolution of kernel 4, stride 2 and padding 1: `y[j]` is the sum of `w[t] x[2 j + t - 1]`, thus for
-/// `t = 2 s + p` the sum over p of a convolution by two taps, s = 0 and 1, of the pixels `x[2 k + p - 1]`.
-fn halving(geometry: &Geometry) -> Scheme<2> {
-    let all = Lattice::all([geometry.height, geometry.width]);
-    Scheme {
-        readings: PARITIES
-            .map(|parity| Lattice { step: 2, first: parity.map(|odd| odd as isize - 1), ..all })
-            .to_vec(),
-        writings: vec![Writing {
-            lattice: Lattice::all([geometry.output_height, geometry.output_width]),
-            first: 0,
-            taps: PARITIES.map(|parity| offsets(parity, [0, 1])).to_vec(),
-        }],
-    }
-}
-
-/// The scheme of its transpose: the pixels `x[2 j + 1 - p]` are a convolution of y from `y[-p]` on by the taps of parity p,
-/// the last first.
-fn doubling(geometry: &Geometry) -> Scheme<2> {
-    let output = Lattice::all([geometry.output_height, geometry.output_width]);
-    let input = Lattice::all([geometry.height, geometry.width]);
-    let writings = PARITIES.iter().enumerate().map(|(reading, &parity)| Writing {
-        lattice: Lattice { step: 2, first: parity.map(|odd| 1 - odd as isize), ..input },
-        first: reading,
-        taps: vec![offsets(parity, [1, 0])],
-    });
-    Scheme {
-        readings: PARITIES
-            .map(|parity| Lattice { first: parity.map(|odd| -(odd as isize)), ..output })
-            .to_vec(),
-        writings: writings.collect(),
+        // Whole images know what lies around them.
+        schemes::same(geometry, matches!(self, Self::Tiles(_)))
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod patches;
 mod pointwise_gradient;
 pub(crate) mod pooling;
 pub(crate) mod product;
+mod schemes;
 mod squares;
 pub(crate) mod tiles;
 mod tilings;

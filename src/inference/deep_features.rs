@@ -101,6 +101,9 @@ impl FeatureExtractor {
     }
 }
 
+/// Faces whose features of all views are held at once: features are many more than decisions.
+const FACES_AT_ONCE: usize = 128;
+
 /// [`join`] of feature sets in memory (length, values).
 fn join_parts(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
     let length = parts.iter().map(|(length, _)| length).sum();
@@ -183,9 +186,12 @@ impl DeepFeatureMachine {
 
     /// Decision values `[faces, classes]`, the mean over `views`.
     pub fn decisions(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
-        let decisions = self.svm.decisions(&self.extractor.joined(&views.of(faces)));
-        let decisions: Vec<f32> = decisions.into_iter().map(|value| value as f32).collect();
-        views.average(&decisions, decisions.len() / (faces.len() * views.list().len()).max(1))
+        let of = |faces: &[&[u8]]| {
+            let decisions = self.svm.decisions(&self.extractor.joined(&views.of(faces)));
+            let decisions: Vec<f32> = decisions.into_iter().map(|value| value as f32).collect();
+            views.average(&decisions, decisions.len() / (faces.len() * views.list().len()))
+        };
+        faces.chunks(FACES_AT_ONCE).flat_map(of).collect()
     }
 }
 

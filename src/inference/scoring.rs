@@ -8,7 +8,7 @@ use crate::data::preprocessing::Preprocessing;
 use crate::data::views::{View, Views};
 use crate::models::network::Network;
 
-/// Faces per forward pass at most.
+/// Views per forward pass at most.
 const BATCH: usize = 128;
 /// Pixels per forward pass at most, so that large inputs do not take gigabytes for a network's first maps.
 const BATCH_PIXELS: usize = 1 << 20;

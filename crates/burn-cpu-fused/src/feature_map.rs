@@ -410,9 +410,13 @@ fn plain_batch_norm(
 
 /// A fully connected layer: input `[samples, inputs]`, weight `[outputs, inputs]`, bias `[outputs]`, then
 /// an activation.
+///
+/// # Panics
+/// If these shapes do not fit each other.
 pub fn linear(input: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, activation: Activation) -> Tensor<2> {
     let ([samples, inputs], [outputs]) = (input.dims(), bias.dims());
-    if is_fused(&input.device(), input.dtype()) {
+    assert_eq!(weight.dims(), [outputs, inputs], "the weight's shape is not that of outputs and inputs");
+    if is_fused(&input.device(), input.dtype()) && samples > 0 {
         // The convolution of images of one pixel.
         let map = FeatureMap::from_batch(input.reshape([samples, inputs, 1, 1]));
         let weight = weight.reshape([outputs, inputs, 1, 1]);

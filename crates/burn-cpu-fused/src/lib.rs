@@ -3,9 +3,9 @@
 //! Burn's Flex backend computes convolution, batch normalisation, activation and residual addition
 //! one by one, in `[batch, channels, height, width]`. Here they are fused and keep their
 //! activations in blocks of 16 channels, `[channels / 16, height, width, batch, 16]`, so that no
-//! operation transposes, copies windows or masks edges; 3x3 convolutions use Winograd's
-//! algorithm and its relatives where they pay. [`FeatureMap`] hides the difference: on any other backend the same calls
-//! run as ordinary Burn operations.
+//! operation transposes, copies windows or masks edges; 3x3 convolutions, and 4x4 ones with
+//! stride 2, use Winograd's algorithm and its relatives where they pay. [`FeatureMap`] hides the
+//! difference: on any other backend the same calls run as ordinary Burn operations.
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};

@@ -353,6 +353,20 @@ fn batch_norm_of_large_maps() {
     }
 }
 
+#[test]
+fn fully_connected_layers_of_no_samples_and_of_wrong_shapes() {
+    let device = Device::flex();
+    let layer = |samples: usize, weight: [usize; 2]| {
+        let (x, b) = (Tensor::<2>::ones([samples, 3], &device), Tensor::<1>::ones([5], &device));
+        linear(x, Tensor::ones(weight, &device), b, Activation::Identity)
+    };
+    assert_eq!(layer(0, [5, 3]).dims(), [0, 5]);
+    assert_eq!(layer(2, [5, 3]).into_data().iter::<f32>().collect::<Vec<_>>(), [4.0; 10]);
+    // The other way round it has as many elements.
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| layer(2, [3, 5])));
+    assert!(refused.is_err(), "a weight of inputs and outputs was taken for one of outputs and inputs");
+}
+
 /// Shapes of the networks in use take the tiled, the partial-sum, the by-channel, the whole images' and the patches' paths.
 #[test]
 fn network_shapes() {

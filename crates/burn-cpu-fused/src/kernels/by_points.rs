@@ -105,7 +105,7 @@ pub(crate) struct Filter<'a> {
     pub transformed: &'a [f32],
     /// Channels read and written.
     pub channels: [usize; 2],
-    /// Only the size of the images is used.
+    /// Only the number of the images and their size are used.
     pub geometry: &'a Geometry,
 }
 

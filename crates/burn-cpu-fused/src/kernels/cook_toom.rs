@@ -2,7 +2,7 @@
 //! 1985, "Fast algorithms for digital signal processing"): polynomials are multiplied by their values at some points, one of
 //! them infinity. Winograd's minimal filtering F(3x3, 3x3) and F(4x4, 3x3) (Lavin & Gray 2016) are these along both axes.
 //!
-//! With points at nearly equal distances on both sides of one, the largest error is 2e-6 of the largest value (over 128 to 512
+//! With points on both sides of one, not far from it, the largest error is 2e-6 of the largest value (over 128 to 512
 //! channels, in all three passes), where the customary 0, 1, -1, 2, -2 and infinity have 8e-6 (Barabasz et al. 2020, "Error
 //! analysis and improving the accuracy of Winograd convolution for deep neural networks"); these are fractions of powers of two,
 //! so that their powers are exact.

@@ -1,8 +1,8 @@
-//! *Minimal filtering* (Winograd 1980; for networks Lavin & Gray 2016): 3x3 convolutions with stride and padding one by
-//! fewer multiplications than their definition has, see `bilinear`. Which algorithm pays, and in which order its products
-//! are computed: all channels of a point after the other (`by_points`) where transformed weights are few or transformed
-//! already, all points of a tile of output channels after the other (`by_channels`) where they are many and better
-//! transformed where they are used.
+//! *Minimal filtering* (Winograd 1980; for networks Lavin & Gray 2016): 3x3 convolutions with stride and padding one, and
+//! 4x4 ones with stride 2, by fewer multiplications than their definition has, see `bilinear`. Which algorithm pays, and in
+//! which order its products are computed: all channels of a point after the other (`by_points`) where transformed weights
+//! are few or transformed already, all points of a tile of output channels after the other (`by_channels`) where they are
+//! many and better transformed where they are used.
 
 use super::blocked::LANES;
 use super::by_channels::Product;

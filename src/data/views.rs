@@ -84,9 +84,10 @@ impl Views {
         faces.iter().flat_map(|face| self.list().iter().map(|view| (*face, *view))).collect()
     }
 
-    /// The mean over the views of each face: outputs `[faces, views, length]` to `[faces, length]`, row-major.
-    pub fn average(self, outputs: &[f32], length: usize) -> Vec<f32> {
+    /// The mean over the views of each of so many faces: outputs `[faces, views, length]` to `[faces, length]`, row-major.
+    pub fn average(self, outputs: &[f32], faces: usize) -> Vec<f32> {
         let count = self.list().len();
+        let length = outputs.len() / (faces * count).max(1);
         // Of no faces the length is not known.
         let faces = outputs.chunks_exact((count * length).max(1));
         faces
@@ -126,7 +127,7 @@ mod tests {
                     .map(|value| value * f32::from(face[0]))
             });
             let outputs: Vec<f32> = outputs.collect();
-            let found = views.average(&outputs, 3);
+            let found = views.average(&outputs, 2);
             assert_eq!(found[..3], expected);
             assert_eq!(found[3..], expected.map(|value| 2.0 * value));
         }

@@ -189,7 +189,7 @@ impl DeepFeatureMachine {
         let of = |faces: &[&[u8]]| {
             let decisions = self.svm.decisions(&self.extractor.joined(&views.of(faces)));
             let decisions: Vec<f32> = decisions.into_iter().map(|value| value as f32).collect();
-            views.average(&decisions, decisions.len() / (faces.len() * views.list().len()))
+            views.average(&decisions, faces.len())
         };
         faces.chunks(FACES_AT_ONCE).flat_map(of).collect()
     }

@@ -18,7 +18,7 @@ const BATCH_PIXELS: usize = 1 << 20;
 /// `network` must be without autodiff (`network.valid()`), so that running statistics are used.
 pub fn logits(network: &Network, preprocessing: &Preprocessing, faces: &[&[u8]], views: Views) -> Vec<f32> {
     let logits = outputs(network, preprocessing, &views.of(faces), |images| network.forward(images));
-    views.average(&logits, logits.len() / (faces.len() * views.list().len()).max(1))
+    views.average(&logits, faces.len())
 }
 
 /// Activations of the last layer but one, `[faces, features]`, row-major, of views of faces resized to

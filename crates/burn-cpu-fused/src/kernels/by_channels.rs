@@ -13,7 +13,7 @@ use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::{MatrixProduct, Values, Width};
 use super::schemes::{Scheme, Writing};
 use super::tiles::Kernels;
-use super::tilings::{OutputTransform, TileTransform, Tiling};
+use super::tilings::{OutputTransform, Tiling, Transformed};
 use super::weights::{PackTile, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
@@ -60,21 +60,16 @@ impl<const TAPS: usize> Product<'_, TAPS> {
             let point_len = apart(readings.len() * blocks * block_len);
             let mut points = scratch(POINTS * POINTS * point_len);
             let zeros = tiling.zeros();
-            let out = SharedBuffer::new(&mut points);
-            for_each_task(readings.len() * blocks, |index| {
-                let lattice = &readings[index / blocks];
-                let plane = tiling.plane(lattice);
-                instructions.run(TileTransform {
-                    by: PhantomData::<A::Input>,
-                    tiling: &tiling,
-                    lattice,
-                    image: &self.input[index % blocks * plane..][..plane],
-                    zeros: &zeros,
-                    tiles: 0..tiling.tiles(),
-                    out,
-                    start: index * block_len,
-                    point_len,
-                });
+            let transformed = Transformed {
+                tiling: &tiling,
+                tiles: [0, tiling.tiles()],
+                readings,
+                map: self.input,
+                zeros: &zeros,
+                out: SharedBuffer::new(&mut points),
+            };
+            for_each_task(transformed.blocks(), |index| {
+                instructions.run(transformed.block::<A::Input, READ, POINTS>(index));
             });
             for_each_task(tiles(outputs, instructions.run(Width)), |tile| {
                 instructions.run(Tile {

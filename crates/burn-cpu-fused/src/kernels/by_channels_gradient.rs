@@ -12,7 +12,7 @@ use super::parallel::{SharedBuffer, for_each_task};
 use super::product::Width;
 use super::schemes::Scheme;
 use super::tiles::{Kernels, Run};
-use super::tilings::{TileTransform, Tiling};
+use super::tilings::{Tiling, Transformed};
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
 use crate::buffers::scratch;
@@ -43,40 +43,19 @@ pub(super) fn weight_gradient<
     let [input_len, gradient_len] = [read_blocks, output_blocks].map(|blocks| apart(blocks * block_len));
     let mut points = scratch(POINTS * POINTS * (input_len + gradient_len));
     let (input_points, gradient_points) = points.split_at_mut(POINTS * POINTS * input_len);
-    let [out, gradient_out] = [SharedBuffer::new(input_points), SharedBuffer::new(gradient_points)];
-    for_each_task(read_blocks + output_blocks, |index| {
-        let tiles = 0..tiling.tiles();
-        match index.checked_sub(read_blocks) {
-            None => {
-                let lattice = &readings[index / input_blocks];
-                let plane = tiling.plane(lattice);
-                instructions.run(TileTransform {
-                    by: PhantomData::<A::Input>,
-                    tiling,
-                    lattice,
-                    image: &input[index % input_blocks * plane..][..plane],
-                    zeros,
-                    tiles,
-                    out,
-                    start: index * block_len,
-                    point_len: input_len,
-                });
-            }
-            Some(block) => {
-                let plane = tiling.plane(written);
-                instructions.run(TileTransform {
-                    by: PhantomData::<A::OutputTransposed>,
-                    tiling,
-                    lattice: written,
-                    image: &output_gradient[block * plane..(block + 1) * plane],
-                    zeros,
-                    tiles,
-                    out: gradient_out,
-                    start: block * block_len,
-                    point_len: gradient_len,
-                });
-            }
-        }
+    let of_input = Transformed {
+        tiling,
+        tiles: [0, tiling.tiles()],
+        readings,
+        map: input,
+        zeros,
+        out: SharedBuffer::new(input_points),
+    };
+    let (readings, out) = (std::slice::from_ref(written), SharedBuffer::new(gradient_points));
+    let of_gradient = Transformed { readings, map: output_gradient, out, ..of_input };
+    for_each_task(read_blocks + output_blocks, |index| match index.checked_sub(read_blocks) {
+        None => instructions.run(of_input.block::<A::Input, READ, POINTS>(index)),
+        Some(block) => instructions.run(of_gradient.block::<A::OutputTransposed, SIDE, POINTS>(block)),
     });
     let passes = identity_passes(block_len / LANES);
     let out = SharedBuffer::new(gradient);

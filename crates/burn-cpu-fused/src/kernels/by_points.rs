@@ -11,7 +11,7 @@ use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::{MatrixProduct, Width};
 use super::tiles::Kernels;
-use super::tilings::{Lattice, OutputTransform, TileTransform, Tiling};
+use super::tilings::{Lattice, OutputTransform, Tiling, Transformed};
 use super::weights::{PackTile, WeightView, tile_channels, tiles};
 use crate::buffers::scratch;
 use crate::instructions::{Instructions, WithKernels};
@@ -174,22 +174,18 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
         let [read_len, written_len] = [inputs, outputs].map(|channels| apart(blocks(channels) * block_len));
         let mut points = scratch(POINTS * POINTS * (read_len + written_len));
         let (read, written) = points.split_at_mut(POINTS * POINTS * read_len);
-        let out = SharedBuffer::new(read);
         let size = [self.filter.geometry.height, self.filter.geometry.width];
         let (reading, writing) = (Lattice { first: [-1; 2], ..Lattice::all(size) }, Lattice::all(size));
-        let plane = tiling.plane(&reading);
-        self.each(blocks(inputs), |block| {
-            instructions.run(TileTransform {
-                by: PhantomData::<A::Input>,
-                tiling,
-                lattice: &reading,
-                image: &input[block * plane..(block + 1) * plane],
-                zeros: self.zeros,
-                tiles: self.tiles.clone(),
-                out,
-                start: block * block_len,
-                point_len: read_len,
-            });
+        let transformed_input = Transformed {
+            tiling,
+            tiles: [self.tiles.start, self.tiles.end],
+            readings: &[reading],
+            map: input,
+            zeros: self.zeros,
+            out: SharedBuffer::new(read),
+        };
+        self.each(transformed_input.blocks(), |block| {
+            instructions.run(transformed_input.block::<A::Input, POINTS, POINTS>(block));
         });
         let read = &*read;
         let shared_written = SharedBuffer::new(written);

@@ -11,7 +11,7 @@ use super::geometry::Geometry;
 use super::parallel::{SharedBuffer, for_each_task, part};
 use super::product::Width;
 use super::tiles::Kernels;
-use super::tilings::{Lattice, TileTransform, Tiling};
+use super::tilings::{Lattice, Tiling, Transformed};
 use super::weight_gradient::{OuterSum, OuterTask, identity_passes};
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles};
 use crate::buffers::scratch;
@@ -39,7 +39,6 @@ pub(super) fn weight_gradient<
     let count = tiling.tiles().div_ceil((SHARED_BYTES / bytes).max(1));
     let written = Lattice::all([geometry.height, geometry.width]);
     let read = Lattice { first: [-1; 2], ..written };
-    let plane = tiling.plane(&read);
     let zeros = tiling.zeros();
     let mut sums = scratch(POINTS * POINTS * point_len);
     let sums = SharedBuffer::new(&mut sums);
@@ -49,32 +48,20 @@ pub(super) fn weight_gradient<
         let [read_len, gradient_len] = [input_blocks, output_blocks].map(|blocks| apart(blocks * block_len));
         let mut points = scratch(POINTS * POINTS * (read_len + gradient_len));
         let (inputs_read, gradients_read) = points.split_at_mut(POINTS * POINTS * read_len);
-        let [out, out_gradient] = [SharedBuffer::new(inputs_read), SharedBuffer::new(gradients_read)];
-        for_each_task(input_blocks + output_blocks, |index| {
-            let (tiles, zeros) = (tiles_here.clone(), &*zeros);
-            match index.checked_sub(input_blocks) {
-                None => instructions.run(TileTransform {
-                    by: PhantomData::<A::Input>,
-                    tiling: &tiling,
-                    lattice: &read,
-                    image: &input[index * plane..(index + 1) * plane],
-                    zeros,
-                    tiles,
-                    out,
-                    start: index * block_len,
-                    point_len: read_len,
-                }),
-                Some(block) => instructions.run(TileTransform {
-                    by: PhantomData::<A::OutputTransposed>,
-                    tiling: &tiling,
-                    lattice: &written,
-                    image: &output_gradient[block * plane..(block + 1) * plane],
-                    zeros,
-                    tiles,
-                    out: out_gradient,
-                    start: block * block_len,
-                    point_len: gradient_len,
-                }),
+        let of_input = Transformed {
+            tiling: &tiling,
+            tiles: [tiles_here.start, tiles_here.end],
+            readings: &[read],
+            map: input,
+            zeros: &zeros,
+            out: SharedBuffer::new(inputs_read),
+        };
+        let (readings, out) = (&[written], SharedBuffer::new(gradients_read));
+        let of_gradient = Transformed { readings, map: output_gradient, out, ..of_input };
+        for_each_task(input_blocks + output_blocks, |index| match index.checked_sub(input_blocks) {
+            None => instructions.run(of_input.block::<A::Input, POINTS, POINTS>(index)),
+            Some(block) => {
+                instructions.run(of_gradient.block::<A::OutputTransposed, SIDE, POINTS>(block));
             }
         });
         let passes = identity_passes(block_len / LANES);

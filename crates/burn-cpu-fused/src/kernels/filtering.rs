@@ -268,21 +268,22 @@ impl Filtering {
         use by_channels_gradient::weight_gradient as by_channels;
         use by_points_gradient::weight_gradient as by_points;
         let many = pairs(geometry) >= MANY_PAIRS;
-        let same = &self.same(geometry);
+        let same = || self.same(geometry);
         match self {
-            Self::WholeTwo => by_channels::<Two, 3, 2, 2, 3>(geometry, same, operands, update, gradient),
-            Self::WholeThree => by_channels::<Three, 3, 3, 3, 5>(geometry, same, operands, update, gradient),
+            Self::WholeTwo => by_channels::<Two, 3, 2, 2, 3>(geometry, &same(), operands, update, gradient),
+            Self::WholeThree => {
+                by_channels::<Three, 3, 3, 3, 5>(geometry, &same(), operands, update, gradient)
+            }
             Self::Tiles(Tile::Three) if many => {
-                by_channels::<F3, 3, 5, 3, 5>(geometry, same, operands, update, gradient);
+                by_channels::<F3, 3, 5, 3, 5>(geometry, &same(), operands, update, gradient);
             }
             Self::Tiles(Tile::Four) if many => {
-                by_channels::<F4, 3, 6, 4, 6>(geometry, same, operands, update, gradient);
+                by_channels::<F4, 3, 6, 4, 6>(geometry, &same(), operands, update, gradient);
             }
             Self::Tiles(Tile::Three) => by_points::<F3, 3, 5>(geometry, operands, update, gradient),
             Self::Tiles(Tile::Four) => by_points::<F4, 4, 6>(geometry, operands, update, gradient),
             Self::Halves => {
-                let halving = &halving(geometry);
-                by_channels::<F4OfTwo, 2, 5, 4, 5>(geometry, halving, operands, update, gradient);
+                by_channels::<F4OfTwo, 2, 5, 4, 5>(geometry, &halving(geometry), operands, update, gradient);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::bilinear::{Map, transform, write_pixels};
-use super::blocked::LANES;
+use super::blocked::{LANES, apart};
 use super::convolution::Epilogue;
 use super::geometry::Geometry;
 use super::parallel::SharedBuffer;
@@ -90,21 +90,71 @@ impl Tiling {
     }
 }
 
+/// A map whose tiles are transformed, block of channels by block.
+#[derive(Clone, Copy)]
+pub(super) struct Transformed<'a> {
+    pub tiling: &'a Tiling,
+    /// The first of the tiles, and the one after the last.
+    pub tiles: [usize; 2],
+    /// Each is transformed by itself.
+    pub readings: &'a [Lattice],
+    /// All blocks, `[blocks, height, width, batch, 16]`.
+    pub map: &'a [f32],
+    /// See [`Tiling::zeros`].
+    pub zeros: &'a [f32],
+    /// Holds the points [`apart`], each `[readings, blocks, tiles, batch, 16]`.
+    pub out: SharedBuffer<'a, f32>,
+}
+
+impl<'a> Transformed<'a> {
+    fn map_blocks(&self) -> usize {
+        self.map.len() / self.tiling.plane(&self.readings[0])
+    }
+
+    /// Blocks of all readings.
+    pub(super) fn blocks(&self) -> usize {
+        self.readings.len() * self.map_blocks()
+    }
+
+    /// The transform of one of these blocks.
+    pub(super) fn block<X, const SIDE: usize, const POINTS: usize>(
+        &self,
+        index: usize,
+    ) -> TileTransform<'a, X, SIDE, POINTS> {
+        let blocks = self.map_blocks();
+        let lattice = &self.readings[index / blocks];
+        let plane = self.tiling.plane(lattice);
+        let [first, end] = self.tiles;
+        let block_len = (end - first) * self.tiling.line_len();
+        TileTransform {
+            by: PhantomData,
+            tiling: self.tiling,
+            lattice,
+            image: &self.map[index % blocks * plane..][..plane],
+            zeros: self.zeros,
+            tiles: first..end,
+            out: self.out,
+            start: index * block_len,
+            point_len: apart(self.blocks() * block_len),
+        }
+    }
+}
+
 /// The transform of one block of channels of some tiles: `B x B^T` of the input or `A^T dy A` of the output's gradient.
 pub(super) struct TileTransform<'a, X, const SIDE: usize, const POINTS: usize> {
-    pub by: PhantomData<X>,
-    pub tiling: &'a Tiling,
-    pub lattice: &'a Lattice,
+    by: PhantomData<X>,
+    tiling: &'a Tiling,
+    lattice: &'a Lattice,
     /// `[height, width, batch, 16]`
-    pub image: &'a [f32],
+    image: &'a [f32],
     /// One line of zeros, for pixels outside the image.
-    pub zeros: &'a [f32],
-    pub tiles: Range<usize>,
+    zeros: &'a [f32],
+    tiles: Range<usize>,
     /// Each of the points, `[tiles, batch, 16]` of this block, is `point_len` after the one before.
-    pub out: SharedBuffer<'a, f32>,
+    out: SharedBuffer<'a, f32>,
     /// Where in it the block's first point starts.
-    pub start: usize,
-    pub point_len: usize,
+    start: usize,
+    point_len: usize,
 }
 
 impl<X: Map<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels

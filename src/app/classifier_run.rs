@@ -13,6 +13,7 @@ use crate::training::classifier::{Event, Job, Outcome, train};
 use crate::training::initial::{InitialWeights, check_initial};
 use crate::training::recipe::Recipe;
 use crate::training::run_directory::RunDirectory;
+use crate::training::teacher::{Teacher, check_teacher};
 
 /// What to train, on what, where to.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct ClassifierRun<'a> {
     pub training: &'a TrainingSplit<'a>,
     /// Weights to begin from, in place of fresh ones.
     pub initial: Option<&'a InitialWeights>,
+    /// Models to learn from beside the labels.
+    pub teacher: Option<&'a Teacher>,
     /// The run directory.
     pub directory: &'a Path,
     /// Without autodiff.
@@ -42,6 +45,7 @@ impl ClassifierRun<'_> {
     /// As [`train`], or when the model cannot be calibrated.
     pub fn finish(&self) -> anyhow::Result<Option<PathBuf>> {
         check_initial(self.recipe, self.recipe_name, self.initial)?;
+        check_teacher(self.recipe, self.teacher.is_some())?;
         let directory = RunDirectory::open(self.directory)?;
         let validation = self.dataset.public_test()?;
         let job = Job {
@@ -50,6 +54,7 @@ impl ClassifierRun<'_> {
             training: self.training,
             validation: &validation,
             initial: self.initial,
+            teacher: self.teacher,
             run: &directory,
             device: self.device,
             stop: self.stop,

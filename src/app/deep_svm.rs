@@ -117,6 +117,7 @@ impl DeepSvmRecipe {
                 dataset,
                 training,
                 initial: initial.as_ref(),
+                teacher: None,
                 directory: &run.join(name),
                 device,
                 stop,

@@ -166,6 +166,7 @@ fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &burn::tensor::Dev
         training: &training,
         validation: &dataset.public_test()?,
         initial: None,
+        teacher: None,
         run: &RunDirectory::open(run)?,
         device,
         stop: &AtomicBool::new(false),

@@ -6,6 +6,11 @@ use std::path::Path;
 
 use super::error::DataError;
 
+/// The BLAKE3 checksum of these bytes.
+pub fn checksum(bytes: &[u8]) -> String {
+    format!("blake3:{}", blake3::hash(bytes).to_hex())
+}
+
 /// The BLAKE3 checksum of the file at `path`.
 ///
 /// # Errors
@@ -41,6 +46,7 @@ mod tests {
         std::fs::write(&path, b"abc").unwrap();
         let abc = "blake3:6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
         assert_eq!(checksum_of_file(&path).unwrap(), abc);
+        assert_eq!(checksum(b"abc"), abc);
         let missing = checksum_of_file(&folder.path().join("missing")).unwrap_err().to_string();
         assert!(missing.contains("missing"), "{missing}");
     }

@@ -22,6 +22,7 @@ use super::optimizer::{Sgd, WeightAverage};
 use super::progress::{EpochRecord, Progress};
 use super::run_directory::{Identity, RunState};
 use super::schedule::learning_rate;
+use super::teacher::check_teacher;
 use crate::data::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
 use crate::data::views::Views;
 use crate::inference::scoring::logits;
@@ -94,6 +95,7 @@ impl<'a> Inputs<'a> {
             return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
         }
         check_initial(job.recipe, job.recipe_name, job.initial)?;
+        check_teacher(job.recipe, job.teacher.is_some())?;
         let mut manifest = job.recipe.manifest(label_set);
         manifest.provenance = provenance(job);
         let size = [dataset.height(), dataset.width()];
@@ -101,18 +103,16 @@ impl<'a> Inputs<'a> {
         for index in 0..job.training.len() {
             counts[usize::from(job.training.label(index))] += 1;
         }
-        let begun = job.initial.map_or(String::new(), |initial| format!(" from {}", initial.checksum()));
+        let begun = job.initial.map(|initial| format!("from {}", initial.checksum()));
+        let taught = job.teacher.map(|teacher| format!("taught by {}", teacher.source()));
         let joined =
             job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
         Ok(Self {
             job,
             identity: Identity {
                 recipe: job.recipe.to_toml(),
-                data: format!(
-                    "{} ({} training images){joined}{begun}",
-                    dataset.fingerprint(),
-                    job.training.len()
-                ),
+                data: format!("{} ({} training images){joined}", dataset.fingerprint(), job.training.len()),
+                models: begun.into_iter().chain(taught).collect::<Vec<_>>().join(", "),
             },
             faces: ResizedFaces::new(job.training, &manifest.preprocessing, size),
             validation_faces: ResizedFaces::new(job.validation, &manifest.preprocessing, size),
@@ -243,6 +243,9 @@ impl<'a> Trainer<'a> {
             let share = share.max(1.0 - share);
             mix(&mut batch.images, samples, share);
             mix(&mut targets, samples, share);
+        }
+        if let Some(teacher) = self.job.teacher {
+            teacher.teach(&batch.images, &mut targets, training.teacher_share);
         }
         // Dropout draws from the device's generator.
         self.job.device.seed(seed);
@@ -407,6 +410,7 @@ fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
         None => "scratch".to_owned(),
         Some(initial) => initial.source(),
     };
+    let taught = job.teacher.map(|teacher| ("taught-by".to_owned(), teacher.source()));
     let joined = job.training.joined().map(|faces| ("synthetic".to_owned(), faces.description().to_owned()));
     [
         ("recipe", job.recipe_name.to_owned()),
@@ -421,6 +425,7 @@ fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
     .chain(joined)
+    .chain(taught)
     .chain(before)
     .collect()
 }

@@ -56,6 +56,9 @@ pub enum TrainingError {
         /// Of the weights.
         architecture: &'static str,
     },
+    /// Models that cannot teach, or none where the recipe asks for them.
+    #[error("cannot learn from other models: {0}")]
+    Teacher(String),
     /// Saved weights do not fit the network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -67,7 +70,7 @@ pub enum TrainingError {
     OtherRun {
         /// The run directory.
         path: PathBuf,
-        /// `recipe` or `data set`.
+        /// `recipe`, `data set`, or the models used.
         what: &'static str,
     },
     /// The directory holds something that is not a run.

@@ -12,5 +12,6 @@ pub mod recipe;
 pub mod run_directory;
 pub mod schedule;
 pub mod svm;
+pub mod teacher;
 
 pub use error::TrainingError;

@@ -91,6 +91,10 @@ pub struct TrainingRecipe {
     pub label_smoothing: f32,
     /// Alpha of mixup's Beta distribution (Zhang et al. 2018), 0 for none.
     pub mixup: f32,
+    /// How much of the targets the mean probabilities of other models are, which `train --teacher` names
+    /// (distillation, Hinton et al. 2015); the labels are the rest. 0 for none.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub teacher_share: f32,
     /// Decay per step of the moving average of the weights that is evaluated and kept, 0 for none.
     pub weight_average: f64,
     /// Stop after this many epochs without a better PublicTest accuracy, 0 for never.
@@ -115,6 +119,7 @@ impl Default for TrainingRecipe {
             class_weights: ClassWeights::None,
             label_smoothing: 0.1,
             mixup: 0.0,
+            teacher_share: 0.0,
             weight_average: 0.0,
             patience: 0,
             seed: 0,
@@ -144,7 +149,7 @@ pub enum RecipeError {
 }
 
 /// Recipes that the program carries, by name.
-const BUILT_IN: [(&str, &str); 14] = [
+const BUILT_IN: [(&str, &str); 16] = [
     ("compact", include_str!("../../recipes/compact.toml")),
     ("compact-finish", include_str!("../../recipes/compact-finish.toml")),
     ("resnet50", include_str!("../../recipes/resnet50.toml")),
@@ -158,6 +163,8 @@ const BUILT_IN: [(&str, &str); 14] = [
     ("vgg19-imagenet", include_str!("../../recipes/vgg19-imagenet.toml")),
     ("vgg19-scratch", include_str!("../../recipes/vgg19-scratch.toml")),
     ("wide", include_str!("../../recipes/wide.toml")),
+    ("wide-distilled", include_str!("../../recipes/wide-distilled.toml")),
+    ("wide-distilled-finish", include_str!("../../recipes/wide-distilled-finish.toml")),
     ("wide-finish", include_str!("../../recipes/wide-finish.toml")),
 ];
 
@@ -168,7 +175,7 @@ impl Recipe {
     }
 
     /// Names of the built-in recipes.
-    pub fn built_in_names() -> [&'static str; 14] {
+    pub fn built_in_names() -> [&'static str; 16] {
         BUILT_IN.map(|(name, _)| name)
     }
 
@@ -195,6 +202,7 @@ impl Recipe {
             ("training.weight_decay", f64::from(training.weight_decay), 0.0, 1.0),
             ("training.label_smoothing", f64::from(training.label_smoothing), 0.0, 0.99),
             ("training.mixup", f64::from(training.mixup), 0.0, 10.0),
+            ("training.teacher_share", f64::from(training.teacher_share), 0.0, 1.0),
             ("training.weight_average", training.weight_average, 0.0, 0.99999),
             ("network.new_layers", f64::from(self.network.new_layers), 0.0, 10.0),
         ];
@@ -224,6 +232,11 @@ impl Recipe {
 /// Leaves the key out of resolved recipes, as it was before there was one: runs begun then can go on.
 fn is_zero(value: &usize) -> bool {
     *value == 0
+}
+
+/// The same for a share.
+fn is_nothing(value: &f32) -> bool {
+    *value == 0.0
 }
 
 /// The same for a key whose default is one.

@@ -29,6 +29,9 @@ pub struct Identity {
     pub recipe: String,
     /// Of the data set, and of the limit set on it.
     pub data: String,
+    /// Of the models that it begins from or learns from.
+    #[serde(default)]
+    pub models: String,
 }
 
 /// Tensors by group (weights, the optimiser's means) for a state file.
@@ -98,6 +101,7 @@ impl RunDirectory {
         for (what, same) in [
             ("recipe", state.identity.recipe == identity.recipe),
             ("data set", state.identity.data == identity.data),
+            ("model to begin from or to learn from", state.identity.models == identity.models),
         ] {
             if !same {
                 return Err(TrainingError::OtherRun { path: self.path.clone(), what });
@@ -163,7 +167,7 @@ mod tests {
             values: vec![value, -value],
         };
         RunState {
-            identity: Identity { recipe: "a = 1\n".to_owned(), data: "d".to_owned() },
+            identity: Identity { recipe: "a = 1\n".to_owned(), data: "d".to_owned(), models: "m".to_owned() },
             progress: 0.1_f64.to_bits(),
             tensors: ["weight", "mean"].map(|group| (group.to_owned(), vec![tensor(1.0)])).into(),
         }
@@ -188,6 +192,9 @@ mod tests {
         assert!(matches!(run.load::<u64>(&other), Err(TrainingError::OtherRun { what: "recipe", .. })));
         let other = Identity { data: "e".to_owned(), ..state().identity };
         assert!(matches!(run.load::<u64>(&other), Err(TrainingError::OtherRun { what: "data set", .. })));
+        let other = Identity { models: String::new(), ..state().identity };
+        let message = run.load::<u64>(&other).unwrap_err().to_string();
+        assert!(message.contains("another model to begin from or to learn from"), "{message}");
 
         let full = folder.path().join("full");
         std::fs::create_dir(&full).unwrap();

@@ -11,6 +11,11 @@ use rand_chacha::ChaCha8Rng;
 
 /// Twelve-pixel bars whose place tells the class, under noise: learnable, and nobody's face.
 fn write_set(path: &Path, training: usize) {
+    write_set_labelled(path, training, |label, _| label);
+}
+
+/// The same, with the Training labels that `told` gives for a picture's class and its number.
+fn write_set_labelled(path: &Path, training: usize, told: fn(usize, usize) -> usize) {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let mut builder = PackedBuilder::new("bars", LabelSet::Fer2013, 48, 48);
     for index in 0..training + 28 {
@@ -21,7 +26,8 @@ fn write_set(path: &Path, training: usize) {
                 random.random_range(0..80) + if bar { 150 } else { 20 }
             })
             .collect();
-        let split = if index < training { Split::Training } else { Split::PublicTest };
+        let (split, label) =
+            if index < training { (Split::Training, told(label, index)) } else { (Split::PublicTest, label) };
         builder.push(&image, label as u8, split, Origin::Photograph).unwrap();
     }
     builder.write(path, "made by a test").unwrap();
@@ -100,6 +106,44 @@ fn a_network_learns_what_there_is_to_learn() {
     assert!(last["validation_accuracy"].as_f64().unwrap() > 0.9, "{last}");
 }
 
+#[test]
+fn a_teacher_teaches_what_the_labels_do_not_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    write_set(&path("right.safetensors"), 280);
+    // Every class under every label alike: nothing to learn from them.
+    write_set_labelled(&path("wrong.safetensors"), 280, |label, index| (label + index / 7) % 7);
+    let run = |data: &str, run: &str, more: &[&str]| {
+        let mut command = train(&path(data), &path(run));
+        for setting in ["training.epochs=6", "training.mixup=0.0", "augmentation.mirror=false"] {
+            command.args(["--set", setting]);
+        }
+        command.args(more);
+        command
+    };
+    let accuracy = |name: &str| {
+        let log = std::fs::read_to_string(path(name).join("log.jsonl")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        last["validation_accuracy"].as_f64().unwrap()
+    };
+    assert!(run("right.safetensors", "teacher", &[]).status().unwrap().success());
+    let teacher = path("teacher").join("best.safetensors");
+    let taught = ["--teacher", teacher.to_str().unwrap(), "--set", "training.teacher_share=0.9"];
+    assert!(run("wrong.safetensors", "taught", &taught).status().unwrap().success());
+    assert!(run("wrong.safetensors", "alone", &[]).status().unwrap().success());
+    assert!(accuracy("taught") > 0.8, "{}", accuracy("taught"));
+    assert!(accuracy("alone") < 0.5, "{}", accuracy("alone"));
+
+    // The model says by whom it was taught, and its run goes on with the same teacher only.
+    let model = std::fs::read(path("taught").join("best.safetensors")).unwrap();
+    assert!(String::from_utf8_lossy(&model).contains("taught-by"));
+    let other = path("alone").join("best.safetensors");
+    let other = ["--teacher", other.to_str().unwrap(), "--set", "training.teacher_share=0.9"];
+    let output = run("wrong.safetensors", "taught", &other).stderr(Stdio::piped()).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("holds a run with another model to begin from or to learn from"), "{message}");
+}
+
 fn refused(arguments: &[&str], expected: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_duchenne")).args(arguments).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
@@ -124,6 +168,8 @@ fn what_cannot_be_trained_is_refused_before_any_work() {
         (&["compact", "--set", "training.batch_size=0"], "must be at least 1"),
         (&["compact", "--device", "abacus"], "unknown device `abacus`"),
         (&["compact", "--limit", "1"], "expected at least 2"),
+        (&["wide-distilled"], "train --teacher"),
+        (&["compact", "--teacher", "built-in"], "training.teacher_share"),
     ] {
         let words = with(more);
         refused(&words.iter().map(String::as_str).collect::<Vec<_>>(), expected);

@@ -11,6 +11,7 @@ use crate::data::PackedDataset;
 use crate::data::synthetic::{NeutralPolicy, SyntheticFaces};
 use crate::training::initial::InitialWeights;
 use crate::training::recipe::Recipe;
+use crate::training::teacher::Teacher;
 
 /// Arguments of `duchenne train`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +21,8 @@ use crate::training::recipe::Recipe;
     A run that was stopped or killed goes on when the same command is given again."
 )]
 pub struct TrainArgs {
-    /// Built-in recipe (compact, compact-finish, wide, wide-finish, vgg16, resnet50, vgg16-strong,
+    /// Built-in recipe (compact, compact-finish, wide, wide-finish, wide-distilled,
+    /// wide-distilled-finish, vgg16, resnet50, vgg16-strong,
     /// resnet50-strong, vgg13-scratch, vgg16-scratch, vgg19-scratch, vgg13-imagenet, vgg16-imagenet,
     /// vgg19-imagenet) or a TOML file
     #[arg(long)]
@@ -35,6 +37,10 @@ pub struct TrainArgs {
     /// recipe with `init = "pretrained"`, torchvision's weights (.pth or .safetensors)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// Learn from a trained model too (distillation): a model file, `built-in` or `built-in-compact`, whose
+    /// probabilities are training.teacher_share of the targets; may be repeated for their mean
+    #[arg(long, value_name = "FILE")]
+    teacher: Vec<PathBuf>,
     /// Generated faces (`duchenne gan sample`) that join the training split, and nothing else; may be repeated
     #[arg(long, value_name = "FILE")]
     synthetic: Vec<PathBuf>,
@@ -101,6 +107,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     };
     let device = device(&args.device)?;
     let initial = args.init.as_deref().map(|path| InitialWeights::read(path, &recipe)).transpose()?;
+    let teacher = Teacher::read(&args.teacher, &recipe, dataset.label_set(), &device)?;
     let stop = stop_flag()?;
     let run = ClassifierRun {
         recipe: &recipe,
@@ -108,6 +115,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         dataset: &dataset,
         training: &training,
         initial: initial.as_ref(),
+        teacher: teacher.as_ref(),
         directory: &args.run,
         device: &device,
         stop: &stop,

@@ -203,6 +203,7 @@ impl<'a> Stopwatch<'a> {
             training: &dataset.training()?,
             validation: &dataset.public_test()?,
             initial: None,
+            teacher: None,
             run: &run,
             device: self.device,
             stop: &AtomicBool::new(false),

@@ -109,6 +109,7 @@ impl Workshop<'_> {
                     dataset: &dataset,
                     training: &training,
                     initial: None,
+                    teacher: None,
                     directory: &folder.file(RUN),
                     device: self.device,
                     stop: self.stop,

@@ -9,6 +9,7 @@ use crate::training::initial::InitialWeights;
 use crate::training::progress::EpochRecord;
 use crate::training::recipe::Recipe;
 use crate::training::run_directory::RunDirectory;
+use crate::training::teacher::Teacher;
 
 /// What to train, on what, where to.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Job<'a> {
     pub validation: &'a PublicTestSplit<'a>,
     /// Weights to begin from, in place of fresh ones.
     pub initial: Option<&'a InitialWeights>,
+    /// Models to learn from beside the labels.
+    pub teacher: Option<&'a Teacher>,
     /// Where results go.
     pub run: &'a RunDirectory,
     /// Without autodiff.

@@ -221,6 +221,7 @@ fn identity(job: &GanJob<'_>, photographs: usize) -> Identity {
     Identity {
         recipe: job.recipe.to_toml(),
         data: format!("{fingerprint} ({}, {photographs} photographs)", class(job)),
+        models: String::new(),
     }
 }
 

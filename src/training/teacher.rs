@@ -1,0 +1,196 @@
+//! *Distillation*: beside the labels, a network learns the probabilities that trained models, its *teachers*, give
+//! (Hinton et al. 2015). They see the very picture that the network sees, augmented as it is (Beyer et al. 2022).
+
+use std::fmt::{self, Debug, Formatter};
+use std::path::PathBuf;
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::error::TrainingError;
+use super::frozen::keeps_maps;
+use super::recipe::Recipe;
+use crate::data::checksum::{checksum, checksum_of_file};
+use crate::data::preprocessing::Preprocessing;
+use crate::expression::LabelSet;
+use crate::inference::built_in::BuiltInModel;
+use crate::models::checkpoint::{Checkpoint, Manifest};
+use crate::models::network::Network;
+
+/// Trained models whose mean probabilities are taught.
+pub struct Teacher {
+    networks: Vec<(Network, f64)>,
+    preprocessing: Preprocessing,
+    classes: usize,
+    sources: Vec<String>,
+    device: Device,
+}
+
+impl Debug for Teacher {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Teacher").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+impl Teacher {
+    /// The models of these files, or of these names of built-in ones, on a device without autodiff; `None` for no
+    /// model.
+    ///
+    /// # Errors
+    /// A file that is no model of this program, a model of other labels or of another preprocessing than `recipe`'s,
+    /// a recipe that gives teachers no share or trains on kept maps of frozen layers; no model where the recipe asks
+    /// for teachers.
+    pub fn read(
+        models: &[PathBuf],
+        recipe: &Recipe,
+        label_set: LabelSet,
+        device: &Device,
+    ) -> Result<Option<Self>, TrainingError> {
+        check_teacher(recipe, !models.is_empty())?;
+        if models.is_empty() {
+            return Ok(None);
+        }
+        let student = recipe.manifest(label_set);
+        let (mut networks, mut sources) = (Vec::new(), Vec::new());
+        for path in models {
+            let built_in = path.to_str().and_then(BuiltInModel::from_name);
+            let (model, sum) = match built_in {
+                Some(model) => (Checkpoint::from_bytes(model.bytes(), path)?, checksum(model.bytes())),
+                None => (Checkpoint::read(path)?, checksum_of_file(path)?),
+            };
+            if let Some(difference) = difference(&model.manifest, &student) {
+                return Err(TrainingError::Teacher(format!("`{}` {difference}", path.display())));
+            }
+            let (manifest, network) = model.into_network(device, path)?;
+            networks.push((network.prepared(), manifest.temperature));
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            sources.push(format!("{name} ({sum})"));
+        }
+        Ok(Some(Self {
+            networks,
+            preprocessing: student.preprocessing,
+            classes: student.network.classes,
+            sources,
+            device: device.clone(),
+        }))
+    }
+
+    /// Files and contents, which identify the run.
+    pub fn source(&self) -> String {
+        self.sources.join(", ")
+    }
+
+    /// Mixes the mean of the calibrated probabilities for `images` (network inputs `[n, channels, crop, crop]`,
+    /// row-major) into soft `targets` `[n, classes]`: `share` of it, the rest of what they were.
+    pub fn teach(&self, images: &[f32], targets: &mut [f32], share: f32) {
+        let samples = targets.len() / self.classes;
+        let side = self.preprocessing.crop;
+        let shape = [samples, self.preprocessing.channels(), side, side];
+        targets.iter_mut().for_each(|target| *target *= 1.0 - share);
+        let each = share / self.networks.len() as f32;
+        for (network, temperature) in &self.networks {
+            let images = Tensor::<4>::from_data(TensorData::new(images.to_vec(), shape), &self.device);
+            let probabilities = softmax(network.forward(images) / *temperature, 1).into_data();
+            for (target, probability) in targets.iter_mut().zip(probabilities.iter::<f32>()) {
+                *target += each * probability;
+            }
+        }
+    }
+}
+
+/// Checks that a recipe which learns from teachers has some and can, and that no other has any.
+///
+/// # Errors
+/// [`TrainingError::Teacher`] where it does not fit.
+pub fn check_teacher(recipe: &Recipe, has_teacher: bool) -> Result<(), TrainingError> {
+    let reason = match (recipe.training.teacher_share > 0.0, has_teacher) {
+        (false, false) => return Ok(()),
+        (true, true) if !keeps_maps(recipe) => return Ok(()),
+        (true, true) => {
+            "teachers see pictures, but this recipe trains on kept maps of its frozen layers: let augmentation \
+             change the pictures, or set network.freeze=0"
+        }
+        (true, false) => {
+            "the recipe asks for trained models: name them with `train --teacher`, or set training.teacher_share=0"
+        }
+        (false, true) => "the recipe gives teachers no share: set training.teacher_share, 0.7 for example",
+    };
+    Err(TrainingError::Teacher(reason.to_owned()))
+}
+
+/// Why a model cannot teach a network of this manifest, if it cannot.
+fn difference(teacher: &Manifest, student: &Manifest) -> Option<String> {
+    if teacher.label_set != student.label_set {
+        return Some(format!("knows the labels `{}`, expected `{}`", teacher.label_set, student.label_set));
+    }
+    let input = |preprocessing: &Preprocessing| {
+        let Preprocessing { resize, crop, mean, deviation } = preprocessing;
+        format!("resize {resize}, crop {crop}, mean {mean:?}, deviation {deviation:?}")
+    };
+    (teacher.preprocessing != student.preprocessing).then(|| {
+        let (theirs, own) = (input(&teacher.preprocessing), input(&student.preprocessing));
+        format!("sees other pictures than the recipe's network: {theirs} where that has {own}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::views::Views;
+    use crate::inference::predictor::Predictor;
+    use image::GrayImage;
+
+    fn recipe(text: &str) -> Recipe {
+        Recipe::parse("r", text, &["input.crop=44".to_owned()]).unwrap()
+    }
+
+    fn read(models: &[&str], text: &str) -> Result<Option<Teacher>, TrainingError> {
+        let models: Vec<PathBuf> = models.iter().map(PathBuf::from).collect();
+        Teacher::read(&models, &recipe(text), LabelSet::Fer2013, &Device::flex())
+    }
+
+    #[test]
+    fn targets_hold_the_mean_probabilities_of_the_teachers() {
+        let names = ["built-in", "built-in-compact"];
+        let teacher = read(&names, "training.teacher_share = 0.75").unwrap().unwrap();
+        let faces: Vec<GrayImage> = (0..3_u32)
+            .map(|seed| GrayImage::from_fn(48, 48, |x, y| image::Luma([((x * y + seed * 90) % 256) as u8])))
+            .collect();
+        let slices: Vec<&[u8]> = faces.iter().map(|face| face.as_raw().as_slice()).collect();
+        let length = teacher.preprocessing.input_len();
+        let mut images = vec![0.0; faces.len() * length];
+        for (out, (face, view)) in images.chunks_exact_mut(length).zip(Views::Centre.of(&slices)) {
+            teacher.preprocessing.write_view(face, view, out);
+        }
+        let mut targets = vec![0.0; 21];
+        targets.iter_mut().step_by(8).for_each(|target| *target = 1.0);
+        let labels = targets.clone();
+        teacher.teach(&images, &mut targets, 0.75);
+
+        let mut mean = vec![0.0; 21];
+        for (_, model) in BuiltInModel::TABLE {
+            let predictor = Predictor::built_in(model, &Device::flex()).unwrap();
+            let rows = predictor.probabilities(&faces, Views::Centre).unwrap();
+            mean.iter_mut().zip(rows.concat()).for_each(|(mean, value)| *mean += value / 2.0);
+        }
+        for ((target, label), mean) in targets.iter().zip(labels).zip(mean) {
+            assert!((target - (0.25 * label + 0.75 * mean)).abs() < 1e-5, "{target} {label} {mean}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_teach_is_refused() {
+        let refused = |models: &[&str], text: &str, expected: &str| {
+            let message = read(models, text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        };
+        assert!(read(&[], "").unwrap().is_none());
+        refused(&[], "training.teacher_share = 0.5", "--teacher");
+        refused(&["built-in"], "", "training.teacher_share");
+        let share = "training.teacher_share = 0.5";
+        refused(&["built-in"], &format!("{share}\ninput.mean = 0.1"), "mean [0.1]");
+        refused(&["missing.safetensors"], share, "missing.safetensors");
+        let frozen = "network = { architecture = \"vgg16\", freeze = 4 }\naugmentation.mirror = false";
+        refused(&["built-in"], &format!("{share}\n{frozen}"), "network.freeze");
+    }
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 
-use super::scoring::predictor;
+use super::scoring::predictor_of;
 use crate::data::views::Views;
 use crate::inference::face_detection::LEAST_MIN_FACE;
 use crate::inference::predictor::Predictor;
@@ -12,9 +12,10 @@ use crate::inference::predictor::Predictor;
 /// Arguments about recognition.
 #[derive(Debug, clap::Args)]
 pub struct RecognizerArgs {
-    /// Model file, `built-in`, or `built-in-compact`: a quarter of the work, a little less accurate
-    #[arg(long, value_name = "FILE", default_value = "built-in")]
-    model: PathBuf,
+    /// Model file, `built-in`, or `built-in-compact`: a quarter of the work, a little less accurate. May be
+    /// repeated: probabilities are then averaged over all models
+    #[arg(long = "model", value_name = "FILE", default_value = "built-in")]
+    models: Vec<PathBuf>,
 
     /// The smallest face to look for, in pixels. Without it 24, growing with pictures over 0.7
     /// megapixels so that every picture takes about the same time
@@ -34,7 +35,7 @@ pub struct RecognizerArgs {
 impl RecognizerArgs {
     /// The model, on the CPU.
     pub fn predictor(&self) -> anyhow::Result<Predictor> {
-        predictor(&self.model, &Device::flex())
+        predictor_of(&self.models, &Device::flex())
     }
 
     /// What of each face is averaged over.

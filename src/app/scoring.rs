@@ -24,6 +24,15 @@ pub fn predictor(model: &Path, device: &Device) -> anyhow::Result<Predictor> {
     })
 }
 
+/// The model of several arguments: one, or the ensemble of all.
+pub fn predictor_of(models: &[PathBuf], device: &Device) -> anyhow::Result<Predictor> {
+    if let [model] = models {
+        return predictor(model, device);
+    }
+    let named = |model: &PathBuf| Ok((model.display().to_string(), predictor(model, device)?));
+    Ok(Predictor::ensemble(models.iter().map(named).collect::<anyhow::Result<_>>()?)?)
+}
+
 /// The logits of `predictor` for all samples of a split.
 pub fn score(
     predictor: &Predictor,

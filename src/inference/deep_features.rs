@@ -105,7 +105,7 @@ impl FeatureExtractor {
 const FACES_AT_ONCE: usize = 128;
 
 /// [`join`] of feature sets in memory (length, values).
-fn join_parts(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
+pub(super) fn join_parts(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
     let length = parts.iter().map(|(length, _)| length).sum();
     join(samples, length, |sample, joined| {
         for (length, values) in parts {

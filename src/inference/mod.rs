@@ -4,6 +4,7 @@ pub mod annotation;
 pub mod built_in;
 pub mod contact_sheet;
 pub mod deep_features;
+pub mod ensemble;
 pub mod face_detection;
 mod lettering;
 pub mod predictor;

@@ -8,6 +8,7 @@ use image::GrayImage;
 
 use super::built_in::BuiltInModel;
 use super::deep_features::DeepFeatureMachine;
+use super::ensemble::Ensemble;
 use super::scoring::{deep_features, logits};
 use crate::data::DataError;
 use crate::data::views::Views;
@@ -40,6 +41,16 @@ pub enum InferenceError {
         /// Another.
         second: PathBuf,
     },
+    /// Models whose probabilities cannot be averaged.
+    #[error(
+        "models `{first}` and `{second}` differ in their labels or in the size of faces: they cannot be averaged"
+    )]
+    Ensemble {
+        /// One of them.
+        first: String,
+        /// Another.
+        second: String,
+    },
     /// A machine without networks knows features only, not faces.
     #[error("the machine was fitted on a feature file, not on networks: score it with `svm eval --features`")]
     NoNetworks,
@@ -53,7 +64,7 @@ pub enum InferenceError {
     },
 }
 
-/// A trained classifier: a network, or a support vector machine on the features of several.
+/// A trained classifier: a network, a support vector machine on the features of several, or several of these.
 #[derive(Debug)]
 pub struct Predictor {
     manifest: Manifest,
@@ -64,6 +75,7 @@ pub struct Predictor {
 enum Model {
     Network(Box<Network>),
     Machine(Box<DeepFeatureMachine>),
+    Ensemble(Ensemble),
 }
 
 impl Predictor {
@@ -92,11 +104,24 @@ impl Predictor {
         Ok(Self::of_network(Checkpoint::from_bytes(model.bytes(), name)?.into_network(device, name)?))
     }
 
-    /// The architecture, or those of a machine's networks.
+    /// Several models, by the names that errors give them, whose calibrated probabilities are averaged.
+    ///
+    /// # Errors
+    /// When they differ in their labels or in the size of faces.
+    ///
+    /// # Panics
+    /// Without a model.
+    pub fn ensemble(members: Vec<(String, Predictor)>) -> Result<Self, InferenceError> {
+        let ensemble = Ensemble::new(members)?;
+        Ok(Self { manifest: ensemble.manifest(), model: Model::Ensemble(ensemble) })
+    }
+
+    /// The architecture, or those of a machine's networks or an ensemble's members.
     pub fn description(&self) -> String {
         match &self.model {
             Model::Network(_) => self.manifest.network.description(),
             Model::Machine(machine) => machine.description(),
+            Model::Ensemble(ensemble) => ensemble.description(),
         }
     }
 
@@ -109,10 +134,11 @@ impl Predictor {
         match &self.model {
             Model::Network(network) => of(network, &self.manifest),
             Model::Machine(machine) => machine.size(of),
+            Model::Ensemble(ensemble) => ensemble.size(),
         }
     }
 
-    /// All about the model but its weights; for a machine, `network` is the first of its networks.
+    /// All about the model but its weights; for a machine or an ensemble, `network` is the first of its networks.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -130,17 +156,22 @@ impl Predictor {
     pub fn probabilities(&self, faces: &[GrayImage], views: Views) -> Result<Vec<Vec<f32>>, InferenceError> {
         let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
-        let logits = self.logits(&slices, views);
+        Ok(self.probabilities_of_resized(&slices, views))
+    }
+
+    /// The same of faces that have the size of `manifest().preprocessing.resize`.
+    pub(super) fn probabilities_of_resized(&self, faces: &[&[u8]], views: Views) -> Vec<Vec<f32>> {
         let softmax = |row: &[f32]| softmax(row, self.manifest.temperature);
-        Ok(logits.chunks_exact(self.label_set().len()).map(softmax).collect())
+        self.logits(faces, views).chunks_exact(self.label_set().len()).map(softmax).collect()
     }
 
     /// Raw logits `[faces, classes]` of faces that have the size of `manifest().preprocessing.resize`; decision
-    /// values of a machine.
+    /// values of a machine, logarithms of an ensemble's mean probabilities.
     pub fn logits(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
         match &self.model {
             Model::Network(network) => logits(network, &self.manifest.preprocessing, faces, views),
             Model::Machine(machine) => machine.decisions(faces, views),
+            Model::Ensemble(ensemble) => ensemble.log_probabilities(faces, views),
         }
     }
 
@@ -149,15 +180,20 @@ impl Predictor {
     }
 
     /// Activations of the last layer but one, `[faces, features]`, row-major, of gray faces of any size; those of a
-    /// machine's networks joined.
+    /// machine's networks or an ensemble's members joined.
     pub fn deep_features(&self, faces: &[GrayImage]) -> Vec<f32> {
         let resized = self.resized(faces);
-        let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
+        self.deep_features_of_resized(&resized.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// The same of faces that have the size of `manifest().preprocessing.resize`.
+    pub(super) fn deep_features_of_resized(&self, faces: &[&[u8]]) -> Vec<f32> {
         match &self.model {
             Model::Network(network) => {
-                deep_features(network, &self.manifest.preprocessing, &Views::Centre.of(&slices))
+                deep_features(network, &self.manifest.preprocessing, &Views::Centre.of(faces))
             }
-            Model::Machine(machine) => machine.features(&slices),
+            Model::Machine(machine) => machine.features(faces),
+            Model::Ensemble(ensemble) => ensemble.deep_features(faces),
         }
     }
 }

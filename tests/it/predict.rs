@@ -66,6 +66,10 @@ fn views_and_models_can_be_chosen() {
         assert!(chosen[index + 1..].iter().all(|other| one != other), "{chosen:?}");
     }
     assert_eq!(probabilities(&["--model", "built-in"]), chosen[0]);
+    let together = probabilities(&["--model", "built-in", "--model", "built-in-compact"]);
+    for ((mean, one), other) in together.iter().zip(&chosen[0]).zip(&chosen[3]) {
+        assert!((mean - (one + other) / 2.0).abs() < 1e-4, "{together:?} {chosen:?}");
+    }
 }
 
 #[test]

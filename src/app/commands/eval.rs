@@ -1,10 +1,10 @@
 //! `duchenne eval`: the figures of a model on a split, after the evaluation protocol.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::app::devices::device;
-use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor, present, read_log};
+use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor_of, present, read_log};
 use crate::data::PackedDataset;
 use crate::data::checks::training_duplicates;
 use crate::data::views::Views;
@@ -15,12 +15,14 @@ use crate::inference::predictor::Predictor;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --tta\n  \
-    duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --report report\n\n\
+    duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --report report\n  \
+    duchenne eval runs/a/best.safetensors runs/b/best.safetensors --data fer2013.safetensors\n\n\
     Choose models and settings by public-test; score private-test once per finished model."
 )]
 pub struct EvalArgs {
-    /// Model file, `built-in` or `built-in-compact`
-    model: PathBuf,
+    /// Model file, `built-in` or `built-in-compact`; several are scored as one ensemble, their probabilities averaged
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<PathBuf>,
     /// Packed data set
     #[arg(long)]
     data: PathBuf,
@@ -70,7 +72,7 @@ impl TestTimeAugmentation {
 /// Runs the command.
 pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.data)?;
-    let predictor = predictor(&args.model, &device(&args.device)?)?;
+    let predictor = predictor_of(&args.models, &device(&args.device)?)?;
     let seen = training_duplicates(&dataset);
     let result = |kind: ImageViews, views: Views| -> anyhow::Result<ModelFigures> {
         Ok(ModelFigures { views: kind, report: figures(&predictor, &dataset, args.split, &seen, views)? })
@@ -81,10 +83,10 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         results.push(result(ImageViews::TestTimeAugmentation, views)?);
     }
     let page = ReportPage {
-        title: format!("{} on {}", args.model.display(), dataset.name()),
+        title: format!("{} on {}", names(&args.models), dataset.name()),
         provenance: provenance(&args, &predictor, &dataset, augmented),
         results,
-        training: training_curve(&args.model)?,
+        training: training_curve(&args.models)?,
     };
     present(&page, args.report.as_deref(), args.json)?;
     Ok(ExitCode::SUCCESS)
@@ -99,7 +101,7 @@ fn provenance(
     let manifest = predictor.manifest();
     let preprocessing = &manifest.preprocessing;
     let mut lines = vec![
-        Provenance::new("model", args.model.display().to_string()),
+        Provenance::new("model", names(&args.models)),
         Provenance::new("architecture", predictor.description()),
         Provenance::new(
             "input",
@@ -115,7 +117,16 @@ fn provenance(
     lines
 }
 
-/// The curve of the run directory that the model lies in, if it lies in one.
-fn training_curve(model: &Path) -> anyhow::Result<Vec<EpochRecord>> {
+/// The models of an ensemble, or the one.
+fn names(models: &[PathBuf]) -> String {
+    let names: Vec<String> = models.iter().map(|model| model.display().to_string()).collect();
+    names.join(" + ")
+}
+
+/// The curve of the run directory that the model lies in, if it is one and lies in one.
+fn training_curve(models: &[PathBuf]) -> anyhow::Result<Vec<EpochRecord>> {
+    let [model] = models else {
+        return Ok(Vec::new());
+    };
     log_beside(model).map_or(Ok(Vec::new()), |log| read_log(&log))
 }

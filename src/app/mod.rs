@@ -16,6 +16,7 @@ mod picture_json;
 mod recipes;
 mod recognizer_args;
 mod reproduce;
+mod robustness;
 mod scoring;
 mod server;
 mod svm_fit;

@@ -104,7 +104,7 @@ impl Augmentation {
             let (y, x) = (row as f32 - middle, column as f32 - middle);
             let source_y = source_middle - parity + y * cosine - x * sine + shift[0];
             let source_x = source_middle - parity + y * sine + x * cosine + shift[1];
-            let value = sample(pixels, side, source_y, source_x);
+            let value = sample(pixels, [side; 2], source_y, source_x);
             ((value - 127.5) * contrast + 127.5 + brightness).clamp(0.0, 255.0)
         });
         preprocessing.write_scaled(values, out);
@@ -124,14 +124,13 @@ impl Augmentation {
     }
 }
 
-/// Bilinear interpolation; beyond the edge the last pixel.
-fn sample(pixels: &[u8], side: usize, y: f32, x: f32) -> f32 {
-    let limit = (side - 1) as f32;
-    let (y, x) = (y.clamp(0.0, limit), x.clamp(0.0, limit));
+/// Bilinear interpolation in a picture of `height` rows and `width` columns; beyond the edge the last pixel.
+pub(super) fn sample(pixels: &[u8], [height, width]: [usize; 2], y: f32, x: f32) -> f32 {
+    let (y, x) = (y.clamp(0.0, (height - 1) as f32), x.clamp(0.0, (width - 1) as f32));
     let (top, left) = (y as usize, x as usize);
-    let (bottom, right) = ((top + 1).min(side - 1), (left + 1).min(side - 1));
+    let (bottom, right) = ((top + 1).min(height - 1), (left + 1).min(width - 1));
     let (down, across) = (y - top as f32, x - left as f32);
-    let pixel = |row: usize, column: usize| f32::from(pixels[row * side + column]);
+    let pixel = |row: usize, column: usize| f32::from(pixels[row * width + column]);
     let upper = pixel(top, left) * (1.0 - across) + pixel(top, right) * across;
     let lower = pixel(bottom, left) * (1.0 - across) + pixel(bottom, right) * across;
     upper * (1.0 - down) + lower * down

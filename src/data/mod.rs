@@ -13,6 +13,7 @@ pub mod builder;
 pub mod checks;
 pub mod checksum;
 pub mod ckplus;
+pub mod corruption;
 pub mod error;
 pub mod export;
 pub mod features;

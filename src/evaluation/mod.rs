@@ -18,6 +18,7 @@ mod intervals;
 mod mcnemar;
 pub mod report;
 pub mod reproduction;
+pub mod robustness;
 mod scored;
 mod summary;
 

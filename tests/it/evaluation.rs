@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use duchenne::data::{Origin, PackedBuilder, Split};
+use duchenne::evaluation::robustness::{CorruptedAccuracy, Robustness};
 use duchenne::evaluation::{
     EvaluationReport, ScoredSplit, evaluate, ferplus_majority, fit_temperature, mcnemar,
     report::{
@@ -330,6 +332,14 @@ fn page(images: usize) -> ReportPage {
             result(ImageViews::SingleCrop, &single),
             result(ImageViews::TestTimeAugmentation, &augmented),
         ],
+        robustness: Some(Robustness::new(
+            "none: the centre alone",
+            0.8,
+            vec![
+                CorruptedAccuracy::new("noise", "standard deviation", &[8.0, 16.0], vec![0.75, 0.5]),
+                CorruptedAccuracy::new("low resolution", "pixels of 48", &[32.0, 24.0], vec![0.8, 0.65]),
+            ],
+        )),
         training: (1..=24)
             .map(|epoch| {
                 let progress = f64::from(epoch) / 24.0;
@@ -397,12 +407,51 @@ fn equal_predictions_give_equal_bytes() {
 fn a_page_without_curves_votes_or_second_result_renders() {
     let mut page = page(50);
     page.training.clear();
+    page.robustness = None;
     page.results.truncate(1);
     page.results[0].report.ferplus = None;
     let html = render_html(&page).unwrap();
     assert!(!html.contains("Learning rate") && !html.contains("FER+ 8-class"));
+    assert!(!html.contains("Robustness"));
     let table = render_table(&page);
-    assert!(!table.contains("FER+") && !table.contains("augmentation"));
+    assert!(!table.contains("FER+") && !table.contains("augmentation") && !table.contains("Robustness"));
+}
+
+#[test]
+fn robustness_begins_from_the_accuracy_of_the_same_views_and_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.safetensors");
+    let mut builder = PackedBuilder::new("shapes", LabelSet::Fer2013, 48, 48);
+    for index in 0..21_usize {
+        let image: Vec<u8> =
+            (0..48 * 48).map(|pixel| (pixel * (index + 3) % 241 + pixel / 48 * index % 13) as u8).collect();
+        builder.push(&image, (index % 7) as u8, Split::PublicTest, Origin::Photograph).unwrap();
+    }
+    builder.write(&path, "made by a test").unwrap();
+    let evaluated = |more: &[&str]| -> serde_json::Value {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_duchenne"));
+        command.args(["eval", "built-in-compact", "--json", "--robustness", "--data"]).arg(&path).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    for (more, result) in [(&[][..], 0), (&["--tta"], 1)] {
+        let report = evaluated(more);
+        let robustness = &report["robustness"];
+        assert_eq!(robustness["clean"], report["results"][result]["report"]["overall"]["accuracy"]["value"]);
+        let corruptions = robustness["corruptions"].as_array().unwrap();
+        assert_eq!(corruptions.len(), 9);
+        let all: Vec<f64> = corruptions
+            .iter()
+            .flat_map(|corruption| corruption["accuracies"].as_array().unwrap())
+            .map(|accuracy| accuracy.as_f64().unwrap())
+            .collect();
+        assert_eq!(all.len(), 45);
+        // Not the clean pictures again.
+        assert!(all.iter().any(|accuracy| Some(*accuracy) != robustness["clean"].as_f64()), "{all:?}");
+        assert!((robustness["mean"].as_f64().unwrap() - all.iter().sum::<f64>() / 45.0).abs() < 1e-12);
+        assert_eq!(&evaluated(more)["robustness"], robustness);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::app::devices::device;
+use crate::app::robustness::robustness;
 use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor_of, present, read_log};
 use crate::data::PackedDataset;
 use crate::data::checks::training_duplicates;
@@ -14,7 +15,7 @@ use crate::inference::predictor::Predictor;
 /// Arguments of `duchenne eval`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --tta\n  \
+    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --tta --robustness\n  \
     duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --report report\n  \
     duchenne eval runs/a/best.safetensors runs/b/best.safetensors --data fer2013.safetensors\n\n\
     Choose models and settings by public-test; score private-test once per finished model."
@@ -40,6 +41,10 @@ pub struct EvalArgs {
         default_missing_value = "mirror"
     )]
     tta: Option<TestTimeAugmentation>,
+    /// Measure also how far accuracy falls under noise, blur, JPEG compression, changed brightness and contrast, low
+    /// resolution, occlusion, rotation and badly placed boxes, at five severities each: 46 times the work
+    #[arg(long)]
+    robustness: bool,
     /// JSON on standard output in place of the table
     #[arg(long)]
     json: bool,
@@ -82,10 +87,14 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     if let Some(views) = augmented {
         results.push(result(ImageViews::TestTimeAugmentation, views)?);
     }
+    let views = augmented.unwrap_or(Views::Centre);
+    let robustness =
+        args.robustness.then(|| robustness(&predictor, &dataset, args.split, views)).transpose()?;
     let page = ReportPage {
         title: format!("{} on {}", names(&args.models), dataset.name()),
         provenance: provenance(&args, &predictor, &dataset, augmented),
         results,
+        robustness,
         training: training_curve(&args.models)?,
     };
     present(&page, args.report.as_deref(), args.json)?;

@@ -204,6 +204,7 @@ impl Workshop<'_> {
                 .chain(provenance.iter().map(|(name, value)| Provenance::new(format!("model {name}"), value)))
                 .collect(),
             results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
+            robustness: None,
             training: curve,
         };
         write_report(&page, stage.folder.path())?;

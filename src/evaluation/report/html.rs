@@ -7,6 +7,7 @@ use super::charts::{Curve, confusion_heatmap, line_chart, per_class_bars, reliab
 use super::headline::{HeadlineRow, headline};
 use super::{EpochRecord, ModelFigures, ReportPage, percent, protocol, thousands};
 use crate::evaluation::EvaluationError;
+use crate::evaluation::robustness::Robustness;
 
 const TEMPLATE_NAME: &str = "page.html"; // the ending switches escaping on
 const TEMPLATE: &str = include_str!("page.html");
@@ -37,6 +38,7 @@ pub fn render_html(page: &ReportPage) -> Result<String, EvaluationError> {
             images => thousands(view.images),
             on_all => percent(view.label_agreement_unfiltered.value),
         }),
+        robustness => page.robustness.as_ref().map(robustness),
         training => (!page.training.is_empty()).then(|| training(&page.training)),
         results => page.results.iter().map(result).collect::<Vec<_>>(),
         protocol => protocol::STATEMENTS.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
@@ -75,6 +77,34 @@ fn result(result: &ModelFigures) -> Value {
                 recall => (class.support > 0).then(|| percent(class.correct as f64 / class.support as f64)),
             }).collect::<Vec<_>>(),
         }),
+    }
+}
+
+/// Accuracy on spoilt pictures.
+fn robustness(robustness: &Robustness) -> Value {
+    let rows = robustness.corruptions.iter().map(|corruption| {
+        let cells = corruption.strengths.iter().zip(&corruption.accuracies);
+        context! {
+            name => corruption.name.as_str(),
+            unit => corruption.unit.as_str(),
+            mean => percent(corruption.mean),
+            cells => cells
+                .map(|(strength, accuracy)| context! {
+                    strength => strength.to_string(),
+                    accuracy => percent(*accuracy),
+                    // Of the clean accuracy, for the cell's shade.
+                    kept => (100.0 * accuracy / robustness.clean.max(f64::EPSILON)).clamp(0.0, 100.0).round(),
+                })
+                .collect::<Vec<_>>(),
+        }
+    });
+    context! {
+        views => robustness.views.as_str(),
+        clean => percent(robustness.clean),
+        mean => percent(robustness.mean),
+        relative_drop => percent(robustness.relative_drop),
+        severities => robustness.corruptions.iter().map(|corruption| corruption.accuracies.len()).max(),
+        rows => rows.collect::<Vec<_>>(),
     }
 }
 

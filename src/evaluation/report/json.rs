@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{EpochRecord, ModelFigures, Provenance, ReportPage, protocol};
 use crate::evaluation::EvaluationError;
+use crate::evaluation::robustness::Robustness;
 
 /// The version of the JSON document; it grows when a key changes its meaning or goes away.
 pub const JSON_SCHEMA_VERSION: u32 = 1;
@@ -15,11 +16,14 @@ struct Document<'a> {
     provenance: serde_json::Map<String, serde_json::Value>,
     protocol: serde_json::Map<String, serde_json::Value>,
     results: &'a [ModelFigures],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    robustness: Option<&'a Robustness>,
     training: &'a [EpochRecord],
 }
 
 /// Renders the report as one indented JSON document with a newline at its end. Numbers carry every digit;
-/// shares are `0..=1`. A figure that does not exist (FER+ without votes) is `null`.
+/// shares are `0..=1`. A figure that does not exist (FER+ without votes) is `null`; robustness that was not
+/// measured is left out.
 ///
 /// # Errors
 /// [`EvaluationError::Json`] if serialisation fails, which no page made of plain values does.
@@ -34,6 +38,7 @@ pub fn render_json(page: &ReportPage) -> Result<String, EvaluationError> {
             .collect(),
         protocol: protocol::STATEMENTS.iter().map(|&(name, text)| (name.to_string(), text.into())).collect(),
         results: &page.results,
+        robustness: page.robustness.as_ref(),
         training: &page.training,
     };
     let mut text = serde_json::to_string_pretty(&document)?;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::robustness::Robustness;
 use super::{EvaluationError, EvaluationReport};
 use crate::data::atomic::{AtomicError, write_text};
 
@@ -31,6 +32,9 @@ pub struct ReportPage {
     pub provenance: Vec<Provenance>,
     /// The figures: one entry per way of presenting the images to the model, the plainest first.
     pub results: Vec<ModelFigures>,
+    /// Accuracy on spoilt pictures, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub robustness: Option<Robustness>,
     /// How training went, by epoch; empty if unknown.
     pub training: Vec<EpochRecord>,
 }

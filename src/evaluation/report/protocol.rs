@@ -1,7 +1,7 @@
 //! The sentences that stand beside the figures: how each was made.
 
 /// A figure's name in the JSON document and the sentence on how it is made.
-pub(super) const STATEMENTS: [(&str, &str); 8] = [
+pub(super) const STATEMENTS: [(&str, &str); 9] = [
     ("selection", SELECTION),
     ("accuracy", ACCURACY),
     ("macro_f1", MACRO_F1),
@@ -10,6 +10,7 @@ pub(super) const STATEMENTS: [(&str, &str); 8] = [
     ("calibration", CALIBRATION),
     ("deduplicated", DEDUPLICATED),
     ("ferplus", FERPLUS),
+    ("robustness", ROBUSTNESS),
 ];
 
 /// What was chosen on which split.
@@ -39,6 +40,10 @@ pub(super) const DEDUPLICATED: &str =
 pub(super) const FERPLUS: &str = "8-class accuracy against the majority of FER+'s ten raters after the official filter: \
     single votes removed, winner over half of the remaining votes, unknown and NF dropped. Classes go by name; a \
     majority that the model has no class for (contempt) counts as an error.";
+/// Accuracy on spoilt pictures.
+pub(super) const ROBUSTNESS: &str = "Accuracy on pictures spoilt in nine ways at five severities (kinds after Hendrycks & \
+    Dietterich 2019, strengths for gray faces of 48 pixels), the same for every model; the mean over all, and by how \
+    much of the clean accuracy it is lower.";
 
 #[cfg(test)]
 mod tests {

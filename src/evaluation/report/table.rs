@@ -2,6 +2,7 @@
 
 use super::headline::headline;
 use super::{ReportPage, percent, thousands};
+use crate::evaluation::robustness::Robustness;
 use crate::evaluation::{EvaluationReport, FerPlusView};
 
 /// Renders the headline of every result, then per-class figures and the confusion matrix of the first. Lines
@@ -52,7 +53,31 @@ pub fn render_table(page: &ReportPage) -> String {
     lines.push(String::new());
     lines.push(format!("Confusion, {}: true class in rows, predicted in columns", first.views.name()));
     lines.extend(aligned(&confusion_rows(report), Align::Right));
+    lines.extend(page.robustness.iter().flat_map(robustness));
     lines.join("\n") + "\n"
+}
+
+/// Accuracy on spoilt pictures: a row for each corruption, severities in columns.
+fn robustness(robustness: &Robustness) -> Vec<String> {
+    let severities =
+        robustness.corruptions.iter().map(|corruption| corruption.accuracies.len()).max().unwrap_or(0);
+    let header = std::iter::once(String::new())
+        .chain((1..=severities).map(|severity| severity.to_string()))
+        .chain(["mean".to_owned()]);
+    let rows = robustness.corruptions.iter().map(|corruption| {
+        std::iter::once(corruption.name.clone())
+            .chain(corruption.accuracies.iter().chain([&corruption.mean]).map(|share| percent(*share)))
+            .collect()
+    });
+    let rows: Vec<Vec<String>> = std::iter::once(header.collect()).chain(rows).collect();
+    let title = format!("Robustness, accuracy by severity (test-time augmentation: {})", robustness.views);
+    let summary = format!(
+        "Clean {} %, mean over corruptions and severities {} %, relative drop {} %.",
+        percent(robustness.clean),
+        percent(robustness.mean),
+        percent(robustness.relative_drop),
+    );
+    [String::new(), title].into_iter().chain(aligned(&rows, Align::Right)).chain([summary]).collect()
 }
 
 /// How well the data set's own labels agree with FER+: a bound for models trained on them.

@@ -99,6 +99,7 @@ pub fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
         title: format!("{} on {}", args.model.display(), scored.split.split),
         provenance,
         results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
+        robustness: None,
         training: Vec::new(),
     };
     present(&page, args.report.as_deref(), args.json)?;

@@ -66,6 +66,7 @@ impl ClassifierRun<'_> {
             Outcome::Finished | Outcome::AlreadyFinished => {
                 let best = directory.file("best.safetensors");
                 let temperature = calibrate(&best, self.dataset, &validation, self.device)?;
+                calibrate(&directory.file("last.safetensors"), self.dataset, &validation, self.device)?;
                 eprintln!("temperature {temperature:.4}, fitted on PublicTest");
                 Ok(Some(best))
             }

@@ -14,6 +14,7 @@ use crate::data::{PackedDataset, TrainingSplit};
 use crate::training::initial::InitialWeights;
 use crate::training::recipe::{Initialization, Recipe};
 use crate::training::svm::{SvmRecipe, SvmSettings};
+use crate::training::teacher::check_teacher;
 
 /// The folder of kept features in a run, beside those of its networks.
 pub const FEATURES: &str = "features";
@@ -57,6 +58,7 @@ impl DeepSvmRecipe {
             let path = if built_in.is_some() { network.clone() } else { file.display().to_string() };
             let text = recipe_text(&path, built_in, &Recipe::built_in_names())?;
             let recipe = Recipe::parse(network, &text, network_settings)?;
+            check_teacher(&recipe, false).with_context(|| format!("recipe `{network}`"))?;
             let weights = match recipe.network.init {
                 Initialization::Scratch => None,
                 Initialization::Pretrained => Some(pretrained_file(&recipe, network, imagenet)?),

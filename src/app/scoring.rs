@@ -18,7 +18,7 @@ use crate::models::checkpoint::{Checkpoint, Precision};
 
 /// The model that an argument names, a file or one inside the program, on a device.
 pub fn predictor(model: &Path, device: &Device) -> anyhow::Result<Predictor> {
-    Ok(match model.to_str().and_then(BuiltInModel::from_name) {
+    Ok(match BuiltInModel::named(model) {
         Some(built_in) => Predictor::built_in(built_in, device)?,
         None => Predictor::on_device(model, device)?,
     })
@@ -29,8 +29,21 @@ pub fn predictor_of(models: &[PathBuf], device: &Device) -> anyhow::Result<Predi
     if let [model] = models {
         return predictor(model, device);
     }
-    let named = |model: &PathBuf| Ok((model.display().to_string(), predictor(model, device)?));
+    let named = |model: &PathBuf| -> anyhow::Result<(String, Predictor)> {
+        let predictor = predictor(model, device)?;
+        let name = model.display().to_string();
+        warn_uncalibrated(&name, predictor.manifest().temperature);
+        Ok((name, predictor))
+    };
     Ok(Predictor::ensemble(models.iter().map(named).collect::<anyhow::Result<_>>()?)?)
+}
+
+/// Says aloud that a model whose probabilities are mixed with others was never calibrated: one that is too sure of
+/// itself outweighs them.
+pub fn warn_uncalibrated(model: &str, temperature: f64) {
+    if temperature == 1.0 {
+        eprintln!("warning: `{model}` is not calibrated; its probabilities count as they are");
+    }
 }
 
 /// The logits of `predictor` for all samples of a split.
@@ -38,6 +51,22 @@ pub fn score(
     predictor: &Predictor,
     dataset: &PackedDataset,
     samples: &(impl Samples + Sync),
+    split: &str,
+    seen: &[bool],
+    views: Views,
+) -> anyhow::Result<ScoredSplit> {
+    let preprocessing = &predictor.manifest().preprocessing;
+    let faces = ResizedFaces::new(samples, preprocessing, [dataset.height(), dataset.width()]);
+    let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
+    score_faces(predictor, dataset, samples, &faces, split, seen, views)
+}
+
+/// The same with `faces`, of the size that the model's preprocessing asks for, in place of the samples' own.
+pub fn score_faces(
+    predictor: &Predictor,
+    dataset: &PackedDataset,
+    samples: &(impl Samples + Sync),
+    faces: &[&[u8]],
     split: &str,
     seen: &[bool],
     views: Views,
@@ -50,15 +79,13 @@ pub fn score(
             dataset.label_set()
         );
     }
-    let faces = ResizedFaces::new(samples, &manifest.preprocessing, [dataset.height(), dataset.width()]);
-    let images: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
     let rows: Vec<usize> = (0..samples.len()).map(|index| samples.row(index)).collect();
     let votes = rows.iter().map(|row| dataset.votes(*row)?.try_into().ok()).collect();
     Ok(ScoredSplit {
         split: split.to_owned(),
         class_names: manifest.label_set.names().iter().map(|name| (*name).to_owned()).collect(),
         labels: (0..samples.len()).map(|index| samples.label(index)).collect(),
-        logits: predictor.logits(&images, views),
+        logits: predictor.logits(faces, views),
         rows: rows.iter().map(|row| *row as u32).collect(),
         seen_in_training: rows.iter().map(|row| seen[*row]).collect(),
         ferplus_votes: votes,
@@ -123,12 +150,13 @@ pub fn calibrate(
 
 /// Shows a report: the page and its JSON in a folder where one is named, JSON or a table on standard output.
 pub fn present(page: &ReportPage, folder: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    // First what needs no disk: figures may have taken hours.
+    let text = if json { render_json(page)? } else { render_table(page) };
+    print!("{text}");
     if let Some(folder) = folder {
         let files = write_report(page, folder)?;
         eprintln!("wrote {} and {}", files.html.display(), files.json.display());
     }
-    let text = if json { render_json(page)? } else { render_table(page) };
-    print!("{text}");
     Ok(())
 }
 

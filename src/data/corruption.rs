@@ -64,7 +64,7 @@ impl Corruption {
         self.description().1
     }
 
-    /// How strong it is at each severity, rising.
+    /// How strong it is at each severity, rising; JPEG's quality, contrast and pixels fall with it.
     pub fn strengths(self) -> [f32; SEVERITIES] {
         self.description().2
     }
@@ -79,9 +79,11 @@ impl Corruption {
             Self::LowResolution => ("low resolution", "pixels of 48", [32.0, 24.0, 18.0, 14.0, 10.0]),
             Self::Occlusion => ("occlusion", "share of the area", [0.05, 0.1, 0.15, 0.2, 0.3]),
             Self::Rotation => ("rotation", "degrees to either side", [6.0, 12.0, 18.0, 24.0, 32.0]),
-            Self::BoxJitter => {
-                ("box jitter", "most of the side, in place and size", [0.04, 0.08, 0.12, 0.16, 0.2])
-            }
+            Self::BoxJitter => (
+                "box jitter",
+                "at most this share of the side, place and size",
+                [0.04, 0.08, 0.12, 0.16, 0.2],
+            ),
         }
     }
 

@@ -18,7 +18,7 @@ pub struct CorruptedAccuracy {
 }
 
 impl CorruptedAccuracy {
-    /// Of accuracies at rising strengths.
+    /// Of accuracies by rising severity.
     ///
     /// # Panics
     /// If there is none, or not one for each strength.

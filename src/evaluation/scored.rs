@@ -88,6 +88,16 @@ impl ScoredSplit {
         self.logits.chunks(self.classes().max(1)).map(first_largest).collect()
     }
 
+    /// The share of images classified as labelled.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn accuracy(&self) -> Result<f64, EvaluationError> {
+        self.check()?;
+        let correct = self.correct().into_iter().filter(|correct| *correct).count();
+        Ok(correct as f64 / self.len() as f64)
+    }
+
     /// Whether each image was classified as labelled: what [`mcnemar`](super::mcnemar) compares.
     pub fn correct(&self) -> Vec<bool> {
         self.predictions().iter().zip(&self.labels).map(|(predicted, label)| predicted == label).collect()
@@ -160,5 +170,6 @@ pub(super) mod tests {
     #[test]
     fn of_equal_logits_the_first_class_wins() {
         assert_eq!(scored(3, &[0, 1], &[1.0, 1.0, 0.0, -2.0, -1.0, -1.0]).predictions(), [0, 1]);
+        assert_eq!(scored(3, &[0, 2], &[1.0, 1.0, 0.0, -2.0, -1.0, -1.0]).accuracy().unwrap(), 0.5);
     }
 }

@@ -1,6 +1,8 @@
 //! The *models that the program carries*: half precision, trained by recipes that it carries too, on
 //! FER-2013's Training split alone. MODEL_CARD.md has their figures.
 
+use std::path::Path;
+
 /// A model inside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltInModel {
@@ -19,6 +21,11 @@ impl BuiltInModel {
     /// The model of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::TABLE.into_iter().find(|(candidate, _)| *candidate == name).map(|(_, model)| model)
+    }
+
+    /// The model that an argument names which may also be a file.
+    pub fn named(argument: &Path) -> Option<Self> {
+        argument.to_str().and_then(Self::from_name)
     }
 
     /// Its name.

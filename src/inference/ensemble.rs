@@ -66,8 +66,9 @@ impl Ensemble {
             mean.iter_mut().zip(probabilities).for_each(|(sum, value)| *sum += value);
         }
         let share = 1.0 / self.members.len() as f32;
-        // A class that no member thinks possible keeps a finite logit.
-        mean.iter().map(|sum| (sum * share).max(f32::MIN_POSITIVE).ln()).collect()
+        // A class that no member thinks possible keeps a finite logit; what is no number stays none.
+        let log = |mean: f32| if mean < f32::MIN_POSITIVE { f32::MIN_POSITIVE.ln() } else { mean.ln() };
+        mean.iter().map(|sum| log(sum * share)).collect()
     }
 
     /// The members' deep features joined, each row scaled to length one.
@@ -112,9 +113,32 @@ mod tests {
                 }
             }
         }
+        let joined = together.deep_features(&faces);
+        let own = models.map(|model| member(model).1.deep_features(&faces));
+        let row = joined.len() / faces.len();
+        assert_eq!(joined.len(), own[0].len() + own[1].len());
+        for (face, joined) in joined.chunks_exact(row).enumerate() {
+            let parts =
+                own.each_ref().map(|all| &all[face * all.len() / 3..(face + 1) * all.len() / 3]).concat();
+            let norm = parts.iter().map(|value| value * value).sum::<f32>().sqrt();
+            assert!(joined.iter().zip(parts).all(|(got, value)| (got - value / norm).abs() < 1e-5));
+        }
         let sizes = models.map(|model| member(model).1.size());
         assert_eq!(together.size(), (sizes[0].0 + sizes[1].0, sizes[0].1 + sizes[1].1));
         assert!(together.manifest().provenance.contains_key("2.recipe"));
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("broken.safetensors");
+        let mut broken = Checkpoint::from_bytes(BuiltInModel::Compact.bytes(), &path).unwrap();
+        // Finite, as files must be, but not the sums that they make.
+        broken.weights.iter_mut().find(|weight| weight.name == "fc.weight").unwrap().values.fill(f32::MAX);
+        broken.write(&path, Precision::Full).unwrap();
+        let broken = ("broken".to_owned(), Predictor::on_device(&path, &Device::flex()).unwrap());
+        let together = Predictor::ensemble(vec![member(BuiltInModel::Compact), broken]).unwrap();
+        assert!(together.logits(&[&[90; 48 * 48]], Views::Centre).iter().any(|value| value.is_nan()));
     }
 
     #[test]

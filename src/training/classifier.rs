@@ -104,7 +104,7 @@ impl<'a> Inputs<'a> {
             counts[usize::from(job.training.label(index))] += 1;
         }
         let begun = job.initial.map(|initial| format!("from {}", initial.checksum()));
-        let taught = job.teacher.map(|teacher| format!("taught by {}", teacher.source()));
+        let taught = job.teacher.map(|teacher| format!("taught by {}", teacher.checksums()));
         let joined =
             job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
         Ok(Self {
@@ -245,7 +245,7 @@ impl<'a> Trainer<'a> {
             mix(&mut targets, samples, share);
         }
         if let Some(teacher) = self.job.teacher {
-            teacher.teach(&batch.images, &mut targets, training.teacher_share);
+            teacher.teach(&batch.images, &mut targets, training.teacher_share)?;
         }
         // Dropout draws from the device's generator.
         self.job.device.seed(seed);

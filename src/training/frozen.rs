@@ -159,10 +159,7 @@ impl KeptMaps {
             network.trunk(Tensor::zeros([1, channels, side, side], job.device), sections).dims();
         let shape = [channels, height, width];
         // A run that was stopped this early has no state by which another one would be known.
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(identity.recipe.as_bytes()).update(&[0]).update(identity.data.as_bytes());
-        let own = hasher.finalize().to_hex();
-        let folder = job.run.file(FOLDER).join(&own[..16]);
+        let folder = job.run.file(FOLDER).join(identity.short_hash());
         std::fs::create_dir_all(&folder).map_err(|source| AtomicError::system(&folder, source))?;
         let (training, validation) = (job.training, job.validation);
         let total = training.len() + validation.len();

@@ -34,6 +34,25 @@ pub struct Identity {
     pub models: String,
 }
 
+impl Identity {
+    /// Sixteen digits that differ for every other run.
+    pub fn short_hash(&self) -> String {
+        let text = serde_json::to_string(self).expect("three texts");
+        blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+    }
+
+    /// Once the model that a run begins from stood at the end of its data set.
+    fn brought_up_to_date(mut self) -> Self {
+        const BEGUN: &str = " from blake3:";
+        if self.models.is_empty()
+            && let Some(place) = self.data.rfind(BEGUN)
+        {
+            self.models = self.data.split_off(place).trim_start().to_owned();
+        }
+        self
+    }
+}
+
 /// Tensors by group (weights, the optimiser's means) for a state file.
 pub type TensorGroups = BTreeMap<String, Vec<NamedTensor>>;
 
@@ -97,7 +116,8 @@ impl RunDirectory {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(TrainingError::Read { path, source }),
         };
-        let state = parse(&bytes).map_err(|reason| TrainingError::State { path, reason })?;
+        let mut state: RunState<P> = parse(&bytes).map_err(|reason| TrainingError::State { path, reason })?;
+        state.identity = state.identity.brought_up_to_date();
         for (what, same) in [
             ("recipe", state.identity.recipe == identity.recipe),
             ("data set", state.identity.data == identity.data),
@@ -195,6 +215,13 @@ mod tests {
         let other = Identity { models: String::new(), ..state().identity };
         let message = run.load::<u64>(&other).unwrap_err().to_string();
         assert!(message.contains("another model to begin from or to learn from"), "{message}");
+        assert_ne!(other.short_hash(), state().identity.short_hash());
+
+        // As it was written before models had a place of their own.
+        let old = Identity { data: "d from blake3:12".to_owned(), models: String::new(), ..state().identity };
+        run.save(&RunState { identity: old, ..state() }, &[0_u64]).unwrap();
+        let begun = Identity { models: "from blake3:12".to_owned(), ..state().identity };
+        assert!(run.load::<u64>(&begun).unwrap().is_some());
 
         let full = folder.path().join("full");
         std::fs::create_dir(&full).unwrap();

@@ -1,6 +1,7 @@
 //! *Distillation*: beside the labels, a network learns the probabilities that trained models, its *teachers*, give
 //! (Hinton et al. 2015). They see the very picture that the network sees, augmented as it is (Beyer et al. 2022).
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
 use std::path::PathBuf;
 
@@ -10,11 +11,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::error::TrainingError;
 use super::frozen::keeps_maps;
 use super::recipe::Recipe;
-use crate::data::checksum::{checksum, checksum_of_file};
+use crate::data::checksum::checksum;
 use crate::data::preprocessing::Preprocessing;
 use crate::expression::LabelSet;
 use crate::inference::built_in::BuiltInModel;
-use crate::models::checkpoint::{Checkpoint, Manifest};
+use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
+use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
 
 /// Trained models whose mean probabilities are taught.
@@ -22,7 +24,8 @@ pub struct Teacher {
     networks: Vec<(Network, f64)>,
     preprocessing: Preprocessing,
     classes: usize,
-    sources: Vec<String>,
+    /// Names and checksums.
+    sources: Vec<(String, String)>,
     device: Device,
 }
 
@@ -37,7 +40,7 @@ impl Teacher {
     /// model.
     ///
     /// # Errors
-    /// A file that is no model of this program, a model of other labels or of another preprocessing than `recipe`'s,
+    /// A file that is no network of this program, a model of other labels or of another preprocessing than `recipe`'s,
     /// a recipe that gives teachers no share or trains on kept maps of frozen layers; no model where the recipe asks
     /// for teachers.
     pub fn read(
@@ -53,18 +56,25 @@ impl Teacher {
         let student = recipe.manifest(label_set);
         let (mut networks, mut sources) = (Vec::new(), Vec::new());
         for path in models {
-            let built_in = path.to_str().and_then(BuiltInModel::from_name);
-            let (model, sum) = match built_in {
-                Some(model) => (Checkpoint::from_bytes(model.bytes(), path)?, checksum(model.bytes())),
-                None => (Checkpoint::read(path)?, checksum_of_file(path)?),
+            if LinearSvm::read_if_one(path).is_ok_and(|machine| machine.is_some()) {
+                let reason =
+                    format!("`{}` is a support vector machine, only networks can teach", path.display());
+                return Err(TrainingError::Teacher(reason));
+            }
+            let bytes: Cow<'_, [u8]> = match BuiltInModel::named(path) {
+                Some(model) => model.bytes().into(),
+                None => std::fs::read(path)
+                    .map_err(|source| CheckpointError::Read { path: path.clone(), source })?
+                    .into(),
             };
+            let model = Checkpoint::from_bytes(&bytes, path)?;
             if let Some(difference) = difference(&model.manifest, &student) {
                 return Err(TrainingError::Teacher(format!("`{}` {difference}", path.display())));
             }
             let (manifest, network) = model.into_network(device, path)?;
             networks.push((network.prepared(), manifest.temperature));
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-            sources.push(format!("{name} ({sum})"));
+            sources.push((name, checksum(&bytes)));
         }
         Ok(Some(Self {
             networks,
@@ -75,26 +85,49 @@ impl Teacher {
         }))
     }
 
-    /// Files and contents, which identify the run.
+    /// Names and temperatures of the models.
+    pub fn temperatures(&self) -> impl Iterator<Item = (&str, f64)> {
+        let temperatures = self.networks.iter().map(|(_, temperature)| *temperature);
+        self.sources.iter().map(|(name, _)| name.as_str()).zip(temperatures)
+    }
+
+    /// The files' BLAKE3, which identify the run.
+    pub fn checksums(&self) -> String {
+        let checksums: Vec<&str> = self.sources.iter().map(|(_, checksum)| checksum.as_str()).collect();
+        checksums.join(", ")
+    }
+
+    /// Files and contents, for provenance.
     pub fn source(&self) -> String {
-        self.sources.join(", ")
+        let sources: Vec<String> =
+            self.sources.iter().map(|(name, checksum)| format!("{name} ({checksum})")).collect();
+        sources.join(", ")
     }
 
     /// Mixes the mean of the calibrated probabilities for `images` (network inputs `[n, channels, crop, crop]`,
     /// row-major) into soft `targets` `[n, classes]`: `share` of it, the rest of what they were.
-    pub fn teach(&self, images: &[f32], targets: &mut [f32], share: f32) {
+    ///
+    /// # Errors
+    /// When a model gives something that is no number.
+    pub fn teach(&self, images: &[f32], targets: &mut [f32], share: f32) -> Result<(), TrainingError> {
         let samples = targets.len() / self.classes;
         let side = self.preprocessing.crop;
         let shape = [samples, self.preprocessing.channels(), side, side];
         targets.iter_mut().for_each(|target| *target *= 1.0 - share);
         let each = share / self.networks.len() as f32;
-        for (network, temperature) in &self.networks {
+        for ((network, temperature), (name, _)) in self.networks.iter().zip(&self.sources) {
             let images = Tensor::<4>::from_data(TensorData::new(images.to_vec(), shape), &self.device);
             let probabilities = softmax(network.forward(images) / *temperature, 1).into_data();
             for (target, probability) in targets.iter_mut().zip(probabilities.iter::<f32>()) {
                 *target += each * probability;
             }
+            if targets.iter().any(|target| !target.is_finite()) {
+                return Err(TrainingError::Teacher(format!(
+                    "`{name}` gives probabilities that are no numbers"
+                )));
+            }
         }
+        Ok(())
     }
 }
 
@@ -111,7 +144,8 @@ pub fn check_teacher(recipe: &Recipe, has_teacher: bool) -> Result<(), TrainingE
              change the pictures, or set network.freeze=0"
         }
         (true, false) => {
-            "the recipe asks for trained models: name them with `train --teacher`, or set training.teacher_share=0"
+            "the recipe learns from trained models, which `train --teacher` names (nothing else does); without them set \
+             training.teacher_share=0"
         }
         (false, true) => "the recipe gives teachers no share: set training.teacher_share, 0.7 for example",
     };
@@ -165,7 +199,7 @@ mod tests {
         let mut targets = vec![0.0; 21];
         targets.iter_mut().step_by(8).for_each(|target| *target = 1.0);
         let labels = targets.clone();
-        teacher.teach(&images, &mut targets, 0.75);
+        teacher.teach(&images, &mut targets, 0.75).unwrap();
 
         let mut mean = vec![0.0; 21];
         for (_, model) in BuiltInModel::TABLE {
@@ -192,5 +226,8 @@ mod tests {
         refused(&["missing.safetensors"], share, "missing.safetensors");
         let frozen = "network = { architecture = \"vgg16\", freeze = 4 }\naugmentation.mirror = false";
         refused(&["built-in"], &format!("{share}\n{frozen}"), "network.freeze");
+        let models = [PathBuf::from("built-in-compact")];
+        let other = Teacher::read(&models, &recipe(share), LabelSet::FerPlus, &Device::flex()).unwrap_err();
+        assert!(other.to_string().contains("knows the labels `fer2013`"), "{other}");
     }
 }

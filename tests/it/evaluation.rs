@@ -395,6 +395,8 @@ fn the_page_is_self_contained_and_escapes_names() {
     assert!(!html.contains("NaN"));
     assert!(html.contains("single crop") && html.contains("test-time augmentation"));
     assert!(html.contains("Wilson") && html.contains("chosen on PublicTest"));
+    // 0.5 of 0.8 is 63 %, at a standard deviation of 16.
+    assert!(html.contains("Robustness") && html.contains("--kept: 63") && html.contains(">16<"));
 }
 
 #[test]

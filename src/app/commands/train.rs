@@ -7,6 +7,7 @@ use crate::app::classifier_run::ClassifierRun;
 use crate::app::devices::device;
 use crate::app::interrupt::stop_flag;
 use crate::app::recipes::{all_settings, recipe_text};
+use crate::app::scoring::warn_uncalibrated;
 use crate::data::PackedDataset;
 use crate::data::synthetic::{NeutralPolicy, SyntheticFaces};
 use crate::training::initial::InitialWeights;
@@ -37,8 +38,9 @@ pub struct TrainArgs {
     /// recipe with `init = "pretrained"`, torchvision's weights (.pth or .safetensors)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
-    /// Learn from a trained model too (distillation): a model file, `built-in` or `built-in-compact`, whose
-    /// probabilities are training.teacher_share of the targets; may be repeated for their mean
+    /// Learn from a trained network of the same labels and [input] too (distillation): a model file, `built-in`
+    /// or `built-in-compact`, whose probabilities are training.teacher_share of the targets; may be repeated for
+    /// their mean
     #[arg(long, value_name = "FILE")]
     teacher: Vec<PathBuf>,
     /// Generated faces (`duchenne gan sample`) that join the training split, and nothing else; may be repeated
@@ -108,6 +110,9 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let device = device(&args.device)?;
     let initial = args.init.as_deref().map(|path| InitialWeights::read(path, &recipe)).transpose()?;
     let teacher = Teacher::read(&args.teacher, &recipe, dataset.label_set(), &device)?;
+    for (name, temperature) in teacher.iter().flat_map(Teacher::temperatures) {
+        warn_uncalibrated(name, temperature);
+    }
     let stop = stop_flag()?;
     let run = ClassifierRun {
         recipe: &recipe,

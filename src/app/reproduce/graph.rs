@@ -13,6 +13,7 @@ use crate::data::packed::FORMAT_VERSION;
 use crate::data::synthetic::NeutralPolicy;
 use crate::training::gan::GanRecipe;
 use crate::training::recipe::{Initialization, Recipe};
+use crate::training::teacher::check_teacher;
 
 /// What the user asks for.
 #[derive(Debug, Clone)]
@@ -282,7 +283,9 @@ fn check(request: &Request, scale: &Scale) -> anyhow::Result<()> {
         bail!("`{}` is packed; FER+'s votes join when it is imported", request.fer2013.display());
     }
     for (name, choice) in &scale.classifiers {
-        if choice.classifier(0)?.network.init == Initialization::Pretrained {
+        let recipe = choice.classifier(0)?;
+        check_teacher(&recipe, false).with_context(|| format!("classifier `{name}`"))?;
+        if recipe.network.init == Initialization::Pretrained {
             bail!(
                 "classifier `{name}` begins from pre-trained weights, which only the machine's networks can have"
             );

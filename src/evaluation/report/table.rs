@@ -2,7 +2,7 @@
 
 use super::headline::headline;
 use super::{ReportPage, percent, thousands};
-use crate::evaluation::robustness::Robustness;
+use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
 use crate::evaluation::{EvaluationReport, FerPlusView};
 
 /// Renders the headline of every result, then per-class figures and the confusion matrix of the first. Lines
@@ -63,10 +63,15 @@ fn robustness(robustness: &Robustness) -> Vec<String> {
         robustness.corruptions.iter().map(|corruption| corruption.accuracies.len()).max().unwrap_or(0);
     let header = std::iter::once(String::new())
         .chain((1..=severities).map(|severity| severity.to_string()))
-        .chain(["mean".to_owned()]);
+        .chain(["mean".to_owned(), "strength".to_owned()]);
+    let strengths = |corruption: &CorruptedAccuracy| {
+        let values: Vec<String> = corruption.strengths.iter().map(f32::to_string).collect();
+        format!("{} ({})", values.join(" "), corruption.unit)
+    };
     let rows = robustness.corruptions.iter().map(|corruption| {
         std::iter::once(corruption.name.clone())
             .chain(corruption.accuracies.iter().chain([&corruption.mean]).map(|share| percent(*share)))
+            .chain([strengths(corruption)])
             .collect()
     });
     let rows: Vec<Vec<String>> = std::iter::once(header.collect()).chain(rows).collect();

@@ -41,6 +41,8 @@ enum Command {
     Train(commands::train::TrainArgs),
     /// Score a model on a data set
     Eval(commands::eval::EvalArgs),
+    /// Compare models on the same images: differences, McNemar's test, seeds
+    Compare(commands::compare::CompareArgs),
     /// Train generators of faces, generate, and judge what they generate
     Gan(commands::gan::GanArgs),
     /// Import and export weights, show what a model file says
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Data(args) => commands::data::run(args),
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
+        Command::Compare(args) => commands::compare::run(args),
         Command::Gan(args) => commands::gan::run(args),
         Command::Model(args) => commands::model::run(args),
         Command::Svm(args) => commands::svm::run(args),

@@ -123,6 +123,25 @@ pub enum EvaluatedSplit {
     PrivateTest,
 }
 
+/// What is averaged where that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TestTimeAugmentation {
+    /// The centre and its mirror image, as `predict` does
+    Mirror,
+    /// The centre, the four corners, and their mirror images, as `predict --ten-crop` does
+    TenCrop,
+}
+
+impl TestTimeAugmentation {
+    /// The views of a face.
+    pub fn views(self) -> Views {
+        match self {
+            TestTimeAugmentation::Mirror => Views::Mirrored,
+            TestTimeAugmentation::TenCrop => Views::TenCrop,
+        }
+    }
+}
+
 /// Fits the temperature of a finished model on PublicTest, mirror image averaged in as `predict` does,
 /// and stores it in the file, unless it has one.
 pub fn calibrate(

@@ -9,6 +9,7 @@
 //! Every figure equals scikit-learn's to 1e-9 (`reference/evaluation_goldens.py` makes the golden numbers).
 
 mod calibration;
+pub mod comparison;
 mod confusion;
 mod error;
 mod ferplus_view;
@@ -21,6 +22,7 @@ pub mod reproduction;
 pub mod robustness;
 mod scored;
 mod summary;
+mod text_table;
 
 pub use calibration::{
     Calibration, RELIABILITY_BINS, ReliabilityBin, TEMPERATURE_MAX, TEMPERATURE_MIN, fit_temperature,

@@ -147,8 +147,7 @@ mod tests {
         let device = Device::flex();
         for (label_set, resize) in [(LabelSet::Fer2013, 64), (LabelSet::CkPlus, 48)] {
             let network = NetworkConfig::new(Architecture::Compact, 1, label_set.len());
-            let manifest =
-                Manifest::new(network.clone(), label_set, Preprocessing::gray(resize, 44, 0.5, 0.25));
+            let manifest = Manifest::new(network, label_set, Preprocessing::gray(resize, 44, 0.5, 0.25));
             let path = folder.path().join(format!("{resize}.safetensors"));
             Checkpoint::of(manifest, &network.init(1, &device)).write(&path, Precision::Full).unwrap();
             let other = ("other".to_owned(), Predictor::on_device(&path, &device).unwrap());

@@ -414,6 +414,7 @@ fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
     let joined = job.training.joined().map(|faces| ("synthetic".to_owned(), faces.description().to_owned()));
     [
         ("recipe", job.recipe_name.to_owned()),
+        ("recipe-fingerprint", job.recipe.fingerprint()),
         ("data", dataset.name().to_owned()),
         ("data-fingerprint", dataset.fingerprint()),
         ("training-images", job.training.len().to_string()),

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::data::augmentation::Augmentation;
+use crate::data::checksum::checksum;
 use crate::expression::LabelSet;
 use crate::models::checkpoint::Manifest;
 use crate::models::network::NetworkConfig;
@@ -193,6 +194,13 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is plain numbers and words")
     }
 
+    /// What tells recipes apart that differ in more than the seed.
+    pub fn fingerprint(&self) -> String {
+        let mut recipe = self.clone();
+        recipe.training.seed = 0;
+        checksum(recipe.to_toml().as_bytes())
+    }
+
     fn problem(&self) -> Option<String> {
         let training = &self.training;
         let in_range = [
@@ -306,6 +314,13 @@ mod tests {
         let recipe = Recipe::parse("x", "[training]\nepochs = 9\nseed = 4", &settings).unwrap();
         assert_eq!((recipe.training.epochs, recipe.training.seed), (3, 4));
         assert_eq!(recipe.training.loss, LossKind::SquaredHinge);
+    }
+
+    #[test]
+    fn the_fingerprint_knows_all_but_the_seed() {
+        let recipe = |text: &str| Recipe::parse("x", text, &[]).unwrap().fingerprint();
+        assert_eq!(recipe("training.seed = 3"), recipe(""));
+        assert_ne!(recipe("training.mixup = 0.2"), recipe(""));
     }
 
     #[test]

@@ -151,6 +151,40 @@ fn a_teacher_teaches_what_the_labels_do_not_tell() {
     assert!(message.contains("holds a run with another model to begin from or to learn from"), "{message}");
 }
 
+#[test]
+fn models_are_compared_and_seeds_summarised() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let data = path("bars.safetensors");
+    write_set(Path::new(&data), 140);
+    for (run, seed) in [("one", "1"), ("two", "2")] {
+        let mut command = train(Path::new(&data), Path::new(&path(run)));
+        assert!(command.args(["--seed", seed]).status().unwrap().success());
+    }
+    let [one, two] = ["one", "two"].map(|run| path(&format!("{run}/best.safetensors")));
+    let json = |words: &[&str]| -> serde_json::Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_duchenne"));
+        let output = command.args(words).args(["--data", &data, "--json"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let comparison = json(&["compare", "built-in-compact", &one, &two, "--tta"]);
+    let models = comparison["models"].as_array().unwrap();
+    let accuracy = |model: &serde_json::Value| model["accuracy"]["value"].as_f64().unwrap();
+    for (model, name) in models.iter().zip(["built-in-compact", &one, &two]) {
+        let alone = json(&["eval", name, "--tta"]);
+        assert_eq!(model["accuracy"], alone["results"][1]["report"]["overall"]["accuracy"], "{name}");
+    }
+    assert!(models[0]["against_first"].is_null());
+    let difference = models[1]["against_first"]["difference"].as_f64().unwrap();
+    assert!((difference - (accuracy(&models[1]) - accuracy(&models[0]))).abs() < 1e-12);
+    let trainings = comparison["trainings"].as_array().unwrap();
+    assert_eq!((trainings.len(), &trainings[0]["accuracy"]["runs"]), (1, &2.into()));
+    let mean = trainings[0]["accuracy"]["mean"].as_f64().unwrap();
+    assert!((mean - (accuracy(&models[1]) + accuracy(&models[2])) / 2.0).abs() < 1e-12);
+    refused(&["compare", &one, "missing", "--data", &data], "missing");
+}
+
 fn refused(arguments: &[&str], expected: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_duchenne")).args(arguments).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 
 use crate::app::devices::device;
 use crate::app::robustness::robustness;
-use crate::app::scoring::{EvaluatedSplit, figures, log_beside, predictor_of, present, read_log};
+use crate::app::scoring::{
+    EvaluatedSplit, TestTimeAugmentation, figures, log_beside, predictor_of, present, read_log,
+};
 use crate::data::PackedDataset;
 use crate::data::atomic::check_writable;
 use crate::data::checks::training_duplicates;
@@ -58,24 +60,6 @@ pub struct EvalArgs {
     /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
     #[arg(long, default_value = "cpu")]
     device: String,
-}
-
-/// What is averaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum TestTimeAugmentation {
-    /// The centre and its mirror image, as `predict` does
-    Mirror,
-    /// The centre, the four corners, and their mirror images, as `predict --ten-crop` does
-    TenCrop,
-}
-
-impl TestTimeAugmentation {
-    fn views(self) -> Views {
-        match self {
-            TestTimeAugmentation::Mirror => Views::Mirrored,
-            TestTimeAugmentation::TenCrop => Views::TenCrop,
-        }
-    }
 }
 
 /// Runs the command.

@@ -1,5 +1,6 @@
 //! One file per command: arguments in, results on standard output.
 
+pub mod compare;
 pub mod data;
 pub mod eval;
 pub mod gan;

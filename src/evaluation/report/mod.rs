@@ -127,7 +127,7 @@ pub fn write_report(page: &ReportPage, folder: &Path) -> Result<ReportFiles, Eva
 }
 
 /// A share as percent, without the sign: `0.69657` is `69.66`.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 

@@ -3,6 +3,7 @@
 use super::headline::headline;
 use super::{ReportPage, percent, thousands};
 use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
+use crate::evaluation::text_table::{Align, aligned};
 use crate::evaluation::{EvaluationReport, FerPlusView};
 
 /// Renders the headline of every result, then per-class figures and the confusion matrix of the first. Lines
@@ -103,31 +104,4 @@ fn confusion_rows(report: &EvaluationReport) -> Vec<Vec<String>> {
         std::iter::once(class.clone()).chain(counts.iter().map(|&count| thousands(count))).collect()
     });
     std::iter::once(header).chain(rows).collect()
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Align {
-    Left,
-    Right,
-}
-
-/// Pads cells to their column's width; the first column is always on the left.
-fn aligned(rows: &[Vec<String>], align: Align) -> Vec<String> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    rows.iter()
-        .map(|row| {
-            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
-                if column == 0 || align == Align::Left {
-                    format!("{cell:<width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            });
-            format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_string()
-        })
-        .collect()
 }

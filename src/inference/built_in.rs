@@ -6,7 +6,7 @@ use std::path::Path;
 /// A model inside the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltInModel {
-    /// The most accurate: recipes `wide` and `wide-finish`.
+    /// The most accurate: recipe `wide-distilled`.
     Wide,
     /// A quarter of the work: recipes `compact` and `compact-finish`. Generated faces are measured in its
     /// features, so that figures stay comparable when the better model is replaced.

@@ -66,7 +66,11 @@ impl ClassifierRun<'_> {
             Outcome::Finished | Outcome::AlreadyFinished => {
                 let best = directory.file("best.safetensors");
                 let temperature = calibrate(&best, self.dataset, &validation, self.device)?;
-                calibrate(&directory.file("last.safetensors"), self.dataset, &validation, self.device)?;
+                let last = directory.file("last.safetensors");
+                // Whoever keeps the best alone may go on doing so.
+                if last.exists() {
+                    calibrate(&last, self.dataset, &validation, self.device)?;
+                }
                 eprintln!("temperature {temperature:.4}, fitted on PublicTest");
                 Ok(Some(best))
             }

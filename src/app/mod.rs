@@ -18,6 +18,7 @@ mod recognizer_args;
 mod reproduce;
 mod robustness;
 mod scoring;
+mod scoring_args;
 mod server;
 mod svm_fit;
 

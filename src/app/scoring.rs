@@ -46,6 +46,24 @@ pub fn warn_uncalibrated(model: &str, temperature: f64) {
     }
 }
 
+/// The logits of `predictor` for all samples of the split that was chosen.
+pub fn score_split(
+    predictor: &Predictor,
+    dataset: &PackedDataset,
+    split: EvaluatedSplit,
+    seen: &[bool],
+    views: Views,
+) -> anyhow::Result<ScoredSplit> {
+    match split {
+        EvaluatedSplit::PublicTest => {
+            score(predictor, dataset, &dataset.public_test()?, "public-test", seen, views)
+        }
+        EvaluatedSplit::PrivateTest => {
+            score(predictor, dataset, &dataset.private_test()?, "private-test", seen, views)
+        }
+    }
+}
+
 /// The logits of `predictor` for all samples of a split.
 pub fn score(
     predictor: &Predictor,
@@ -101,15 +119,12 @@ pub fn figures(
     seen: &[bool],
     views: Views,
 ) -> anyhow::Result<EvaluationReport> {
-    let public = dataset.public_test()?;
-    let validation = score(predictor, dataset, &public, "public-test", seen, views)?;
+    let of = |split| score_split(predictor, dataset, split, seen, views);
+    let validation = of(EvaluatedSplit::PublicTest)?;
     let temperature = fit_temperature(&validation)?;
     let scored = match split {
         EvaluatedSplit::PublicTest => validation,
-        EvaluatedSplit::PrivateTest => {
-            let private = dataset.private_test()?;
-            score(predictor, dataset, &private, "private-test", seen, views)?
-        }
+        EvaluatedSplit::PrivateTest => of(split)?,
     };
     Ok(evaluate(&scored, temperature)?)
 }
@@ -121,25 +136,6 @@ pub enum EvaluatedSplit {
     PublicTest,
     /// FER-2013's PrivateTest: score it once per finished model
     PrivateTest,
-}
-
-/// What is averaged where that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum TestTimeAugmentation {
-    /// The centre and its mirror image, as `predict` does
-    Mirror,
-    /// The centre, the four corners, and their mirror images, as `predict --ten-crop` does
-    TenCrop,
-}
-
-impl TestTimeAugmentation {
-    /// The views of a face.
-    pub fn views(self) -> Views {
-        match self {
-            TestTimeAugmentation::Mirror => Views::Mirrored,
-            TestTimeAugmentation::TenCrop => Views::TenCrop,
-        }
-    }
 }
 
 /// Fits the temperature of a finished model on PublicTest, mirror image averaged in as `predict` does,

@@ -21,17 +21,23 @@ use crate::models::network::Network;
 
 /// Trained models whose mean probabilities are taught.
 pub struct Teacher {
-    networks: Vec<(Network, f64)>,
+    members: Vec<Member>,
     preprocessing: Preprocessing,
     classes: usize,
-    /// Names and checksums.
-    sources: Vec<(String, String)>,
     device: Device,
+}
+
+/// One of them.
+struct Member {
+    network: Network,
+    temperature: f64,
+    name: String,
+    checksum: String,
 }
 
 impl Debug for Teacher {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Teacher").field("sources", &self.sources).finish_non_exhaustive()
+        f.debug_struct("Teacher").field("source", &self.source()).finish_non_exhaustive()
     }
 }
 
@@ -54,7 +60,7 @@ impl Teacher {
             return Ok(None);
         }
         let student = recipe.manifest(label_set);
-        let (mut networks, mut sources) = (Vec::new(), Vec::new());
+        let mut members = Vec::new();
         for path in models {
             if LinearSvm::read_if_one(path).is_ok_and(|machine| machine.is_some()) {
                 let reason =
@@ -72,35 +78,33 @@ impl Teacher {
                 return Err(TrainingError::Teacher(format!("`{}` {difference}", path.display())));
             }
             let (manifest, network) = model.into_network(device, path)?;
-            networks.push((network.prepared(), manifest.temperature));
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-            sources.push((name, checksum(&bytes)));
+            let (network, temperature) = (network.prepared(), manifest.temperature);
+            members.push(Member { network, temperature, name, checksum: checksum(&bytes) });
         }
         Ok(Some(Self {
-            networks,
+            members,
             preprocessing: student.preprocessing,
             classes: student.network.classes,
-            sources,
             device: device.clone(),
         }))
     }
 
     /// Names and temperatures of the models.
     pub fn temperatures(&self) -> impl Iterator<Item = (&str, f64)> {
-        let temperatures = self.networks.iter().map(|(_, temperature)| *temperature);
-        self.sources.iter().map(|(name, _)| name.as_str()).zip(temperatures)
+        self.members.iter().map(|member| (member.name.as_str(), member.temperature))
     }
 
     /// The files' BLAKE3, which identify the run.
     pub fn checksums(&self) -> String {
-        let checksums: Vec<&str> = self.sources.iter().map(|(_, checksum)| checksum.as_str()).collect();
+        let checksums: Vec<&str> = self.members.iter().map(|member| member.checksum.as_str()).collect();
         checksums.join(", ")
     }
 
     /// Files and contents, for provenance.
     pub fn source(&self) -> String {
         let sources: Vec<String> =
-            self.sources.iter().map(|(name, checksum)| format!("{name} ({checksum})")).collect();
+            self.members.iter().map(|Member { name, checksum, .. }| format!("{name} ({checksum})")).collect();
         sources.join(", ")
     }
 
@@ -114,10 +118,10 @@ impl Teacher {
         let side = self.preprocessing.crop;
         let shape = [samples, self.preprocessing.channels(), side, side];
         targets.iter_mut().for_each(|target| *target *= 1.0 - share);
-        let each = share / self.networks.len() as f32;
-        for ((network, temperature), (name, _)) in self.networks.iter().zip(&self.sources) {
-            let images = Tensor::<4>::from_data(TensorData::new(images.to_vec(), shape), &self.device);
-            let probabilities = softmax(network.forward(images) / *temperature, 1).into_data();
+        let each = share / self.members.len() as f32;
+        let images = Tensor::<4>::from_data(TensorData::new(images.to_vec(), shape), &self.device);
+        for Member { network, temperature, name, .. } in &self.members {
+            let probabilities = softmax(network.forward(images.clone()) / *temperature, 1).into_data();
             for (target, probability) in targets.iter_mut().zip(probabilities.iter::<f32>()) {
                 *target += each * probability;
             }

@@ -3,15 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use crate::app::devices::device;
-use crate::app::scoring::{EvaluatedSplit, TestTimeAugmentation, predictor, score};
+use crate::app::scoring::{predictor, score_split};
+use crate::app::scoring_args::ScoringArgs;
 use crate::data::PackedDataset;
 use crate::data::views::Views;
-use crate::evaluation::ScoredSplit;
 use crate::evaluation::comparison::{Comparison, Contestant, SeededTraining, render_comparison};
-use crate::inference::predictor::Predictor;
 use crate::models::checkpoint::Manifest;
 
 /// Arguments of `duchenne compare`.
@@ -25,38 +22,16 @@ pub struct CompareArgs {
     /// Model files, `built-in` or `built-in-compact`; at least two
     #[arg(required = true, num_args = 2.., value_name = "MODEL")]
     models: Vec<PathBuf>,
-    /// Packed data set
-    #[arg(long)]
-    data: PathBuf,
-    /// The split to score
-    #[arg(long, value_enum, default_value = "public-test")]
-    split: EvaluatedSplit,
-    /// Average in the mirror image (`--tta`), or the four corners and all mirror images (`--tta=ten-crop`)
-    #[arg(
-        long,
-        value_enum,
-        value_name = "KIND",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "mirror"
-    )]
-    tta: Option<TestTimeAugmentation>,
-    /// JSON on standard output in place of the table
-    #[arg(long)]
-    json: bool,
-    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    #[command(flatten)]
+    scoring: ScoringArgs,
 }
 
 /// Runs the command.
 pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
-    if args.models.len() < 2 {
-        bail!("one model cannot be compared; `duchenne eval` scores it");
-    }
-    let dataset = PackedDataset::open(&args.data)?;
-    let device = device(&args.device)?;
-    let views = args.tta.map_or(Views::Centre, TestTimeAugmentation::views);
+    let dataset = PackedDataset::open(&args.scoring.data)?;
+    let device = device(&args.scoring.device)?;
+    let views = args.scoring.augmented().unwrap_or(Views::Centre);
+    let seen = vec![false; dataset.len()];
     // All of them before the first is scored.
     let predictors = args.models.iter().map(|model| predictor(model, &device));
     let predictors = predictors.collect::<anyhow::Result<Vec<_>>>()?;
@@ -68,34 +43,17 @@ pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
             Ok(Contestant {
                 name: model.display().to_string(),
                 training: training(predictor.manifest()),
-                scored: scored(predictor, &dataset, args.split, views)?,
+                scored: score_split(predictor, &dataset, args.scoring.split, &seen, views)?,
             })
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let comparison = Comparison::new(views.description(), &contestants)?;
-    if args.json {
+    if args.scoring.json {
         println!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
         print!("{}", render_comparison(&comparison));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn scored(
-    predictor: &Predictor,
-    dataset: &PackedDataset,
-    split: EvaluatedSplit,
-    views: Views,
-) -> anyhow::Result<ScoredSplit> {
-    let seen = vec![false; dataset.len()];
-    match split {
-        EvaluatedSplit::PublicTest => {
-            score(predictor, dataset, &dataset.public_test()?, "public-test", &seen, views)
-        }
-        EvaluatedSplit::PrivateTest => {
-            score(predictor, dataset, &dataset.private_test()?, "private-test", &seen, views)
-        }
-    }
 }
 
 /// How a model was trained, but for its seed, if the model says it.

@@ -7,9 +7,8 @@ use anyhow::Context as _;
 
 use crate::app::devices::device;
 use crate::app::robustness::robustness;
-use crate::app::scoring::{
-    EvaluatedSplit, TestTimeAugmentation, figures, log_beside, predictor_of, present, read_log,
-};
+use crate::app::scoring::{figures, log_beside, predictor_of, present, read_log};
+use crate::app::scoring_args::ScoringArgs;
 use crate::data::PackedDataset;
 use crate::data::atomic::check_writable;
 use crate::data::checks::training_duplicates;
@@ -29,62 +28,46 @@ pub struct EvalArgs {
     /// Model file, `built-in` or `built-in-compact`; several are scored as one ensemble, their probabilities averaged
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<PathBuf>,
-    /// Packed data set
-    #[arg(long)]
-    data: PathBuf,
-    /// The split to score; the temperature is fitted on public-test in either case
-    #[arg(long, value_enum, default_value = "public-test")]
-    split: EvaluatedSplit,
-    /// Give the figures of test-time augmentation beside those of the single centre crop: with the mirror image
-    /// averaged in (`--tta`), or the four corners and all mirror images (`--tta=ten-crop`)
-    #[arg(
-        long,
-        value_enum,
-        value_name = "KIND",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "mirror"
-    )]
-    tta: Option<TestTimeAugmentation>,
+    #[command(flatten)]
+    scoring: ScoringArgs,
     /// Measure also how far accuracy falls under noise, blur, JPEG compression, changed brightness and contrast, low
     /// resolution, occlusion, rotation and badly placed boxes, at five severities each: scores the split 45 times
     /// more
     #[arg(long)]
     robustness: bool,
-    /// JSON on standard output in place of the table
-    #[arg(long)]
-    json: bool,
     /// Write report.html and report.json into this folder
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
-    #[arg(long, default_value = "cpu")]
-    device: String,
 }
 
 /// Runs the command.
 pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
-    let dataset = PackedDataset::open(&args.data)?;
+    let dataset = PackedDataset::open(&args.scoring.data)?;
     // What can fail, before the long work.
     let training = training_curve(&args.models)?;
     if let Some(folder) = &args.report {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         check_writable(&folder.join("report.html"))?;
     }
-    let predictor = predictor_of(&args.models, &device(&args.device)?)?;
+    let predictor = predictor_of(&args.models, &device(&args.scoring.device)?)?;
     let seen = training_duplicates(&dataset);
     let result = |kind: ImageViews, views: Views| -> anyhow::Result<ModelFigures> {
-        Ok(ModelFigures { views: kind, report: figures(&predictor, &dataset, args.split, &seen, views)? })
+        Ok(ModelFigures {
+            views: kind,
+            report: figures(&predictor, &dataset, args.scoring.split, &seen, views)?,
+        })
     };
     let mut results = vec![result(ImageViews::SingleCrop, Views::Centre)?];
-    let augmented = args.tta.map(TestTimeAugmentation::views);
+    let augmented = args.scoring.augmented();
     if let Some(views) = augmented {
         results.push(result(ImageViews::TestTimeAugmentation, views)?);
     }
     let views = augmented.unwrap_or(Views::Centre);
     let clean = results.last().map_or(0.0, |result| result.report.overall.accuracy.value);
-    let robustness =
-        args.robustness.then(|| robustness(&predictor, &dataset, args.split, views, clean)).transpose()?;
+    let robustness = args
+        .robustness
+        .then(|| robustness(&predictor, &dataset, args.scoring.split, views, clean))
+        .transpose()?;
     let page = ReportPage {
         title: format!("{} on {}", names(&args.models), dataset.name()),
         provenance: provenance(&args, &predictor, &dataset, augmented),
@@ -92,7 +75,7 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         robustness,
         training,
     };
-    present(&page, args.report.as_deref(), args.json)?;
+    present(&page, args.report.as_deref(), args.scoring.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,7 +97,7 @@ fn provenance(
         Provenance::new("test-time augmentation", augmented.unwrap_or(Views::Centre).description()),
         Provenance::new("evaluated data", dataset.name()),
         Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
-        Provenance::new("device", args.device.as_str()),
+        Provenance::new("device", args.scoring.device.as_str()),
     ];
     let trained = manifest.provenance.iter();
     lines.extend(trained.map(|(name, value)| Provenance::new(format!("model {name}"), value)));

@@ -15,7 +15,7 @@ use crate::app::deep_svm::{DeepSvmRecipe, FEATURES};
 use crate::app::gan_judgement::Judgement;
 use crate::app::gan_run::GanRun;
 use crate::app::gan_samples::{Generators, draw_grid};
-use crate::app::scoring::{log_beside, read_log, score};
+use crate::app::scoring::{EvaluatedSplit, log_beside, read_log, score_split};
 use crate::app::svm_fit::{MACHINE_FILE, fit_on_networks};
 use crate::data::atomic::{AtomicError, write_atomically, write_text};
 use crate::data::checks::training_duplicates;
@@ -181,11 +181,10 @@ impl Workshop<'_> {
         let model = if machine.is_file() { machine } else { run.join("best.safetensors") };
         let predictor = Predictor::on_device(&model, self.device)?;
         let seen = training_duplicates(&dataset);
-        let public =
-            score(&predictor, &dataset, &dataset.public_test()?, "public-test", &seen, Views::Centre)?;
+        let of = |split| score_split(&predictor, &dataset, split, &seen, Views::Centre);
+        let public = of(EvaluatedSplit::PublicTest)?;
         let temperature = fit_temperature(&public)?;
-        let private =
-            score(&predictor, &dataset, &dataset.private_test()?, "private-test", &seen, Views::Centre)?;
+        let private = of(EvaluatedSplit::PrivateTest)?;
         let report = evaluate(&private, temperature)?;
         let curve = match log_beside(&model) {
             Some(log) => read_log::<EpochRecord>(&log)?,

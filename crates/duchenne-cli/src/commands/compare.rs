@@ -1,0 +1,72 @@
+//! `duchenne compare`: models on the same images, after the evaluation protocol.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::arguments::device::device;
+use crate::arguments::scoring::ScoringArgs;
+use duchenne::data::PackedDataset;
+use duchenne::data::faces::views::Views;
+use duchenne::evaluation::comparison::{Comparison, Contestant, SeededTraining, render_comparison};
+use duchenne::experiments::scoring::{predictor, score_split};
+use duchenne::models::checkpoint::Manifest;
+
+/// Arguments of `duchenne compare`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  duchenne compare runs/a0/best.safetensors runs/b0/best.safetensors --data fer2013.safetensors\n\n\
+    Every model is compared with the first. Models whose training differs in the seed alone are summarised by\n\
+    mean and standard deviation. Choose by public-test; score private-test once per finished model."
+)]
+pub struct CompareArgs {
+    /// Model files, `built-in` or `built-in-compact`; at least two
+    #[arg(required = true, num_args = 2.., value_name = "MODEL")]
+    models: Vec<PathBuf>,
+    #[command(flatten)]
+    scoring: ScoringArgs,
+}
+
+/// Runs the command.
+pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
+    let dataset = PackedDataset::open(&args.scoring.data)?;
+    let device = device(&args.scoring.device)?;
+    let views = args.scoring.augmented().unwrap_or(Views::Centre);
+    let seen = vec![false; dataset.len()];
+    // All of them before the first is scored.
+    let predictors = args.models.iter().map(|model| predictor(model, &device));
+    let predictors = predictors.collect::<anyhow::Result<Vec<_>>>()?;
+    let contestants = args
+        .models
+        .iter()
+        .zip(&predictors)
+        .map(|(model, predictor)| {
+            Ok(Contestant {
+                name: model.display().to_string(),
+                training: training(predictor.manifest()),
+                scored: score_split(predictor, &dataset, args.scoring.split, &seen, views)?,
+            })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let comparison = Comparison::new(views.description(), &contestants)?;
+    if args.scoring.json {
+        println!("{}", serde_json::to_string_pretty(&comparison)?);
+    } else {
+        print!("{}", render_comparison(&comparison));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How a model was trained, but for its seed, if the model says it.
+fn training(manifest: &Manifest) -> Option<SeededTraining> {
+    let known = |key: &str| manifest.provenance.get(key).cloned();
+    // The models that a run begins from have seeds of their own, and the best epoch is each run's.
+    let is_common = |key: &str| {
+        !["seed", "epoch", "init", "program", "temperature"].contains(&key) && !key.starts_with("began-from.")
+    };
+    let lineage = manifest.provenance.iter().filter(|(key, _)| is_common(key));
+    Some(SeededTraining {
+        recipe: known("recipe")?,
+        lineage: lineage.map(|(key, value)| format!("{key} {value}\n")).collect(),
+        seed: known("seed")?,
+    })
+}

@@ -1,0 +1,119 @@
+//! `duchenne eval`: the figures of a model on a split, after the evaluation protocol.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::arguments::device::device;
+use crate::arguments::scoring::ScoringArgs;
+use duchenne::data::PackedDataset;
+use duchenne::data::faces::views::Views;
+use duchenne::data::packed::findings::training_duplicates;
+use duchenne::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
+use duchenne::experiments::robustness::robustness;
+use duchenne::experiments::scoring::{figures, log_beside, predictor_of, present, read_log};
+use duchenne::files::atomic::check_writable;
+use duchenne::inference::predictor::Predictor;
+
+/// Arguments of `duchenne eval`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --tta --robustness\n  \
+    duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --report report\n  \
+    duchenne eval runs/a/best.safetensors runs/b/best.safetensors --data fer2013.safetensors\n\n\
+    Choose models and settings by public-test; score private-test once per finished model."
+)]
+pub struct EvalArgs {
+    /// Model file, `built-in` or `built-in-compact`; several are scored as one ensemble, their probabilities averaged
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<PathBuf>,
+    #[command(flatten)]
+    scoring: ScoringArgs,
+    /// Measure also how far accuracy falls under noise, blur, JPEG compression, changed brightness and contrast, low
+    /// resolution, occlusion, rotation and badly placed boxes, at five severities each: scores the split 45 times
+    /// more
+    #[arg(long)]
+    robustness: bool,
+    /// Write report.html and report.json into this folder
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
+    let dataset = PackedDataset::open(&args.scoring.data)?;
+    // What can fail, before the long work.
+    let training = training_curve(&args.models)?;
+    if let Some(folder) = &args.report {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+        check_writable(&folder.join("report.html"))?;
+    }
+    let predictor = predictor_of(&args.models, &device(&args.scoring.device)?)?;
+    let seen = training_duplicates(&dataset);
+    let result = |kind: ImageViews, views: Views| -> anyhow::Result<ModelFigures> {
+        Ok(ModelFigures {
+            views: kind,
+            report: figures(&predictor, &dataset, args.scoring.split, &seen, views)?,
+        })
+    };
+    let mut results = vec![result(ImageViews::SingleCrop, Views::Centre)?];
+    let augmented = args.scoring.augmented();
+    if let Some(views) = augmented {
+        results.push(result(ImageViews::TestTimeAugmentation, views)?);
+    }
+    let views = augmented.unwrap_or(Views::Centre);
+    let clean = results.last().map_or(0.0, |result| result.report.overall.accuracy.value);
+    let robustness = args
+        .robustness
+        .then(|| robustness(&predictor, &dataset, args.scoring.split, views, clean))
+        .transpose()?;
+    let page = ReportPage {
+        title: format!("{} on {}", names(&args.models), dataset.name()),
+        provenance: provenance(&args, &predictor, &dataset, augmented),
+        results,
+        robustness,
+        training,
+    };
+    present(&page, args.report.as_deref(), args.scoring.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn provenance(
+    args: &EvalArgs,
+    predictor: &Predictor,
+    dataset: &PackedDataset,
+    augmented: Option<Views>,
+) -> Vec<Provenance> {
+    let manifest = predictor.manifest();
+    let preprocessing = &manifest.preprocessing;
+    let mut lines = vec![
+        Provenance::new("model", names(&args.models)),
+        Provenance::new("architecture", predictor.description()),
+        Provenance::new(
+            "input",
+            format!("{0}x{0} centre of {1}x{1}", preprocessing.crop, preprocessing.resize),
+        ),
+        Provenance::new("test-time augmentation", augmented.unwrap_or(Views::Centre).description()),
+        Provenance::new("evaluated data", dataset.name()),
+        Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
+        Provenance::new("device", args.scoring.device.as_str()),
+    ];
+    let trained = manifest.provenance.iter();
+    lines.extend(trained.map(|(name, value)| Provenance::new(format!("model {name}"), value)));
+    lines
+}
+
+/// The models of an ensemble, or the one.
+fn names(models: &[PathBuf]) -> String {
+    let names: Vec<String> = models.iter().map(|model| model.display().to_string()).collect();
+    names.join(" + ")
+}
+
+/// The curve of the run directory that the model lies in, if it is one and lies in one.
+fn training_curve(models: &[PathBuf]) -> anyhow::Result<Vec<EpochRecord>> {
+    let [model] = models else {
+        return Ok(Vec::new());
+    };
+    log_beside(model).map_or(Ok(Vec::new()), |log| read_log(&log))
+}

@@ -1,0 +1,49 @@
+//! `duchenne gan sample`: a synthetic packed data set from the generators of a run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::arguments::device::device;
+use duchenne::data::PackedDataset;
+use duchenne::data::packed::export::{check_empty, export};
+use duchenne::experiments::generators::samples::Generators;
+use duchenne::files::atomic::check_writable;
+
+/// Arguments of `duchenne gan sample`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "The same generators, seed and count give the same file, byte for byte.\n\n\
+    Example:\n  duchenne gan sample runs/dcgan --count 1000 --seed 1 --out dcgan-faces.safetensors")]
+pub struct SampleArgs {
+    /// Run directory of `duchenne gan train`, or the folder of one generator in it
+    run: PathBuf,
+    /// Faces per class
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: u32,
+    /// Decides the noise
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The packed data set to write, 48x48, marked synthetic
+    #[arg(long)]
+    out: PathBuf,
+    /// Write the faces as PNG into this new folder, too
+    #[arg(long, value_name = "DIR")]
+    png: Option<PathBuf>,
+    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// Runs the command.
+pub fn run(args: SampleArgs) -> anyhow::Result<ExitCode> {
+    let generators = Generators::load(&args.run, &device(&args.device)?)?;
+    check_writable(&args.out)?;
+    if let Some(folder) = &args.png {
+        check_empty(folder)?;
+    }
+    generators.sample(args.count, args.seed, &args.out)?;
+    if let Some(folder) = &args.png {
+        export(&PackedDataset::open(&args.out)?, folder, &duchenne::data::no_progress)?;
+        eprintln!("{}: the same as PNG", folder.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}

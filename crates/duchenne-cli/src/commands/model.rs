@@ -1,0 +1,183 @@
+//! `duchenne model`: weights from and to torchvision's names, and what a model file says.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+use clap::{Args, Subcommand};
+
+use duchenne::data::faces::preprocessing::Preprocessing;
+use duchenne::expression::LabelSet;
+use duchenne::files::atomic::check_writable;
+use duchenne::models::checkpoint::{Checkpoint, Manifest, Precision};
+use duchenne::models::import::{detect_options, fold_channels, read_weights};
+use duchenne::models::network::{Architecture, NetworkConfig};
+
+/// Arguments of `duchenne model`.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    #[command(subcommand)]
+    command: ModelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelCommand {
+    /// Make a model of torchvision weights (.pth or .safetensors)
+    Import(ImportArgs),
+    /// Write the weights under torchvision's names, for load_state_dict(strict=True)
+    Export(ExportArgs),
+    /// Print the manifest, parameters and multiply-adds
+    Info(InfoArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  duchenne model import vgg16.pth --arch vgg16 --labels fer2013 --input 48 \
+    --channels 1 --mean 0.5 --std 0.25 --out vgg16.safetensors"
+)]
+struct ImportArgs {
+    /// PyTorch or safetensors file
+    weights: PathBuf,
+    /// Architecture: compact, resnet18/34/50, vgg11/13/16/19, vgg11_bn ...
+    #[arg(long)]
+    arch: String,
+    /// What the outputs mean: fer2013, ckplus or ferplus
+    #[arg(long)]
+    labels: String,
+    /// Side of the square input in pixels
+    #[arg(long)]
+    input: usize,
+    /// Input channels: 1 or 3. With 1, three-channel weights are summed to one channel
+    #[arg(long)]
+    channels: usize,
+    /// Mean pixel in 0..1, one value or one per channel (comma-separated)
+    #[arg(long, value_delimiter = ',', num_args = 1, required = true)]
+    mean: Vec<f32>,
+    /// Deviation of pixels in 0..1, one value or one per channel (comma-separated)
+    #[arg(long, value_delimiter = ',', num_args = 1, required = true)]
+    std: Vec<f32>,
+    /// Model file to write
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  duchenne model export runs/vgg16/best.safetensors --to vgg16.safetensors\n\n\
+    The file is also a duchenne model: its metadata holds the manifest."
+)]
+struct ExportArgs {
+    /// Model file
+    model: PathBuf,
+    /// safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// Store 16-bit floats: half the size
+    #[arg(long)]
+    half: bool,
+}
+
+#[derive(Debug, Args)]
+struct InfoArgs {
+    /// Model file, `built-in` or `built-in-compact`
+    model: PathBuf,
+    /// JSON in place of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: ModelArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        ModelCommand::Import(args) => import(args),
+        ModelCommand::Export(args) => export(&args),
+        ModelCommand::Info(args) => info(&args),
+    }
+}
+
+fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    let architecture = Architecture::from_name(&args.arch).with_context(|| {
+        let names = Architecture::TABLE.map(|(name, _)| name).join(", ");
+        format!("unknown architecture `{}`, expected one of {names}", args.arch)
+    })?;
+    let label_set = LabelSet::from_key(&args.labels).with_context(|| {
+        format!("unknown label set `{}`, expected fer2013, ckplus or ferplus", args.labels)
+    })?;
+    if ![1, 3].contains(&args.channels) {
+        bail!("--channels is {}, expected 1 or 3", args.channels);
+    }
+    let per_channel = |values: &[f32], name: &str| match values.len() {
+        1 => Ok(vec![values[0]; args.channels]),
+        count if count == args.channels => Ok(values.to_vec()),
+        count => bail!("--{name} has {count} values, expected 1 or {}", args.channels),
+    };
+    let (mean, deviation) = (per_channel(&args.mean, "mean")?, per_channel(&args.std, "std")?);
+    check_writable(&args.out)?;
+    let preprocessing = Preprocessing { resize: args.input, crop: args.input, mean, deviation };
+    let mut weights = read_weights(&args.weights)?;
+    let mut network = NetworkConfig::new(architecture, args.channels, label_set.len());
+    detect_options(&weights, architecture, &mut network);
+    let first = weights.iter().find(|tensor| ["conv1.weight", "features.0.weight"].contains(&&*tensor.name));
+    if args.channels == 1 && first.is_some_and(|tensor| tensor.shape.get(1) == Some(&3)) {
+        fold_channels(&mut weights).map_err(anyhow::Error::msg)?;
+        eprintln!("summed the first layer's three input channels to one");
+    }
+    let mut manifest = Manifest::new(network, label_set, preprocessing);
+    if let Some(problem) = manifest.problem() {
+        bail!("{problem}");
+    }
+    manifest.provenance.insert("imported-from".to_owned(), file_name(&args.weights));
+    let checkpoint = Checkpoint { manifest, weights };
+    // Loading proves that the weights are complete and fit.
+    let (manifest, network) = checkpoint.into_network(&Device::flex(), &args.weights)?;
+    Checkpoint::of(manifest, &network).write(&args.out, Precision::Full)?;
+    println!("{}", args.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn file_name(path: &std::path::Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    check_writable(&args.to)?;
+    let (manifest, network) = Checkpoint::read(&args.model)?.into_network(&Device::flex(), &args.model)?;
+    let precision = if args.half { Precision::Half } else { Precision::Full };
+    Checkpoint::of(manifest, &network).write(&args.to, precision)?;
+    println!("{}", args.to.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
+    let predictor = duchenne::experiments::scoring::predictor(&args.model, &Device::flex())?;
+    let manifest = predictor.manifest();
+    let side = manifest.preprocessing.crop;
+    let (parameters, multiply_adds) = predictor.size();
+    if args.json {
+        let json = serde_json::json!({
+            "manifest": manifest, "parameters": parameters, "multiply_adds": multiply_adds,
+        });
+        println!("{}", serde_json::to_string_pretty(&json)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let preprocessing = &manifest.preprocessing;
+    println!("architecture    {}", predictor.description());
+    println!("label set       {}: {}", manifest.label_set, manifest.label_set.names().join(", "));
+    println!(
+        "input           {} x {side} x {side}, centre of {}",
+        preprocessing.channels(),
+        preprocessing.resize
+    );
+    println!("scaling         mean {:?}, deviation {:?}", preprocessing.mean, preprocessing.deviation);
+    println!("parameters      {parameters} (running statistics included)");
+    println!("multiply-adds   {:.1} M per face", multiply_adds as f64 / 1e6);
+    println!("temperature     {:.4}", manifest.temperature);
+    for (name, value) in &manifest.provenance {
+        println!("{name:<28}{value}");
+    }
+    for (name, value) in &manifest.metrics {
+        println!("{name:<28}{value:.4}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,255 @@
+//! `duchenne predict`: the expression of every face in pictures.
+
+mod annotated;
+mod output;
+mod paths;
+
+use std::io::{self, BufWriter, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use image::{ImageFormat, RgbImage};
+use rayon::prelude::*;
+
+use crate::arguments::recognizer::RecognizerArgs;
+use duchenne::data::faces::picture::{self, Picture};
+use duchenne::data::faces::views::Views;
+use duchenne::inference::drawing::annotation::annotate;
+use duchenne::inference::face_detection::FaceDetector;
+use duchenne::inference::predictor::Predictor;
+use duchenne::inference::recognition::{FaceFinder, FoundFace, RecognizedFace, recognize};
+
+use annotated::AnnotatedFolder;
+use output::{Form, PictureResult, ResultWriter};
+use paths::{Refused, Source};
+
+/// Pictures decoded at once are limited to what the largest single picture may take, so that memory
+/// does not grow with the number of cores.
+const WINDOW_PIXELS: u64 = picture::MAX_PIXELS;
+
+const EXAMPLES: &str = "\
+Examples:
+  duchenne predict photo.jpg
+  duchenne predict holiday/ --annotate holiday-annotated
+  duchenne predict holiday/ --json > faces.jsonl
+  curl -s https://example.org/photo.jpg | duchenne predict -
+
+The output is the expression that a face shows, not what the person feels.
+Exit code: 0 done, 1 a picture could not be read, 2 wrong usage.";
+
+/// Arguments of `duchenne predict`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PredictArgs {
+    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF), folders of pictures, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// One JSON object per line and picture
+    #[arg(long)]
+    json: bool,
+
+    /// One CSV row per face
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+
+    /// Write a copy of every picture with boxes and labels into this folder
+    #[arg(long, value_name = "DIR")]
+    annotate: Option<PathBuf>,
+
+    /// How many expressions the table shows per face
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    top: u8,
+
+    /// Take every picture as the crop of one face, without face detection
+    #[arg(long, conflicts_with = "min_face")]
+    whole: bool,
+
+    #[command(flatten)]
+    recognizer: RecognizerArgs,
+}
+
+/// Runs the command: 0 when every picture was read, 1 otherwise.
+///
+/// # Errors
+/// Where no picture can be recognised at all: the model does not load, the folder of copies is unfit,
+/// the output fails.
+pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
+    let predictor = args.recognizer.predictor()?;
+    let annotated = match &args.annotate {
+        Some(folder) => Some(AnnotatedFolder::create(folder, &args.paths)?),
+        None => None,
+    };
+    let form = match (args.json, args.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Table { top: usize::from(args.top) },
+    };
+    let finder = if args.whole {
+        FaceFinder::WholePicture
+    } else {
+        FaceFinder::Detector(FaceDetector::new(args.recognizer.min_face))
+    };
+    let skipped = annotated.as_ref().map(|folder| folder.root().to_owned());
+    let output = BufWriter::new(io::stdout().lock());
+
+    let outcome =
+        ResultWriter::new(form, predictor.label_set(), output).map_err(Failure::Output).and_then(|writer| {
+            let views = args.recognizer.views();
+            let mut run = Run { predictor, finder, views, annotated, writer, pictures: 0, failed: 0 };
+            run.all(paths::pictures(args.paths, skipped))?;
+            Ok((run.pictures, run.failed))
+        });
+    match outcome {
+        Ok((_, 0)) => Ok(ExitCode::SUCCESS),
+        Ok((pictures, failed)) => {
+            if pictures > 1 {
+                eprintln!("{failed} of {pictures} pictures failed");
+            }
+            Ok(ExitCode::from(1))
+        }
+        // The reader, such as `head`, has seen enough.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(Failure::Output(error)) => Err(error).context("cannot write the results"),
+        Err(Failure::Other(error)) => Err(error),
+    }
+}
+
+/// What ends the run before its last picture.
+enum Failure {
+    /// The results cannot be written.
+    Output(io::Error),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// One run of the command.
+struct Run<W: Write> {
+    predictor: Predictor,
+    finder: FaceFinder,
+    views: Views,
+    annotated: Option<AnnotatedFolder>,
+    writer: ResultWriter<W>,
+    /// Pictures so far.
+    pictures: usize,
+    /// Pictures so far that could not be read, or whose copy could not be written.
+    failed: usize,
+}
+
+/// A decoded picture whose faces are found.
+struct Prepared {
+    source: Source,
+    width: u32,
+    height: u32,
+    /// The faces; drained for the classifier.
+    faces: Vec<FoundFace>,
+    face_count: usize,
+    /// What to annotate, when asked for.
+    canvas: Option<(RgbImage, ImageFormat)>,
+}
+
+impl<W: Write> Run<W> {
+    /// Takes pictures in windows: decoded and searched in parallel, classified together, written in
+    /// order.
+    fn all(&mut self, sources: impl Iterator<Item = Result<Source, Refused>>) -> Result<(), Failure> {
+        let most = 2 * rayon::current_num_threads();
+        let mut window = Vec::with_capacity(most);
+        let mut pixels = 0;
+        for source in sources {
+            let claimed = source.as_ref().map_or(0, Source::claimed_pixels);
+            if window.len() == most || (!window.is_empty() && pixels + claimed > WINDOW_PIXELS) {
+                self.window(std::mem::take(&mut window))?;
+                pixels = 0;
+            }
+            pixels += claimed;
+            window.push(source);
+        }
+        self.window(window)
+    }
+
+    fn window(&mut self, sources: Vec<Result<Source, Refused>>) -> Result<(), Failure> {
+        let annotated = self.annotated.is_some();
+        let finder = &self.finder;
+        let mut prepared: Vec<Result<Prepared, Refused>> = sources
+            .into_par_iter()
+            .map(|source| source.and_then(|source| prepare(source, finder, annotated)))
+            .collect();
+
+        let faces = prepared.iter_mut().flatten().flat_map(|picture| picture.faces.drain(..)).collect();
+        let mut recognized = recognize(&self.predictor, faces, self.views)
+            .map_err(|error| Failure::Other(error.into()))?
+            .into_iter();
+        for prepared in prepared {
+            self.pictures += 1;
+            match prepared {
+                Ok(prepared) => {
+                    let faces = recognized.by_ref().take(prepared.face_count).collect();
+                    self.finish(prepared, faces)?;
+                }
+                Err(refused) => self.fail(&refused)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a picture's result and its annotated copy.
+    fn finish(&mut self, prepared: Prepared, faces: Vec<RecognizedFace>) -> Result<(), Failure> {
+        let Prepared { source, width, height, canvas, .. } = prepared;
+        let path = source.path.to_string_lossy().into_owned();
+        let result = PictureResult { path, width, height, faces };
+        self.writer.picture(&result)?;
+        if let (Some(folder), Some((mut canvas, format))) = (&mut self.annotated, canvas) {
+            annotate(&mut canvas, &result.faces, self.predictor.label_set());
+            if let Err(error) = folder.write(&source, format, &canvas) {
+                self.failed += 1;
+                eprintln!("error: {error:#}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports a picture that could not be recognised.
+    fn fail(&mut self, refused: &Refused) -> Result<(), Failure> {
+        self.failed += 1;
+        if !self.writer.error(&refused.path.to_string_lossy(), &refused.reason)? {
+            eprintln!("error: {}", refused.reason);
+        }
+        Ok(())
+    }
+}
+
+/// Decodes a picture and finds its faces.
+fn prepare(source: Source, finder: &FaceFinder, annotated: bool) -> Result<Prepared, Refused> {
+    // A bug in a decoder, met by one strange file, must not end a run over thousands.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        source.read().map(|picture| {
+            let faces = finder.find(&picture);
+            (picture.width(), picture.height(), faces, annotated.then(|| canvas(picture)))
+        })
+    }));
+    match outcome {
+        Ok(Ok((width, height, faces, canvas))) => {
+            let face_count = faces.len();
+            Ok(Prepared { source, width, height, faces, face_count, canvas })
+        }
+        Ok(Err(error)) => Err(Refused { path: source.path, reason: error.to_string() }),
+        Err(_) => {
+            let reason = format!("`{}` made the program fail: please report it", source.path.display());
+            Err(Refused { path: source.path, reason })
+        }
+    }
+}
+
+/// A picture to draw on, and the format of its copy.
+fn canvas(picture: Picture) -> (RgbImage, ImageFormat) {
+    let format = picture.format();
+    (picture.into_rgb(), format)
+}

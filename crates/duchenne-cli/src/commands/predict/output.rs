@@ -1,0 +1,213 @@
+//! The three forms of `duchenne predict`'s results: a table, JSON lines, CSV. Each picture is written
+//! and flushed as soon as it is done.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::picture_json::PictureJson;
+use duchenne::expression::LabelSet;
+use duchenne::inference::face_detection::FaceBox;
+use duchenne::inference::recognition::RecognizedFace;
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For people; the given number of likeliest expressions per face.
+    Table {
+        /// How many expressions are shown, at least 1.
+        top: usize,
+    },
+    /// One JSON object per line and picture.
+    Json,
+    /// One row per face, under a header.
+    Csv,
+}
+
+/// A picture that was recognised.
+#[derive(Debug)]
+pub struct PictureResult {
+    /// The path as it was asked for or found; `-` for standard input.
+    pub path: String,
+    /// The width of the upright picture in pixels.
+    pub width: u32,
+    /// The height of the upright picture in pixels.
+    pub height: u32,
+    /// Its faces, in reading order.
+    pub faces: Vec<RecognizedFace>,
+}
+
+/// Writes results in one form.
+pub struct ResultWriter<W: Write> {
+    form: Form,
+    labels: LabelSet,
+    output: W,
+}
+
+impl<W: Write> ResultWriter<W> {
+    /// A writer onto `output`; a CSV header is written at once.
+    ///
+    /// # Errors
+    /// When `output` fails, as all methods here.
+    pub fn new(form: Form, labels: LabelSet, output: W) -> io::Result<Self> {
+        let mut writer = Self { form, labels, output };
+        if form == Form::Csv {
+            let mut header: Vec<&str> =
+                vec!["path", "face", "x", "y", "width", "height", "score", "expression"];
+            header.extend(labels.names());
+            writer.csv_row(&header)?;
+            writer.output.flush()?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes a recognised picture.
+    pub fn picture(&mut self, result: &PictureResult) -> io::Result<()> {
+        match self.form {
+            Form::Table { top } => self.table(result, top)?,
+            Form::Json => {
+                let size = [result.width, result.height];
+                self.json_line(&PictureJson::new(Some(&result.path), size, &result.faces, self.labels))?
+            }
+            Form::Csv => self.csv_rows(result)?,
+        }
+        self.output.flush()
+    }
+
+    /// Writes that a picture could not be recognised: in JSON only, where every picture has its line.
+    /// In the other forms the message goes to standard error; returns whether it was written here.
+    pub fn error(&mut self, path: &str, error: &str) -> io::Result<bool> {
+        if self.form != Form::Json {
+            return Ok(false);
+        }
+        self.json_line(&JsonError { path, error })?;
+        self.output.flush()?;
+        Ok(true)
+    }
+
+    fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.output, value).map_err(io::Error::from)?;
+        self.output.write_all(b"\n")
+    }
+
+    fn table(&mut self, result: &PictureResult, top: usize) -> io::Result<()> {
+        let PictureResult { path, width, height, faces } = result;
+        let count = match faces.len() {
+            0 => "no face found".to_owned(),
+            1 => "1 face".to_owned(),
+            count => format!("{count} faces"),
+        };
+        writeln!(self.output, "{path}  ({width} x {height}, {count})")?;
+        let names = self.labels.names();
+        let name_width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+        if !faces.is_empty() {
+            writeln!(
+                self.output,
+                "  {:>4}  {:>6} {:>6}  {:>6} {:>6}  {:>6}  expression",
+                "face", "x", "y", "width", "height", "score"
+            )?;
+        }
+        for (index, face) in faces.iter().enumerate() {
+            let FaceBox { x, y, width, height } = face.bounds;
+            let score = face.score.map_or("-".to_owned(), |score| format!("{score:.1}"));
+            let expressions: Vec<String> = face
+                .ranked()
+                .into_iter()
+                .take(top)
+                .map(|(label, probability)| {
+                    format!("{:name_width$} {:>5.1}%", names[label], probability * 100.0)
+                })
+                .collect();
+            writeln!(
+                self.output,
+                "  {:>4}  {x:>6} {y:>6}  {width:>6} {height:>6}  {score:>6}  {}",
+                index + 1,
+                expressions.join("   ")
+            )?;
+        }
+        Ok(())
+    }
+
+    fn csv_rows(&mut self, result: &PictureResult) -> io::Result<()> {
+        for (index, face) in result.faces.iter().enumerate() {
+            let FaceBox { x, y, width, height } = face.bounds;
+            let mut row = vec![result.path.clone(), (index + 1).to_string()];
+            row.extend([x.to_string(), y.to_string(), width.to_string(), height.to_string()]);
+            row.push(face.score.map_or(String::new(), |score| score.to_string()));
+            row.push(face.expression(self.labels).to_owned());
+            row.extend(face.probabilities.iter().map(f32::to_string));
+            self.csv_row(&row)?;
+        }
+        Ok(())
+    }
+
+    fn csv_row<S: AsRef<[u8]>>(&mut self, row: &[S]) -> io::Result<()> {
+        // A writer per row: it buffers, and a row has to be out before the next picture begins.
+        let mut writer = csv::Writer::from_writer(&mut self.output);
+        writer.write_record(row).map_err(io::Error::from)?;
+        writer.flush()
+    }
+}
+
+#[derive(Serialize)]
+struct JsonError<'a> {
+    path: &'a str,
+    error: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result() -> PictureResult {
+        let face = |x, score, probabilities: [f32; 7]| RecognizedFace {
+            bounds: FaceBox { x, y: 20, width: 120, height: 118 },
+            score,
+            probabilities: probabilities.to_vec(),
+        };
+        PictureResult {
+            path: "party, \"two\".jpg".to_owned(),
+            width: 640,
+            height: 480,
+            faces: vec![
+                face(10, Some(12.25), [0.0, 0.0, 0.0, 0.875, 0.0, 0.125, 0.0]),
+                face(300, None, [0.5, 0.0, 0.25, 0.0, 0.25, 0.0, 0.0]),
+            ],
+        }
+    }
+
+    fn written(form: Form) -> String {
+        let mut output = Vec::new();
+        let mut writer = ResultWriter::new(form, LabelSet::Fer2013, &mut output).unwrap();
+        writer.picture(&result()).unwrap();
+        let _ = writer.error("bad.png", "`bad.png` is empty").unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn the_table_shows_the_likeliest_expressions() {
+        insta::assert_snapshot!(written(Form::Table { top: 2 }), @r#"
+        party, "two".jpg  (640 x 480, 2 faces)
+          face       x      y   width height   score  expression
+             1      10     20     120    118    12.2  happy     87.5%   surprise  12.5%
+             2     300     20     120    118       -  angry     50.0%   fear      25.0%
+        "#);
+    }
+
+    #[test]
+    fn json_has_a_line_for_every_picture() {
+        insta::assert_snapshot!(written(Form::Json), @r#"
+        {"path":"party, \"two\".jpg","width":640,"height":480,"faces":[{"box":{"x":10,"y":20,"width":120,"height":118},"score":12.25,"expression":"happy","probabilities":{"angry":0.0,"disgust":0.0,"fear":0.0,"happy":0.875,"sad":0.0,"surprise":0.125,"neutral":0.0}},{"box":{"x":300,"y":20,"width":120,"height":118},"score":null,"expression":"angry","probabilities":{"angry":0.5,"disgust":0.0,"fear":0.25,"happy":0.0,"sad":0.25,"surprise":0.0,"neutral":0.0}}]}
+        {"path":"bad.png","error":"`bad.png` is empty"}
+        "#);
+    }
+
+    #[test]
+    fn csv_has_a_row_for_every_face() {
+        insta::assert_snapshot!(written(Form::Csv), @r#"
+        path,face,x,y,width,height,score,expression,angry,disgust,fear,happy,sad,surprise,neutral
+        "party, ""two"".jpg",1,10,20,120,118,12.25,happy,0,0,0,0.875,0,0.125,0
+        "party, ""two"".jpg",2,300,20,120,118,,angry,0.5,0,0.25,0,0.25,0,0
+        "#);
+    }
+}

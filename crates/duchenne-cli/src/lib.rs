@@ -1,0 +1,104 @@
+//! The *application*: command line, settings, devices. The one floor that prints, reads the
+//! environment and decides exit codes.
+
+mod arguments;
+mod commands;
+mod interrupt;
+mod picture_json;
+pub mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Recognise facial expressions; train and evaluate the networks that do.
+#[derive(Debug, Parser)]
+#[command(name = "duchenne", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import, inspect, check and export data sets
+    Data(commands::data::DataArgs),
+    /// Train a classifier, or go on with a run
+    Train(commands::train::TrainArgs),
+    /// Score a model on a data set
+    Eval(commands::eval::EvalArgs),
+    /// Compare models on the same images: differences, McNemar's test, seeds
+    Compare(commands::compare::CompareArgs),
+    /// Train generators of faces, generate, and judge what they generate
+    Gan(commands::gan::GanArgs),
+    /// Import and export weights, show what a model file says
+    Model(commands::model::ModelArgs),
+    /// Fit and evaluate linear support vector machines on deep or other features
+    Svm(commands::svm::SvmArgs),
+    /// Reproduce the paper: its generators, its Table 1 and its Figure 1
+    Reproduce(commands::reproduce::ReproduceArgs),
+    /// Recognise the expression of every face in pictures
+    Predict(commands::predict::PredictArgs),
+    /// Recognise over HTTP, with a page for pictures, videos and the camera
+    Serve(commands::serve::ServeArgs),
+}
+
+/// Runs the program on the process's arguments: 0 done, 1 failed, 2 usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The library's warnings.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .without_time()
+        .with_target(false)
+        .init();
+    let result = match cli.command {
+        Command::Data(args) => commands::data::run(args),
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Compare(args) => commands::compare::run(args),
+        Command::Gan(args) => commands::gan::run(args),
+        Command::Model(args) => commands::model::run(args),
+        Command::Svm(args) => commands::svm::run(args),
+        Command::Reproduce(args) => commands::reproduce::run(args),
+        Command::Predict(args) => commands::predict::run(args),
+        Command::Serve(args) => commands::serve::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", message(&error));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// The error with its causes, each said once: the library's errors already name their cause.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |message, cause| {
+        let cause = cause.to_string();
+        match message.is_empty() {
+            true => cause,
+            false if message.contains(&cause) => message,
+            false => format!("{message}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write `x`: disk full").context("stopped");
+        assert_eq!(message(&error), "stopped: cannot write `x`: disk full");
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

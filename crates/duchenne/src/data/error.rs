@@ -1,0 +1,190 @@
+//! What can go wrong with data, sorted by who can repair it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::files::atomic::AtomicError;
+
+/// An error of the data floor; its message names the file, the place in it and what was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The system refused to read: no such file, no permission, a failing disk.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An output could not be written.
+    #[error(transparent)]
+    Write(#[from] AtomicError),
+    /// A file as a whole is not what was expected: empty, of another kind, broken.
+    #[error("`{}`: {problem}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// Got, expected and the remedy.
+        problem: String,
+    },
+    /// One row of a text file is wrong.
+    #[error("`{}`, row {row}: {problem}", path.display())]
+    Row {
+        /// The text file, or the archive that holds it.
+        path: PathBuf,
+        /// Data rows count from 1; the header is no data row.
+        row: u64,
+        /// What is wrong with it.
+        problem: RowProblem,
+    },
+    /// One file inside a folder or an archive is wrong.
+    #[error("`{}`, `{entry}`: {problem}", path.display())]
+    Entry {
+        /// The folder or archive.
+        path: PathBuf,
+        /// The file's path inside it.
+        entry: String,
+        /// Got, expected and the remedy.
+        problem: String,
+    },
+    /// An input is larger than this program reads; a guard against archives that expand without end.
+    #[error("`{}` is over a limit: {problem}", path.display())]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// Which limit.
+        problem: String,
+    },
+    /// A sample cannot join the data set being built.
+    #[error("sample {row} (from 0): {problem}")]
+    Sample {
+        /// The row it would have had, from 0.
+        row: usize,
+        /// Why not.
+        problem: String,
+    },
+    /// The data set lacks the split that was asked for, or cannot tell it from another.
+    #[error("data set `{name}` {problem}")]
+    Split {
+        /// The data set's name.
+        name: String,
+        /// What is missing, and the remedy.
+        problem: String,
+    },
+}
+
+impl DataError {
+    /// A refused read of `path`.
+    pub(crate) fn read(path: &Path, source: io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+
+    /// A file that as a whole is not what was expected.
+    pub(crate) fn file(path: &Path, problem: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), problem: problem.into() }
+    }
+
+    /// A wrong file inside `path`.
+    pub(crate) fn entry(path: &Path, entry: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Entry { path: path.to_owned(), entry: entry.into(), problem: problem.into() }
+    }
+}
+
+/// What is wrong with one row of a text file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowProblem {
+    /// The row was cut, or has more fields than the header.
+    #[error("has {got} fields, expected {expected}; the file may be truncated")]
+    FieldCount {
+        /// Fields found.
+        got: usize,
+        /// Fields in the header.
+        expected: usize,
+    },
+    /// The label is not a class.
+    #[error("label `{got}`, expected a number from 0 to {highest}")]
+    Label {
+        /// The field's text.
+        got: String,
+        /// The highest label.
+        highest: u8,
+    },
+    /// The usage column names no split.
+    #[error("usage `{got}`, expected Training, PublicTest or PrivateTest")]
+    Usage {
+        /// The field's text.
+        got: String,
+    },
+    /// The wrong number of pixels.
+    #[error("has {got} pixels, expected {expected} (48 x 48)")]
+    PixelCount {
+        /// Pixels found.
+        got: usize,
+        /// Pixels expected.
+        expected: usize,
+    },
+    /// A pixel that is not a byte.
+    #[error("pixel {position} is `{got}`, expected a number from 0 to 255")]
+    PixelValue {
+        /// The pixel's place, from 1.
+        position: usize,
+        /// Its text.
+        got: String,
+    },
+    /// A line so long that it cannot be a row.
+    #[error("is longer than {limit} bytes; expected one picture a line")]
+    TooLong {
+        /// The longest line read.
+        limit: usize,
+    },
+    /// A vote that is not a number of raters.
+    #[error("column `{column}` is `{got}`, expected a number of votes from 0 to 10")]
+    Vote {
+        /// The vote's column.
+        column: String,
+        /// The field's text.
+        got: String,
+    },
+    /// More votes than there were raters.
+    #[error("has {got} votes in all, expected at most 10")]
+    VoteSum {
+        /// The sum of the row's votes.
+        got: u32,
+    },
+    /// The joined files disagree, so their rows do not correspond.
+    #[error(
+        "usage is {got}, but the same row of the pictures is {expected}; the files do not belong together"
+    )]
+    UsageDisagrees {
+        /// The split this row names.
+        got: String,
+        /// The split of the row it is joined to.
+        expected: String,
+    },
+    /// The text is not readable as comma-separated values.
+    #[error("is not readable as comma-separated text: {0}")]
+    Csv(String),
+}
+
+/// At most the first 24 characters of `text`, printable, for error messages.
+pub(crate) fn excerpt(text: &[u8]) -> String {
+    const LONGEST: usize = 24;
+    let text = String::from_utf8_lossy(&text[..text.len().min(4 * LONGEST + 4)]);
+    let mut shown: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_short_and_printable() {
+        assert_eq!(excerpt(b"256"), "256");
+        assert_eq!(excerpt(b"a\n\x1b"), "a\\n\\u{1b}");
+        assert!(excerpt(&[b'9'; 5000]).len() < 40);
+    }
+}

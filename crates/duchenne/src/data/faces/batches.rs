@@ -1,0 +1,186 @@
+//! *Batches*: where pixels become the numbers of one training step. Order and augmentation depend on
+//! the seed, the epoch and the image alone, so a run can go on from any batch.
+
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rayon::prelude::*;
+
+use crate::data::faces::augmentation::Augmentation;
+use crate::data::faces::preprocessing::Preprocessing;
+use crate::data::packed::split::{Images, TrainingSplit};
+
+/// Network inputs and labels of one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// `[n, channels, crop, crop]`, row-major.
+    pub images: Vec<f32>,
+    /// `[n]`
+    pub labels: Vec<u8>,
+}
+
+/// One well-mixed seed out of several numbers (SplitMix64's finaliser, Steele et al. 2014).
+pub fn mix_seed(parts: &[u64]) -> u64 {
+    parts.iter().fold(0x9E37_79B9_7F4A_7C15, |state, part| {
+        let mut mixed = (state ^ part).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    })
+}
+
+/// The samples `0..len` in an order drawn from `seed`, cut into batches. The last batch is left out when it
+/// would be smaller than half a batch and is not the only one: its batch statistics would be noise.
+pub fn epoch_batches(len: usize, batch_size: usize, seed: u64) -> Vec<Vec<u32>> {
+    let mut order: Vec<u32> = (0..len as u32).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut batches: Vec<Vec<u32>> = order.chunks(batch_size).map(<[u32]>::to_vec).collect();
+    if batches.len() > 1 && batches.last().is_some_and(|last| last.len() * 2 < batch_size) {
+        batches.pop();
+    }
+    batches
+}
+
+/// The batches of one training epoch, each image once, in an order drawn from the seed.
+#[derive(Debug)]
+pub struct EpochBatches<'a> {
+    split: &'a TrainingSplit<'a>,
+    faces: &'a ResizedFaces,
+    augmentation: Augmentation,
+    preprocessing: &'a Preprocessing,
+    batches: Vec<Vec<u32>>,
+    seed: u64,
+}
+
+impl<'a> EpochBatches<'a> {
+    /// Of the given epoch; [`epoch_batches`] cuts it.
+    pub fn new(
+        split: &'a TrainingSplit<'a>,
+        faces: &'a ResizedFaces,
+        preprocessing: &'a Preprocessing,
+        augmentation: Augmentation,
+        batch_size: usize,
+        [seed, epoch]: [u64; 2],
+    ) -> Self {
+        let seed = mix_seed(&[seed, epoch]);
+        let batches = epoch_batches(split.len(), batch_size, seed);
+        Self { split, faces, augmentation, preprocessing, batches, seed }
+    }
+
+    /// No more than the first `most`.
+    #[must_use]
+    pub fn at_most(mut self, most: usize) -> Self {
+        self.batches.truncate(most);
+        self
+    }
+
+    /// How many batches there are.
+    pub fn len(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Whether the split is empty.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// The samples of the `index`-th batch.
+    pub fn samples(&self, index: usize) -> &[u32] {
+        &self.batches[index]
+    }
+
+    /// The `index`-th batch.
+    pub fn batch(&self, index: usize) -> Batch {
+        let chosen = &self.batches[index];
+        let length = self.preprocessing.input_len();
+        let mut images = vec![0.0; chosen.len() * length];
+        images.par_chunks_exact_mut(length).zip(chosen).for_each(|(out, sample)| {
+            let mut random = ChaCha8Rng::seed_from_u64(mix_seed(&[self.seed, u64::from(*sample)]));
+            let pixels = self.faces.face(self.split, *sample as usize);
+            self.augmentation.write(self.preprocessing, pixels, &mut random, out);
+        });
+        Batch { images, labels: chosen.iter().map(|sample| self.split.label(*sample as usize)).collect() }
+    }
+}
+
+/// The faces of a split at the size that preprocessing asks for: the mapped file itself where the
+/// sizes agree, otherwise resized once and kept.
+#[derive(Debug, Default)]
+pub struct ResizedFaces {
+    resized: Option<Vec<Vec<u8>>>,
+}
+
+impl ResizedFaces {
+    /// Resizes where needed.
+    pub fn new(
+        samples: &(impl Images + Sync),
+        preprocessing: &Preprocessing,
+        [height, width]: [usize; 2],
+    ) -> Self {
+        if [height, width] == [preprocessing.resize; 2] {
+            return Self::default();
+        }
+        let resize = |index: usize| {
+            let pixels = samples.image(index).to_vec();
+            let face = image::GrayImage::from_raw(width as u32, height as u32, pixels)
+                .expect("packed images have the packed size");
+            preprocessing.resized(&face)
+        };
+        Self { resized: Some((0..samples.len()).into_par_iter().map(resize).collect()) }
+    }
+
+    /// The face of a sample, `resize x resize`.
+    pub fn face<'a>(&'a self, samples: &'a impl Images, index: usize) -> &'a [u8] {
+        match &self.resized {
+            Some(faces) => &faces[index],
+            None => samples.image(index),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{PackedBuilder, PackedDataset};
+    use crate::expression::LabelSet;
+
+    #[test]
+    fn seeds_differ_in_every_part() {
+        let seeds = [mix_seed(&[0, 0]), mix_seed(&[0, 1]), mix_seed(&[1, 0]), mix_seed(&[1, 1])];
+        for (index, seed) in seeds.iter().enumerate() {
+            assert!(!seeds[..index].contains(seed));
+        }
+    }
+
+    #[test]
+    fn an_epoch_shows_every_image_once_and_repeats_exactly() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        write_set(&path, 10);
+        let dataset = PackedDataset::open(&path).unwrap();
+        let split = dataset.training().unwrap();
+        let preprocessing = Preprocessing::gray(2, 2, 0.0, 1.0 / 255.0);
+        let nothing = Augmentation { mirror: false, ..Augmentation::default() };
+        let faces = ResizedFaces::new(&split, &preprocessing, [2, 2]);
+        let batches = |epoch| EpochBatches::new(&split, &faces, &preprocessing, nothing, 4, [7, epoch]);
+        let first = batches(0);
+        assert_eq!(first.len(), 3);
+        let mut seen: Vec<f32> = (0..3).flat_map(|index| first.batch(index).images).step_by(4).collect();
+        seen.sort_by(f32::total_cmp);
+        let expected: Vec<f32> = (0..10).map(|value| value as f32).collect();
+        assert!(seen.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3), "{seen:?}");
+        assert_eq!(batches(0).batch(1), first.batch(1));
+        assert_ne!(batches(1).batch(1), first.batch(1));
+        assert_eq!(batches(0).at_most(2).len(), 2);
+        assert_eq!(batches(0).at_most(9).len(), 3);
+    }
+
+    fn write_set(path: &std::path::Path, count: u8) {
+        let mut builder = PackedBuilder::new("test", LabelSet::Fer2013, 2, 2);
+        for value in 0..count {
+            let split = crate::data::Split::Training;
+            builder.push(&[value; 4], value % 7, split, crate::data::Origin::Photograph).unwrap();
+        }
+        builder.write(path, "none").unwrap();
+    }
+}

@@ -1,0 +1,241 @@
+//! *Corruptions* of a face as cameras, files and detectors make them, at five severities. How far accuracy falls under
+//! them is a recogniser's robustness: the kinds and the idea are those of Hendrycks & Dietterich (2019), the
+//! strengths are chosen for gray faces of about 48 pixels.
+
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, blur, resize};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma};
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Normal};
+
+use crate::data::faces::augmentation::sample;
+
+/// One way to spoil a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corruption {
+    /// Gaussian noise.
+    Noise,
+    /// Gaussian blur.
+    Blur,
+    /// JPEG compression.
+    Jpeg,
+    /// Brighter or darker.
+    Brightness,
+    /// Less contrast, around the picture's mean.
+    Contrast,
+    /// Fewer pixels, enlarged again.
+    LowResolution,
+    /// A square of one gray somewhere.
+    Occlusion,
+    /// Turned to one side or the other.
+    Rotation,
+    /// The box of a detector that is off.
+    BoxJitter,
+}
+
+/// Severities of a corruption, 1 to 5.
+pub const SEVERITIES: usize = 5;
+/// The side of a picture, in pixels, for which strengths in pixels hold; others are in proportion.
+const SIDE: f32 = 48.0;
+
+impl Corruption {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Noise,
+        Self::Blur,
+        Self::Jpeg,
+        Self::Brightness,
+        Self::Contrast,
+        Self::LowResolution,
+        Self::Occlusion,
+        Self::Rotation,
+        Self::BoxJitter,
+    ];
+
+    /// The words used in reports.
+    pub fn name(self) -> &'static str {
+        self.description().0
+    }
+
+    /// What [`strengths`](Self::strengths) count.
+    pub fn unit(self) -> &'static str {
+        self.description().1
+    }
+
+    /// How strong it is at each severity, rising; JPEG's quality, contrast and pixels fall with it.
+    pub fn strengths(self) -> [f32; SEVERITIES] {
+        self.description().2
+    }
+
+    fn description(self) -> (&'static str, &'static str, [f32; SEVERITIES]) {
+        match self {
+            Self::Noise => ("noise", "standard deviation, gray levels", [8.0, 16.0, 26.0, 40.0, 60.0]),
+            Self::Blur => ("blur", "standard deviation, pixels of 48", [0.6, 1.0, 1.5, 2.0, 2.8]),
+            Self::Jpeg => ("JPEG", "quality", [60.0, 35.0, 20.0, 12.0, 6.0]),
+            Self::Brightness => ("brightness", "gray levels up or down", [25.0, 50.0, 75.0, 100.0, 125.0]),
+            Self::Contrast => ("contrast", "share kept", [0.7, 0.5, 0.35, 0.25, 0.15]),
+            Self::LowResolution => ("low resolution", "pixels of 48", [32.0, 24.0, 18.0, 14.0, 10.0]),
+            Self::Occlusion => ("occlusion", "share of the area", [0.05, 0.1, 0.15, 0.2, 0.3]),
+            Self::Rotation => ("rotation", "degrees to either side", [6.0, 12.0, 18.0, 24.0, 32.0]),
+            Self::BoxJitter => (
+                "box jitter",
+                "at most this share of the side, place and size",
+                [0.04, 0.08, 0.12, 0.16, 0.2],
+            ),
+        }
+    }
+
+    /// A spoilt copy of a face, of the same size; what is random about it is drawn from `random`.
+    ///
+    /// # Panics
+    /// If the severity is not 1 to 5.
+    pub fn apply(self, severity: usize, face: &GrayImage, random: &mut impl Rng) -> GrayImage {
+        assert!((1..=SEVERITIES).contains(&severity), "severities are 1 to {SEVERITIES}");
+        let strength = self.strengths()[severity - 1];
+        let side = if random.random::<bool>() { 1.0 } else { -1.0 };
+        match self {
+            Self::Noise => {
+                let noise = Normal::new(0.0, strength).expect("a positive deviation");
+                each_pixel(face, |value| value + noise.sample(random))
+            }
+            Self::Blur => blur(face, strength * face.width().min(face.height()) as f32 / SIDE),
+            Self::Jpeg => compressed(face, strength as u8),
+            Self::Brightness => each_pixel(face, |value| value + side * strength),
+            Self::Contrast => {
+                let sum: f64 = face.pixels().map(|pixel| f64::from(pixel.0[0])).sum();
+                let mean = (sum / f64::from(face.width() * face.height())) as f32;
+                each_pixel(face, |value| mean + (value - mean) * strength)
+            }
+            Self::LowResolution => {
+                let [width, height] = [face.width(), face.height()];
+                let fewer = |length: u32| ((length as f32 * strength / SIDE).round() as u32).max(1);
+                let small = resize(face, fewer(width), fewer(height), FilterType::Triangle);
+                resize(&small, width, height, FilterType::Triangle)
+            }
+            Self::Occlusion => occluded(face, strength, random),
+            Self::Rotation => warped(face, side * strength.to_radians(), 1.0, [0.0; 2]),
+            Self::BoxJitter => {
+                let mut within = || (random.random::<f32>() * 2.0 - 1.0) * strength;
+                let (shift, zoom) = ([within(), within()], 1.0 + within());
+                warped(face, 0.0, zoom, [shift[0] * face.height() as f32, shift[1] * face.width() as f32])
+            }
+        }
+    }
+}
+
+fn each_pixel(face: &GrayImage, mut change: impl FnMut(f32) -> f32) -> GrayImage {
+    let mut face = face.clone();
+    face.pixels_mut().for_each(|pixel| pixel.0[0] = change(f32::from(pixel.0[0])).round() as u8);
+    face
+}
+
+fn compressed(face: &GrayImage, quality: u8) -> GrayImage {
+    let mut file = Cursor::new(Vec::new());
+    JpegEncoder::new_with_quality(&mut file, quality).encode_image(face).expect("memory takes any picture");
+    image::load_from_memory_with_format(file.get_ref(), ImageFormat::Jpeg)
+        .map(DynamicImage::into_luma8)
+        .expect("what was encoded can be decoded")
+}
+
+fn occluded(face: &GrayImage, share: f32, random: &mut impl Rng) -> GrayImage {
+    let length = |side: u32| ((side as f32 * share.sqrt()).round() as u32).clamp(1, side);
+    let (width, height) = (length(face.width()), length(face.height()));
+    let left = random.random_range(0..=face.width() - width);
+    let top = random.random_range(0..=face.height() - height);
+    let gray = Luma([random.random::<u8>()]);
+    let mut face = face.clone();
+    for (y, x) in (top..top + height).flat_map(|y| (left..left + width).map(move |x| (y, x))) {
+        face.put_pixel(x, y, gray);
+    }
+    face
+}
+
+/// Seen through a box that is turned by `angle`, `zoom` times as large and moved by rows and columns; beyond the
+/// face's edge its last pixels go on.
+fn warped(face: &GrayImage, angle: f32, zoom: f32, [down, across]: [f32; 2]) -> GrayImage {
+    let (sine, cosine) = (angle.sin() * zoom, angle.cos() * zoom);
+    let [middle_y, middle_x] = [face.height(), face.width()].map(|length| (length as f32 - 1.0) / 2.0);
+    let size = [face.height() as usize, face.width() as usize];
+    GrayImage::from_fn(face.width(), face.height(), |column, row| {
+        let (y, x) = (row as f32 - middle_y, column as f32 - middle_x);
+        let (source_y, source_x) = (y * cosine - x * sine, y * sine + x * cosine);
+        let value = sample(face.as_raw(), size, middle_y + source_y + down, middle_x + source_x + across);
+        Luma([value.round() as u8])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    /// Smooth shapes with edges, as a face has.
+    fn face() -> GrayImage {
+        GrayImage::from_fn(48, 48, |x, y| {
+            let (across, down) = (x as f32 - 20.0, y as f32 - 26.0);
+            let eye = ((12..16).contains(&y) && ((12..18).contains(&x) || (30..36).contains(&x))) as u8;
+            Luma([(200.0 - (across * across + down * down) / 8.0).max(20.0) as u8 / (1 + eye * 3)])
+        })
+    }
+
+    fn distance(one: &GrayImage, other: &GrayImage) -> f64 {
+        let pairs = one.as_raw().iter().zip(other.as_raw());
+        pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
+    }
+
+    #[test]
+    fn every_corruption_grows_with_its_severity_and_keeps_the_size() {
+        for corruption in Corruption::ALL {
+            // Over many draws: single ones of jitter and occlusion may fall either way.
+            let mean = |severity: usize| -> f64 {
+                let each = (0..60).map(|seed| {
+                    let mut random = ChaCha8Rng::seed_from_u64(seed);
+                    let spoilt = corruption.apply(severity, &face(), &mut random);
+                    assert_eq!(spoilt.dimensions(), (48, 48));
+                    distance(&face(), &spoilt)
+                });
+                each.sum::<f64>() / 60.0
+            };
+            let by_severity: Vec<f64> = (1..=SEVERITIES).map(mean).collect();
+            assert!(by_severity[0] > 1.0 && by_severity.is_sorted(), "{corruption:?} {by_severity:?}");
+        }
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        for corruption in Corruption::ALL {
+            let run = |seed| corruption.apply(3, &face(), &mut ChaCha8Rng::seed_from_u64(seed));
+            assert_eq!(run(1), run(1));
+        }
+        let noise = |seed| Corruption::Noise.apply(3, &face(), &mut ChaCha8Rng::seed_from_u64(seed));
+        assert_ne!(noise(1), noise(2));
+    }
+
+    #[test]
+    fn what_is_measured_is_what_happens() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let gray = GrayImage::from_pixel(48, 48, Luma([120]));
+        let spoilt = Corruption::Noise.apply(2, &gray, &mut random);
+        let squares = spoilt.pixels().map(|pixel| (f64::from(pixel.0[0]) - 120.0).powi(2));
+        let deviation = (squares.sum::<f64>() / (48.0 * 48.0)).sqrt();
+        assert!((deviation - 16.0).abs() < 1.0, "{deviation}");
+        let brighter = Corruption::Brightness.apply(1, &gray, &mut random);
+        assert!([95, 145].contains(&brighter.get_pixel(3, 3).0[0]));
+        let black = GrayImage::new(48, 48);
+        let mut covered = 0;
+        while covered == 0 {
+            // A black square on black shows nothing.
+            let spoilt = Corruption::Occlusion.apply(5, &black, &mut random);
+            covered = spoilt.pixels().filter(|pixel| pixel.0[0] > 0).count();
+        }
+        assert!((covered as f64 / (48.0 * 48.0) - 0.3).abs() < 0.02, "{covered}");
+        // A wide picture is turned about its own middle.
+        let mut wide = GrayImage::new(61, 31);
+        wide.put_pixel(30, 15, Luma([255]));
+        assert_eq!(warped(&wide, 1.0, 1.0, [0.0; 2]).get_pixel(30, 15).0[0], 255);
+        assert_eq!(warped(&wide, 0.0, 1.0, [2.0, -3.0]).get_pixel(33, 13).0[0], 255);
+    }
+}

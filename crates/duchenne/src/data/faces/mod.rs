@@ -1,0 +1,8 @@
+//! *Faces*: from a picture's bytes to the numbers that a network sees.
+
+pub mod augmentation;
+pub mod batches;
+pub mod corruption;
+pub mod picture;
+pub mod preprocessing;
+pub mod views;

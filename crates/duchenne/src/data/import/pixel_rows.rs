@@ -1,0 +1,198 @@
+//! Parses rows of FER-2013's csv text: a label, 2,304 pixels as decimal numbers, a usage.
+
+use crate::data::error::{RowProblem, excerpt};
+use crate::data::import::pixel_numbers::append_pixels;
+use crate::data::packed::split::Split;
+
+/// Height and width of FER-2013's pictures.
+pub(crate) const SIZE: usize = 48;
+/// Pixels of one picture.
+pub(crate) const PIXELS: usize = SIZE * SIZE;
+/// No line of a sound file is longer: 2,304 pixels of four bytes, label, usage.
+pub(crate) const MAX_LINE: usize = 1 << 16;
+/// FER-2013's seven classes are numbered from 0.
+const HIGHEST_LABEL: u8 = 6;
+
+/// Which field of a row holds what, as the header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Columns {
+    label: usize,
+    pixels: usize,
+    usage: usize,
+}
+
+impl Columns {
+    const COUNT: usize = 3;
+
+    /// Finds `emotion`, `pixels` and `Usage` in a header line, in any order, whatever the spaces.
+    /// On failure returns the columns found.
+    pub fn of_header(line: &[u8]) -> Result<Self, String> {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let names: Vec<String> =
+            line.split(|&byte| byte == b',').map(|name| excerpt(bare(name)).to_ascii_lowercase()).collect();
+        let place = |wanted: &str| names.iter().position(|name| name == wanted);
+        match (place("emotion"), place("pixels"), place("usage")) {
+            (Some(label), Some(pixels), Some(usage)) if names.len() == Self::COUNT => {
+                Ok(Self { label, pixels, usage })
+            }
+            _ => Err(names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+/// Pictures, labels and splits of consecutive rows.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub images: Vec<u8>,
+    pub labels: Vec<u8>,
+    pub splits: Vec<Split>,
+}
+
+impl Rows {
+    /// Forgets the rows but keeps their memory.
+    fn clear(&mut self) {
+        self.images.clear();
+        self.labels.clear();
+        self.splits.clear();
+    }
+}
+
+/// Parses the whole lines of `text` into `rows`, whose former content goes; empty lines are skipped.
+/// On failure `rows` has the labels of the rows before the bad one.
+pub(crate) fn parse_rows(text: &[u8], columns: Columns, rows: &mut Rows) -> Result<(), RowProblem> {
+    rows.clear();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = rest[..end].trim_ascii();
+        rest = rest.get(end + 1..).unwrap_or_default();
+        if !line.is_empty() {
+            parse_row(line, columns, rows)?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends one row; the label comes last, so that their number is that of whole rows.
+fn parse_row(line: &[u8], columns: Columns, rows: &mut Rows) -> Result<(), RowProblem> {
+    if line.len() > MAX_LINE {
+        return Err(RowProblem::TooLong { limit: MAX_LINE });
+    }
+    let count = || memchr::memchr_iter(b',', line).count() + 1;
+    let wrong_count = || RowProblem::FieldCount { got: count(), expected: Columns::COUNT };
+    let commas = memchr::memchr(b',', line).zip(memchr::memrchr(b',', line));
+    let (first, last) = commas.filter(|(first, last)| first < last).ok_or_else(wrong_count)?;
+    let fields = [&line[..first], &line[first + 1..last], &line[last + 1..]].map(bare);
+    // More commas than two make the middle field a bad one: only then are they worth counting.
+    parse_fields(fields, columns, rows)
+        .map_err(|problem| if count() == Columns::COUNT { problem } else { wrong_count() })
+}
+
+fn parse_fields(
+    fields: [&[u8]; Columns::COUNT],
+    columns: Columns,
+    rows: &mut Rows,
+) -> Result<(), RowProblem> {
+    let label = match fields[columns.label] {
+        &[digit @ b'0'..=b'9'] if digit - b'0' <= HIGHEST_LABEL => digit - b'0',
+        other => return Err(RowProblem::Label { got: excerpt(other), highest: HIGHEST_LABEL }),
+    };
+    append_pixels(fields[columns.pixels], PIXELS, &mut rows.images)?;
+    let usage = fields[columns.usage];
+    let split = Split::from_usage(usage).ok_or_else(|| RowProblem::Usage { got: excerpt(usage) })?;
+    rows.splits.push(split);
+    rows.labels.push(label);
+    Ok(())
+}
+
+/// A field without the spaces and quotes around it.
+fn bare(field: &[u8]) -> &[u8] {
+    let field = field.trim_ascii();
+    match field {
+        [b'"', inner @ .., b'"'] => inner.trim_ascii(),
+        _ => field,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &[u8]) -> Result<Rows, (usize, RowProblem)> {
+        let mut rows = Rows::default();
+        match parse_rows(text, official(), &mut rows) {
+            Ok(()) => Ok(rows),
+            Err(problem) => Err((rows.labels.len(), problem)),
+        }
+    }
+
+    fn official() -> Columns {
+        Columns::of_header(b"emotion,pixels,Usage").unwrap()
+    }
+
+    fn row_of(pixels: &[u16]) -> Vec<u8> {
+        let text: Vec<String> = pixels.iter().map(u16::to_string).collect();
+        format!("3,{},Training\n", text.join(" ")).into_bytes()
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        assert_eq!(official(), Columns { label: 0, pixels: 1, usage: 2 });
+        let kaggle = Columns::of_header(b"emotion, Usage, pixels\r").unwrap();
+        assert_eq!(kaggle, Columns { label: 0, pixels: 2, usage: 1 });
+        assert!(Columns::of_header(b"\xef\xbb\xbf\"emotion\",\"pixels\",\"Usage\"").is_ok());
+        assert_eq!(Columns::of_header(b"emotion,pixels").unwrap_err(), "emotion, pixels");
+    }
+
+    #[test]
+    fn every_byte_value_is_read() {
+        let pixels: Vec<u16> = (0..PIXELS as u16).map(|pixel| pixel % 256).collect();
+        let rows = parse(&row_of(&pixels)).unwrap();
+        assert!(rows.images.iter().zip(&pixels).all(|(&got, &expected)| u16::from(got) == expected));
+        assert_eq!((rows.labels, rows.splits), (vec![3], vec![Split::Training]));
+    }
+
+    #[test]
+    fn every_kind_of_bad_row_is_told_with_its_place() {
+        let good = row_of(&[7; PIXELS]);
+        let replace = |from: &str, to: &str| {
+            String::from_utf8(good.clone()).unwrap().replacen(from, to, 1).into_bytes()
+        };
+        let pixels_then =
+            |count: usize, last: &str| format!("3,{}{last},Training\n", "7 ".repeat(count)).into_bytes();
+        let cases: Vec<(Vec<u8>, RowProblem)> = vec![
+            (good[..4000].to_vec(), RowProblem::FieldCount { got: 2, expected: 3 }),
+            (b"3".to_vec(), RowProblem::FieldCount { got: 1, expected: 3 }),
+            (replace("3,7 7 ", "3,7 7,"), RowProblem::FieldCount { got: 4, expected: 3 }),
+            (replace("3,", "7,"), RowProblem::Label { got: "7".into(), highest: 6 }),
+            (replace("3,", "33,"), RowProblem::Label { got: "33".into(), highest: 6 }),
+            (replace("3,", ","), RowProblem::Label { got: "".into(), highest: 6 }),
+            (replace("Training", "Validation"), RowProblem::Usage { got: "Validation".into() }),
+            (row_of(&[7; PIXELS - 1]), RowProblem::PixelCount { got: 2303, expected: 2304 }),
+            (row_of(&[7; PIXELS + 1]), RowProblem::PixelCount { got: 2305, expected: 2304 }),
+            (replace("3,7 7 ", "3,7 256 "), RowProblem::PixelValue { position: 2, got: "256".into() }),
+            (replace("3,7 7 ", "3,-1 7 "), RowProblem::PixelValue { position: 1, got: "-1".into() }),
+            (replace("3,7 7 ", "3,7 7.5 "), RowProblem::PixelValue { position: 2, got: "7.5".into() }),
+            (replace("3,7 7 ", "3,7 0007 "), RowProblem::PixelValue { position: 2, got: "0007".into() }),
+            (pixels_then(2303, "x"), RowProblem::PixelValue { position: 2304, got: "x".into() }),
+            (pixels_then(2303, "999"), RowProblem::PixelValue { position: 2304, got: "999".into() }),
+            (vec![b'1'; MAX_LINE + 1], RowProblem::TooLong { limit: MAX_LINE }),
+        ];
+        for (bad, problem) in cases {
+            let text = [good.as_slice(), b"\n", &bad].concat();
+            assert_eq!(parse(&text).unwrap_err(), (1, problem));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_pixels_survive(pixels in proptest::collection::vec(0..256_u16, PIXELS)) {
+            let rows = parse(&row_of(&pixels)).unwrap();
+            let got: Vec<u16> = rows.images.iter().map(|&pixel| u16::from(pixel)).collect();
+            prop_assert_eq!(got, pixels);
+        }
+    }
+}

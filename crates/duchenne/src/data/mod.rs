@@ -1,0 +1,23 @@
+//! *Data*: readers of the data sets in use, and the *packed data set* that they become: one
+//! memory-mapped file of small gray pictures, each with a label and a split.
+//!
+//! Importers ([`import::fer2013`], [`import::ckplus`], [`import::folder`], joined by [`import::ferplus`]) fill a
+//! [`PackedBuilder`], which writes the file whole or not at all; [`PackedDataset`]
+//! opens it and hands out the splits as distinct types.
+
+pub mod error;
+pub mod faces;
+pub mod features;
+pub mod import;
+pub mod packed;
+
+pub use error::DataError;
+pub use packed::builder::PackedBuilder;
+pub use packed::dataset::PackedDataset;
+pub use packed::split::{Images, Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingSplit};
+
+/// Is told how far a long piece of work has come: `(done, total)`, in bytes or pictures.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// A [`Progress`] for callers who do not want to know.
+pub fn no_progress(_done: u64, _total: u64) {}

@@ -1,0 +1,455 @@
+//! A *packed data set* is one safetensors file of gray pictures with a label and a split each, mapped
+//! into memory: opening it costs the same whatever its size, and Python opens it too.
+//!
+//! | tensor     | type | shape              |                                                     |
+//! |------------|------|--------------------|-----------------------------------------------------|
+//! | `images`   | u8   | `[n, height, width]` | 0 black to 255 white                              |
+//! | `frame`    | u16  | `[n]`              | optional: CK+'s frame of a film                     |
+//! | `sequence` | u16  | `[n]`              | optional: CK+'s film of a person                    |
+//! | `subject`  | u16  | `[n]`              | optional: CK+'s person                              |
+//! | `labels`   | u8   | `[n]`              | index into the label set                            |
+//! | `origin`   | u8   | `[n]`              | [`Origin`]                                          |
+//! | `split`    | u8   | `[n]`              | [`Split`]                                           |
+//! | `votes`    | u8   | `[n, 10]`          | optional: FER+'s eight classes, unknown, no face    |
+//!
+//! The metadata holds `format`, `format_version`, `name`, `label_set`, `source_checksum`, `fingerprint` and,
+//! for a synthetic set, `provenance`: a JSON object of texts about its generators.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+
+use crate::data::error::DataError;
+use crate::data::packed::fingerprint::Fingerprint;
+use crate::data::packed::split::{Origin, PrivateTestSplit, PublicTestSplit, Split, TrainingSplit};
+use crate::expression::LabelSet;
+
+/// The `format` of a packed data set's metadata.
+pub const FORMAT: &str = "duchenne-dataset";
+/// The `format_version` that this program writes and reads.
+pub const FORMAT_VERSION: &str = "2";
+/// The metadata's key of the provenance.
+pub(crate) const PROVENANCE: &str = "provenance";
+/// Columns of the votes: FER+'s eight classes, `unknown`, `NF` (no face).
+pub const VOTE_COLUMNS: usize = 10;
+
+/// A packed data set, open for reading.
+#[derive(Debug)]
+pub struct PackedDataset {
+    map: Mmap,
+    name: String,
+    label_set: LabelSet,
+    source_checksum: String,
+    fingerprint: String,
+    provenance: BTreeMap<String, String>,
+    len: usize,
+    height: usize,
+    width: usize,
+    images: Range<usize>,
+    labels: Range<usize>,
+    split: Range<usize>,
+    origin: Range<usize>,
+    votes: Option<Range<usize>>,
+    subject: Option<Range<usize>>,
+    sequence: Option<Range<usize>>,
+    frame: Option<Range<usize>>,
+}
+
+impl PackedDataset {
+    /// Opens the file at `path` and checks everything but the pictures: types, shapes, label, split
+    /// and origin values. Whole or not at all.
+    ///
+    /// # Errors
+    /// [`DataError::Read`] when the file cannot be read, [`DataError::File`] when it is no packed
+    /// data set, or a broken one.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let map = map_file(path)?;
+        let wrong = |problem: String| DataError::file(path, problem);
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| {
+            wrong(format!("is not a packed data set ({error}); make one with `duchenne data import`"))
+        })?;
+        let texts = metadata.metadata().clone().unwrap_or_default();
+        if texts.get("format").map(String::as_str) != Some(FORMAT) {
+            return Err(wrong(format!(
+                "is a safetensors file but not a packed data set (its metadata lacks format = {FORMAT})"
+            )));
+        }
+        let version = text(path, &texts, "format_version")?;
+        if version != FORMAT_VERSION {
+            return Err(wrong(format!(
+                "is a packed data set of version {version}, expected {FORMAT_VERSION}; import it again"
+            )));
+        }
+        let label_set = text(path, &texts, "label_set")?;
+        let label_set = LabelSet::from_key(&label_set)
+            .ok_or_else(|| wrong(format!("label set `{label_set}`, expected fer2013, ckplus or ferplus")))?;
+
+        let provenance = match texts.get(PROVENANCE) {
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| wrong(format!("its provenance cannot be read: {error}")))?,
+            None => BTreeMap::new(),
+        };
+
+        let tensors = Tensors { path, metadata: &metadata, start: 8 + header };
+        let shape = tensors.shape("images")?;
+        let &[len, height, width] = shape else {
+            return Err(wrong(format!("tensor `images` has shape {shape:?}, expected [n, height, width]")));
+        };
+        if len == 0 || height == 0 || width == 0 || u32::try_from(len).is_err() {
+            return Err(wrong(format!(
+                "tensor `images` has shape {shape:?}, expected 1 to 2^32 - 1 pictures"
+            )));
+        }
+        let dataset = Self {
+            images: tensors.range("images", Dtype::U8, &[len, height, width])?,
+            labels: tensors.range("labels", Dtype::U8, &[len])?,
+            split: tensors.range("split", Dtype::U8, &[len])?,
+            origin: tensors.range("origin", Dtype::U8, &[len])?,
+            votes: tensors.optional_range("votes", Dtype::U8, &[len, VOTE_COLUMNS])?,
+            subject: tensors.optional_range("subject", Dtype::U16, &[len])?,
+            sequence: tensors.optional_range("sequence", Dtype::U16, &[len])?,
+            frame: tensors.optional_range("frame", Dtype::U16, &[len])?,
+            name: text(path, &texts, "name")?,
+            source_checksum: text(path, &texts, "source_checksum")?,
+            fingerprint: text(path, &texts, "fingerprint")?,
+            map,
+            provenance,
+            label_set,
+            len,
+            height,
+            width,
+        };
+        dataset.check_values(path)?;
+        Ok(dataset)
+    }
+
+    /// Labels, splits and origins within their ranges; nothing synthetic outside Training.
+    fn check_values(&self, path: &Path) -> Result<(), DataError> {
+        for row in 0..self.len {
+            let (label, split, origin) =
+                (self.map[self.labels.start + row], self.split_byte(row), self.origin_byte(row));
+            let problem = if usize::from(label) >= self.label_set.len() {
+                let highest = self.label_set.len() - 1;
+                format!("label {label}, expected 0 to {highest} ({})", self.label_set)
+            } else if Split::from_byte(split).is_none() {
+                format!("split {split}, expected 0 to 4")
+            } else if Origin::from_byte(origin).is_none() {
+                format!("origin {origin}, expected 0 or 1")
+            } else if origin == Origin::Synthetic as u8 && split != Split::Training as u8 {
+                "is synthetic but not in the training split".to_owned()
+            } else {
+                continue;
+            };
+            return Err(DataError::file(path, format!("row {row} (from 0): {problem}")));
+        }
+        Ok(())
+    }
+
+    /// The number of samples, at least 1.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Never true: an empty file is refused.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Height of every picture, in pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Width of every picture, in pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The data set's name, such as `fer2013`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the labels mean.
+    pub fn label_set(&self) -> LabelSet {
+        self.label_set
+    }
+
+    /// Checksum of the source it was imported from, with the name of its algorithm.
+    pub fn source_checksum(&self) -> &str {
+        &self.source_checksum
+    }
+
+    /// BLAKE3 over the tensors, taken when the file was written: identifies the data set.
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    /// Where a synthetic set comes from: its generators' recipe, data, seed, by name; empty for others.
+    pub fn provenance(&self) -> &BTreeMap<String, String> {
+        &self.provenance
+    }
+
+    /// Whether the tensors still have the [`fingerprint`](Self::fingerprint) they were written with;
+    /// reads the whole file.
+    pub fn is_intact(&self) -> bool {
+        let tensors = [
+            ("images", Some(self.images.clone())),
+            ("frame", self.frame.clone()),
+            ("sequence", self.sequence.clone()),
+            ("subject", self.subject.clone()),
+            ("labels", Some(self.labels.clone())),
+            ("origin", Some(self.origin.clone())),
+            ("split", Some(self.split.clone())),
+            ("votes", self.votes.clone()),
+        ];
+        let mut fingerprint = Fingerprint::new(self.height, self.width);
+        for (name, range) in tensors {
+            if let Some(range) = range {
+                fingerprint.tensor(name, &self.map[range]);
+            }
+        }
+        fingerprint.finish() == self.fingerprint
+    }
+
+    /// Pixels of the picture in `row`, row by row, `height * width` bytes.
+    ///
+    /// # Panics
+    /// When `row` is not below [`len`](Self::len), like all accessors of a row.
+    pub fn image(&self, row: usize) -> &[u8] {
+        let size = self.height * self.width;
+        &self.map[self.images.clone()][row * size..][..size]
+    }
+
+    /// The label of `row`, an index into the label set.
+    pub fn label(&self, row: usize) -> u8 {
+        self.map[self.labels.clone()][row]
+    }
+
+    /// The split of `row`.
+    pub fn split(&self, row: usize) -> Split {
+        Split::from_byte(self.split_byte(row)).expect("opening checked every split")
+    }
+
+    /// The origin of `row`.
+    pub fn origin(&self, row: usize) -> Origin {
+        Origin::from_byte(self.origin_byte(row)).expect("opening checked every origin")
+    }
+
+    /// How many of ten raters chose each class for `row`: FER+'s eight classes, `unknown`, `NF`.
+    /// `None` when the data set was imported without FER+.
+    pub fn votes(&self, row: usize) -> Option<&[u8]> {
+        let votes = &self.map[self.votes.clone()?];
+        Some(&votes[row * VOTE_COLUMNS..][..VOTE_COLUMNS])
+    }
+
+    /// The person in `row`, where the data set says so (CK+).
+    pub fn subject(&self, row: usize) -> Option<u16> {
+        self.number(&self.subject, row)
+    }
+
+    /// The film that `row` was taken from, counted per subject (CK+).
+    pub fn sequence(&self, row: usize) -> Option<u16> {
+        self.number(&self.sequence, row)
+    }
+
+    /// The frame of that film (CK+).
+    pub fn frame(&self, row: usize) -> Option<u16> {
+        self.number(&self.frame, row)
+    }
+
+    /// The Training samples, photographs and synthetic pictures.
+    ///
+    /// # Errors
+    /// [`DataError::Split`] when there are none.
+    pub fn training(&self) -> Result<TrainingSplit<'_>, DataError> {
+        TrainingSplit::new(self)
+    }
+
+    /// The PublicTest samples, for selection only.
+    ///
+    /// # Errors
+    /// [`DataError::Split`] when there are none, or the set cannot tell them from PrivateTest.
+    pub fn public_test(&self) -> Result<PublicTestSplit<'_>, DataError> {
+        PublicTestSplit::new(self)
+    }
+
+    /// The PrivateTest samples, for the evaluation of a finished model only.
+    ///
+    /// # Errors
+    /// [`DataError::Split`] when there are none, or the set cannot tell them from PublicTest.
+    pub fn private_test(&self) -> Result<PrivateTestSplit<'_>, DataError> {
+        PrivateTestSplit::new(self)
+    }
+
+    fn split_byte(&self, row: usize) -> u8 {
+        self.map[self.split.clone()][row]
+    }
+
+    fn origin_byte(&self, row: usize) -> u8 {
+        self.map[self.origin.clone()][row]
+    }
+
+    fn number(&self, range: &Option<Range<usize>>, row: usize) -> Option<u16> {
+        let bytes = &self.map[range.clone()?][2 * row..];
+        Some(u16::from_le_bytes([bytes[0], bytes[1]]))
+    }
+}
+
+/// Maps the file at `path` into memory: the only unsafe call of this package.
+#[allow(unsafe_code)]
+pub(crate) fn map_file(path: &Path) -> Result<Mmap, DataError> {
+    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let metadata = file.metadata().map_err(|error| DataError::read(path, error))?;
+    if !metadata.is_file() {
+        return Err(DataError::file(path, "is not a file; expected a packed data set"));
+    }
+    if metadata.len() == 0 {
+        return Err(DataError::file(path, "is empty; expected a packed data set"));
+    }
+    // SAFETY: the map is read-only, and this program never changes a packed file in place: it writes
+    // a new one and renames it over the old, whose pages a map keeps. Should another program
+    // overwrite or cut the file meanwhile, the pictures change or reading ends the process; the
+    // alternative, reading 80 MB into every process, costs each start more than that risk.
+    unsafe { Mmap::map(&file) }.map_err(|error| DataError::read(path, error))
+}
+
+/// A text of the file's metadata.
+fn text(path: &Path, texts: &HashMap<String, String>, key: &str) -> Result<String, DataError> {
+    texts.get(key).cloned().ok_or_else(|| DataError::file(path, format!("its metadata lacks `{key}`")))
+}
+
+/// Finds tensors in the file's header.
+struct Tensors<'a> {
+    path: &'a Path,
+    metadata: &'a Metadata,
+    /// Where the tensors' bytes begin.
+    start: usize,
+}
+
+impl Tensors<'_> {
+    fn shape(&self, name: &str) -> Result<&[usize], DataError> {
+        let info = self.metadata.info(name);
+        info.map(|info| info.shape.as_slice())
+            .ok_or_else(|| DataError::file(self.path, format!("tensor `{name}` is missing")))
+    }
+
+    fn range(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<Range<usize>, DataError> {
+        self.shape(name)?;
+        let range = self.optional_range(name, dtype, shape)?;
+        Ok(range.expect("`shape` returns only when the tensor is there"))
+    }
+
+    fn optional_range(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        shape: &[usize],
+    ) -> Result<Option<Range<usize>>, DataError> {
+        let Some(info) = self.metadata.info(name) else { return Ok(None) };
+        if info.dtype != dtype || info.shape != shape {
+            return Err(DataError::file(
+                self.path,
+                format!("tensor `{name}` is {:?} {:?}, expected {dtype:?} {shape:?}", info.dtype, info.shape),
+            ));
+        }
+        let (begin, end) = info.data_offsets;
+        Ok(Some(self.start + begin..self.start + end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::packed::builder::tests::{small, small_with_everything};
+
+    #[test]
+    fn what_was_built_is_what_opens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        small_with_everything().write(&path, "abc").unwrap();
+        let set = PackedDataset::open(&path).unwrap();
+        assert_eq!((set.len(), set.height(), set.width()), (4, 2, 3));
+        assert_eq!((set.name(), set.label_set(), set.source_checksum()), ("small", LabelSet::Fer2013, "abc"));
+        assert_eq!(set.image(2), [20, 21, 22, 23, 24, 25]);
+        assert_eq!((set.label(3), set.split(3), set.origin(3)), (3, Split::Training, Origin::Synthetic));
+        assert_eq!(set.votes(1).unwrap(), [1, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+        assert_eq!((set.subject(2), set.sequence(2), set.frame(2)), (Some(502), Some(2), Some(1002)));
+        assert!(set.is_intact());
+        assert_eq!(set.fingerprint().len(), 64);
+        assert_eq!(set.training().unwrap().rows(), [0, 3]);
+        assert_eq!(set.training().unwrap().limit(1).len(), 1);
+        assert_eq!(set.public_test().unwrap().rows(), [1]);
+        assert_eq!(set.private_test().unwrap().image(0), set.image(2));
+    }
+
+    #[test]
+    fn the_fingerprint_never_changes() {
+        // Models name the data they were trained on by it. Expected: Python's blake3 over the same bytes.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        small().write(&path, "abc").unwrap();
+        let expected = "656e5637c35978a86f20dc4669330207d75e070679094c196e6b63825feef244";
+        assert_eq!(PackedDataset::open(&path).unwrap().fingerprint(), expected);
+    }
+
+    #[test]
+    fn the_same_samples_give_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().join("a"), folder.path().join("b")];
+        for path in &paths {
+            small_with_everything().write(path, "abc").unwrap();
+        }
+        assert_eq!(std::fs::read(&paths[0]).unwrap(), std::fs::read(&paths[1]).unwrap());
+    }
+
+    #[test]
+    fn damaged_files_are_refused_or_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        small().write(&path, "abc").unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+        let open = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            PackedDataset::open(&path).map(|set| set.is_intact()).map_err(|error| error.to_string())
+        };
+        assert_eq!(open(&good), Ok(true));
+        // Tensors follow in the order images (24 bytes), labels, origin, split (4 bytes each).
+        for (place, value, message) in [
+            (header + 24, 7, "row 0 (from 0): label 7, expected 0 to 6 (fer2013)"),
+            (header + 28, 9, "row 0 (from 0): origin 9, expected 0 or 1"),
+            (header + 33, 9, "row 1 (from 0): split 9, expected 0 to 4"),
+            (header + 29, 1, "row 1 (from 0): is synthetic but not in the training split"),
+        ] {
+            let mut bad = good.clone();
+            bad[place] = value;
+            let error = open(&bad).unwrap_err();
+            assert!(error.contains(message) && error.contains("set.safetensors"), "{error}");
+        }
+        let mut changed = good.clone();
+        changed[header] ^= 1;
+        assert_eq!(open(&changed), Ok(false));
+        assert!(open(&good[..good.len() - 1]).unwrap_err().contains("is not a packed data set"));
+        assert!(open(&[]).unwrap_err().contains("is empty"));
+        assert!(open(b"emotion,pixels,Usage\n").unwrap_err().contains("duchenne data import"));
+    }
+
+    #[test]
+    fn a_test_split_of_unknown_kind_selects_and_scores_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        let mut builder = small();
+        builder.push(&[0; 6], 0, Split::Test, Origin::Photograph).unwrap();
+        builder.write(&path, "abc").unwrap();
+        let set = PackedDataset::open(&path).unwrap();
+        assert!(set.training().is_ok());
+        for error in [set.public_test().unwrap_err(), set.private_test().unwrap_err()] {
+            assert!(error.to_string().contains("cannot tell PublicTest from PrivateTest"), "{error}");
+        }
+    }
+}

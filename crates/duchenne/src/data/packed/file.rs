@@ -1,0 +1,125 @@
+//! The bytes of a packed data set in the making: a safetensors header, the pictures, then columns of what else is
+//! known of each.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::data::error::DataError;
+use crate::data::packed::fingerprint::Fingerprint;
+use crate::data::packed::image_stream::ImageStream;
+use crate::files::atomic::{AtomicError, AtomicFile};
+
+/// The pictures' name among the tensors.
+const IMAGES: &str = "images";
+
+/// A tensor of one value, or a few, for each sample.
+pub(crate) struct Column<'a> {
+    pub name: &'static str,
+    pub dtype: &'static str,
+    pub row_shape: &'static [usize],
+    pub row_bytes: usize,
+    pub bytes: Cow<'a, [u8]>,
+}
+
+/// A packed file under a temporary name: room for the header, which holds the fingerprint and comes last, then the
+/// pictures so far. Dropped before [`Self::finish`], it goes without a trace.
+#[derive(Debug)]
+pub(crate) struct PackedFile {
+    file: AtomicFile,
+    room: usize,
+    size: [usize; 2],
+    stream: ImageStream,
+}
+
+impl PackedFile {
+    /// Begins the file that will be `path`, of pictures of `size` (height, width), with `room` bytes for the header.
+    ///
+    /// # Errors
+    /// [`DataError::Write`].
+    pub fn begin(path: &Path, room: usize, size: [usize; 2]) -> Result<Self, DataError> {
+        let refused = |error| DataError::Write(AtomicError::system(path, error));
+        let mut file = AtomicFile::create(path)?;
+        file.file().write_all(&vec![0; room]).map_err(refused)?;
+        let [height, width] = size;
+        let fingerprint = Fingerprint::new(height, width);
+        let stream = ImageStream::begin(file.file().try_clone().map_err(refused)?, fingerprint);
+        Ok(Self { file, room, size, stream })
+    }
+
+    /// What the file will be called.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Adds whole pictures. Whether they could be written is told by [`Self::finish`].
+    pub fn push(&mut self, images: &[u8]) {
+        self.stream.push(images);
+    }
+
+    /// Adds the columns and the header, whose metadata `metadata` makes of the fingerprint, and brings the file under
+    /// its name.
+    ///
+    /// # Errors
+    /// [`DataError::Write`]; nothing is left then.
+    ///
+    /// # Panics
+    /// When the header does not fit into its room.
+    pub fn finish(
+        self,
+        rows: usize,
+        columns: &[Column<'_>],
+        metadata: impl FnOnce(&str) -> Value,
+    ) -> Result<(), DataError> {
+        let Self { mut file, room, size, stream } = self;
+        let path = file.path().to_owned();
+        let refused = |error| DataError::Write(AtomicError::system(&path, error));
+        let mut fingerprint = stream.finish().map_err(refused)?;
+        fingerprint.end(IMAGES, rows * size.iter().product::<usize>());
+        columns.iter().for_each(|column| fingerprint.tensor(column.name, &column.bytes));
+        let header = header(metadata(&fingerprint.finish()), size, rows, columns);
+
+        let write = |file: &mut File| -> io::Result<()> {
+            columns.iter().try_for_each(|column| file.write_all(&column.bytes))?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&padded(header, room))
+        };
+        write(file.file()).map_err(refused)?;
+        Ok(file.commit()?)
+    }
+}
+
+/// Bytes that the header of `rows` pictures takes in the file.
+pub(crate) fn room_for(metadata: Value, size: [usize; 2], rows: usize, columns: &[Column<'_>]) -> usize {
+    // Tensors are aligned.
+    8 + header(metadata, size, rows, columns).len().next_multiple_of(8)
+}
+
+/// The header's text. Made by hand, because the crate keeps the metadata in a hash map, whose order changes from run to
+/// run: the same samples would not give the same file.
+fn header(metadata: Value, [height, width]: [usize; 2], rows: usize, columns: &[Column<'_>]) -> Vec<u8> {
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".to_owned(), metadata);
+    let mut begin = 0;
+    let mut tensor = |name: &str, dtype: &str, row_shape: &[usize], row_bytes: usize| {
+        let (shape, end) = ([&[rows], row_shape].concat(), begin + rows * row_bytes);
+        let info = json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] });
+        header.insert(name.to_owned(), info);
+        begin = end;
+    };
+    tensor(IMAGES, "U8", &[height, width], height * width);
+    for column in columns {
+        tensor(column.name, column.dtype, column.row_shape, column.row_bytes);
+    }
+    Value::Object(header).to_string().into_bytes()
+}
+
+/// The length, then the header, blanks behind it up to `room` bytes in all.
+fn padded(mut header: Vec<u8>, room: usize) -> Vec<u8> {
+    assert!(8 + header.len() <= room, "a header of {} bytes in a room of {room}", header.len());
+    header.resize(room - 8, b' ');
+    [&(header.len() as u64).to_le_bytes(), header.as_slice()].concat()
+}

@@ -1,0 +1,340 @@
+//! A *split* is the part of a data set that a sample belongs to, which fixes what it may be used for:
+//! Training trains, PublicTest selects, PrivateTest is read once per finished model.
+//!
+//! Each of the three is a type of its own, so that a function that trains cannot be handed test
+//! samples.
+
+use crate::data::error::DataError;
+use crate::data::packed::dataset::PackedDataset;
+use crate::data::packed::synthetic::SyntheticFaces;
+
+/// The part of a data set that a sample belongs to; the value is the packed file's byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Split {
+    /// Trains.
+    Training = 0,
+    /// Selects: epochs, hyper-parameters, temperatures.
+    PublicTest = 1,
+    /// Scores a finished model, once.
+    PrivateTest = 2,
+    /// A test picture of which the source does not say whether it is public or private.
+    Test = 3,
+    /// Not yet assigned: CK+, whose folds are drawn by subject.
+    Unassigned = 4,
+}
+
+impl Split {
+    /// Every split, in the order of its byte.
+    pub const ALL: [Split; 5] =
+        [Split::Training, Split::PublicTest, Split::PrivateTest, Split::Test, Split::Unassigned];
+
+    /// The name used in folders, tables and JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Split::Training => "training",
+            Split::PublicTest => "public-test",
+            Split::PrivateTest => "private-test",
+            Split::Test => "test",
+            Split::Unassigned => "unassigned",
+        }
+    }
+
+    /// The split with this byte in a packed file.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(byte)).copied()
+    }
+
+    /// The split that FER-2013's `Usage` column means by `usage`.
+    pub fn from_usage(usage: &[u8]) -> Option<Self> {
+        match usage {
+            b"Training" => Some(Split::Training),
+            b"PublicTest" => Some(Split::PublicTest),
+            b"PrivateTest" => Some(Split::PrivateTest),
+            _ => None,
+        }
+    }
+
+    /// The split that a folder named `name` holds: a [`key`](Self::key), `train`, or FER-2013's own
+    /// spelling; case is ignored.
+    pub fn from_folder_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Split::Training),
+            "public-test" | "public_test" | "publictest" => Some(Split::PublicTest),
+            "private-test" | "private_test" | "privatetest" => Some(Split::PrivateTest),
+            "test" => Some(Split::Test),
+            "unassigned" => Some(Split::Unassigned),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Split {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.key())
+    }
+}
+
+/// Where a picture comes from; the value is the packed file's byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Origin {
+    /// A camera.
+    Photograph = 0,
+    /// A generator. Synthetic pictures may only train.
+    Synthetic = 1,
+}
+
+impl Origin {
+    /// The origin with this byte in a packed file.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Origin::Photograph),
+            1 => Some(Origin::Synthetic),
+            _ => None,
+        }
+    }
+}
+
+/// A list of pictures of one size.
+pub trait Images {
+    /// The number of pictures.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Pixels of picture `index`, row by row, 0 black to 255 white.
+    fn image(&self, index: usize) -> &[u8];
+}
+
+/// Read-only access to the samples of a split, for code that does not train.
+pub trait Samples: Images {
+    /// Label of sample `index`, an index into the data set's label set.
+    fn label(&self, index: usize) -> u8;
+    /// The row of sample `index` in the whole data set.
+    fn row(&self, index: usize) -> usize;
+}
+
+/// Defines one split's type; a macro, because the types must differ although their code does not.
+macro_rules! split_type {
+    ($(#[$documentation:meta])* $name:ident) => {
+        $(#[$documentation])*
+        #[derive(Debug, Clone)]
+        pub struct $name<'a> {
+            dataset: &'a PackedDataset,
+            rows: Vec<u32>,
+        }
+
+        impl<'a> $name<'a> {
+            /// The number of samples; never zero when it comes from a [`PackedDataset`].
+            pub fn len(&self) -> usize {
+                self.rows.len()
+            }
+
+            /// Whether there are no samples.
+            pub fn is_empty(&self) -> bool {
+                self.rows.is_empty()
+            }
+
+            /// The samples' rows in the whole data set, ascending.
+            pub fn rows(&self) -> &[u32] {
+                &self.rows
+            }
+
+            /// Pixels of sample `index`, row by row, 0 black to 255 white.
+            pub fn image(&self, index: usize) -> &'a [u8] {
+                self.dataset.image(self.rows[index] as usize)
+            }
+
+            /// Label of sample `index`, an index into the data set's label set.
+            pub fn label(&self, index: usize) -> u8 {
+                self.dataset.label(self.rows[index] as usize)
+            }
+
+            /// The whole data set.
+            pub fn dataset(&self) -> &'a PackedDataset {
+                self.dataset
+            }
+        }
+
+        impl Images for $name<'_> {
+            fn len(&self) -> usize {
+                self.rows.len()
+            }
+
+            fn image(&self, index: usize) -> &[u8] {
+                self.dataset.image(self.rows[index] as usize)
+            }
+        }
+
+        impl Samples for $name<'_> {
+            fn label(&self, index: usize) -> u8 {
+                self.dataset.label(self.rows[index] as usize)
+            }
+
+            fn row(&self, index: usize) -> usize {
+                self.rows[index] as usize
+            }
+        }
+    };
+}
+
+split_type! {
+    /// The PublicTest samples: what selection takes.
+    PublicTestSplit
+}
+split_type! {
+    /// The PrivateTest samples: what the evaluation of a finished model takes.
+    PrivateTestSplit
+}
+
+/// The Training samples, photographs and synthetic pictures: what training functions take. Those of the data
+/// set come first, then any [`SyntheticFaces`] that joined.
+#[derive(Debug, Clone)]
+pub struct TrainingSplit<'a> {
+    dataset: &'a PackedDataset,
+    rows: Vec<u32>,
+    joined: Option<&'a SyntheticFaces<'a>>,
+}
+
+impl<'a> TrainingSplit<'a> {
+    pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
+        let rows = rows_of(dataset, Split::Training);
+        if rows.is_empty() {
+            return Err(missing(dataset, Split::Training));
+        }
+        Ok(Self { dataset, rows, joined: None })
+    }
+
+    /// The first `count` samples of the data set, or all when there are fewer: for runs that only try the
+    /// machinery.
+    #[must_use]
+    pub fn limit(mut self, count: usize) -> Self {
+        self.rows.truncate(count);
+        self
+    }
+
+    /// With generated faces, which must have been selected for this data set.
+    #[must_use]
+    pub fn join(mut self, faces: &'a SyntheticFaces<'a>) -> Self {
+        assert_eq!(faces.target(), self.dataset.label_set(), "faces selected for another label set");
+        self.joined = Some(faces);
+        self
+    }
+
+    /// The number of samples; never zero when it comes from a [`PackedDataset`].
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.joined.map_or(0, SyntheticFaces::len)
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows, in the whole data set, of the samples that come from it, ascending.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+
+    /// The generated faces that joined.
+    pub fn joined(&self) -> Option<&'a SyntheticFaces<'a>> {
+        self.joined
+    }
+
+    /// Pixels of sample `index`, row by row, 0 black to 255 white.
+    pub fn image(&self, index: usize) -> &'a [u8] {
+        match (self.rows.get(index), self.joined) {
+            (None, Some(faces)) => faces.image(index - self.rows.len()),
+            _ => self.dataset.image(self.rows[index] as usize),
+        }
+    }
+
+    /// Label of sample `index`, an index into the data set's label set.
+    pub fn label(&self, index: usize) -> u8 {
+        match (self.rows.get(index), self.joined) {
+            (None, Some(faces)) => faces.label(index - self.rows.len()),
+            _ => self.dataset.label(self.rows[index] as usize),
+        }
+    }
+
+    /// The whole data set, without what joined.
+    pub fn dataset(&self) -> &'a PackedDataset {
+        self.dataset
+    }
+}
+
+impl Images for TrainingSplit<'_> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn image(&self, index: usize) -> &[u8] {
+        self.image(index)
+    }
+}
+
+impl<'a> PublicTestSplit<'a> {
+    pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
+        Ok(Self { dataset, rows: test_rows(dataset, Split::PublicTest)? })
+    }
+}
+
+impl<'a> PrivateTestSplit<'a> {
+    pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
+        Ok(Self { dataset, rows: test_rows(dataset, Split::PrivateTest)? })
+    }
+}
+
+fn rows_of(dataset: &PackedDataset, split: Split) -> Vec<u32> {
+    // A packed file holds at most u32::MAX rows; opening it checked that.
+    (0..dataset.len()).filter(|&row| dataset.split(row) == split).map(|row| row as u32).collect()
+}
+
+/// The rows of PublicTest or PrivateTest, refused where some test rows could be either.
+fn test_rows(dataset: &PackedDataset, split: Split) -> Result<Vec<u32>, DataError> {
+    if (0..dataset.len()).any(|row| dataset.split(row) == Split::Test) {
+        return Err(DataError::Split {
+            name: dataset.name().to_owned(),
+            problem: format!(
+                "cannot tell PublicTest from PrivateTest, so it has no {split} split; \
+                 import FER-2013 from its csv file instead"
+            ),
+        });
+    }
+    let rows = rows_of(dataset, split);
+    if rows.is_empty() { Err(missing(dataset, split)) } else { Ok(rows) }
+}
+
+fn missing(dataset: &PackedDataset, split: Split) -> DataError {
+    DataError::Split {
+        name: dataset.name().to_owned(),
+        problem: format!("has no {split} samples; `duchenne data info` shows what it has"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_folder_names_round_trip() {
+        for split in Split::ALL {
+            assert_eq!(Split::from_byte(split as u8), Some(split));
+            assert_eq!(Split::from_folder_name(split.key()), Some(split));
+        }
+        assert_eq!(Split::from_byte(5), None);
+        for origin in [Origin::Photograph, Origin::Synthetic] {
+            assert_eq!(Origin::from_byte(origin as u8), Some(origin));
+        }
+        assert_eq!(Origin::from_byte(2), None);
+    }
+
+    #[test]
+    fn usage_is_spelled_exactly() {
+        assert_eq!(Split::from_usage(b"PrivateTest"), Some(Split::PrivateTest));
+        assert_eq!(Split::from_usage(b"PrivateTes"), None);
+        assert_eq!(Split::from_usage(b"training"), None);
+    }
+}

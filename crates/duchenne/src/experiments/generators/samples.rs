@@ -1,0 +1,173 @@
+//! Faces from the generators of a run, as a synthetic packed data set or one row of a figure: what the `gan`
+//! commands and `reproduce` share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+use image::{GrayImage, Luma};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::{Origin, PackedBuilder, Split};
+use crate::files::checksum::checksum_of_file;
+use crate::inference::drawing::contact_sheet::{ContactSheet, write_sheet};
+use crate::inference::synthesis::{FACE_SIDE, Synthesizer};
+use crate::training::gan::trainer::GENERATOR_FILE;
+
+/// Faces between two movements of the progress bar.
+const CHUNK: usize = 256;
+
+/// The generators of one run, with the checksums of their files.
+#[derive(Debug)]
+pub struct Generators {
+    members: Vec<(String, Synthesizer)>,
+}
+
+impl Generators {
+    /// Loads the run's generators: at least one, of one label set, no class twice.
+    ///
+    /// # Errors
+    /// When there is none, one cannot be used, or they do not go together.
+    pub fn load(run: &Path, device: &Device) -> anyhow::Result<Self> {
+        let mut members = Vec::new();
+        let mut seen: BTreeMap<u8, PathBuf> = BTreeMap::new();
+        for path in generator_files(run)? {
+            let generator = Synthesizer::load(&path, device)?;
+            for label in &generator.manifest().labels {
+                if let Some(other) = seen.insert(*label, path.clone()) {
+                    let class = generator.manifest().label_set.names()[usize::from(*label)];
+                    bail!("`{}` and `{}` both generate {class}; name one", other.display(), path.display());
+                }
+            }
+            members.push((checksum_of_file(&path)?, generator));
+        }
+        let sets: BTreeSet<&str> = members.iter().map(|(_, one)| one.manifest().label_set.key()).collect();
+        if sets.len() > 1 {
+            bail!("`{}` holds generators of several label sets; name the folder of one", run.display());
+        }
+        members.sort_by_key(|(_, generator)| generator.manifest().labels.first().copied());
+        Ok(Self { members })
+    }
+
+    /// Writes `count` faces of every class as a packed data set marked synthetic.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn sample(&self, count: u32, seed: u64, out: &Path) -> anyhow::Result<()> {
+        let label_set = self.members[0].1.manifest().label_set;
+        let classes: usize =
+            self.members.iter().map(|(_, generator)| generator.manifest().labels.len()).sum();
+        let bar = ProgressBar::new((classes * count as usize) as u64).with_style(
+            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} faces, {per_sec}, {eta} left")?
+                .progress_chars("=> "),
+        );
+        let mut builder = PackedBuilder::new(name(&self.members[0].1), label_set, FACE_SIDE, FACE_SIDE);
+        for (_, generator) in &self.members {
+            for label in &generator.manifest().labels {
+                bar.set_message(label_set.names()[usize::from(*label)]);
+                for from in (0..count as usize).step_by(CHUNK) {
+                    let range = from..(from + CHUNK).min(count as usize);
+                    let done = range.len() as u64;
+                    for face in generator.faces(*label, range, seed, FACE_SIDE) {
+                        builder.push(face.as_raw(), *label, Split::Training, Origin::Synthetic)?;
+                    }
+                    bar.inc(done);
+                }
+            }
+        }
+        bar.finish_and_clear();
+        builder.set_provenance(provenance(&self.members, count, seed));
+        let checksums: Vec<&str> = self.members.iter().map(|(checksum, _)| checksum.as_str()).collect();
+        let faces = builder.len();
+        builder.write(out, &checksums.join(" "))?;
+        eprintln!("{}: {} synthetic faces of {classes} classes", out.display(), faces);
+        Ok(())
+    }
+
+    /// One face of each class, by name.
+    fn first_faces(&self, seed: u64) -> BTreeMap<&'static str, GrayImage> {
+        let mut faces = BTreeMap::new();
+        for (_, generator) in &self.members {
+            let manifest = generator.manifest();
+            for label in &manifest.labels {
+                let mut face = generator.faces(*label, 0..1, seed, manifest.network.side);
+                faces.insert(manifest.label_set.names()[usize::from(*label)], face.remove(0));
+            }
+        }
+        faces
+    }
+}
+
+/// Draws the paper's Figure 1: a row for each run under its name, a column for each expression.
+///
+/// # Errors
+/// When a run has no generators or the picture cannot be written.
+pub fn draw_grid(runs: &[(String, PathBuf)], seed: u64, device: &Device, out: &Path) -> anyhow::Result<()> {
+    let row = |(name, run): &(String, PathBuf)| {
+        let generators = Generators::load(run, device)
+            .with_context(|| format!("run `{}` cannot be used", run.display()))?;
+        Ok((name.clone(), generators.first_faces(seed)))
+    };
+    let rows = runs.iter().map(row).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut columns: Vec<&str> = rows.iter().flat_map(|(_, faces)| faces.keys().copied()).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let blank = GrayImage::from_pixel(8, 8, Luma([255]));
+    let rows = rows.into_iter().map(|(name, faces)| {
+        let cells = columns.iter().map(|class| faces.get(class).unwrap_or(&blank).clone());
+        (name, cells.collect())
+    });
+    let sheet =
+        ContactSheet { rows: rows.collect(), columns: columns.iter().map(|c| (*c).to_owned()).collect() };
+    write_sheet(&sheet.draw(), out)?;
+    Ok(())
+}
+
+/// The generators' files of a run, by the names of their folders: the run itself, or the folders in it.
+fn generator_files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let own = run.join(GENERATOR_FILE);
+    if own.is_file() {
+        return Ok(vec![own]);
+    }
+    let entries = std::fs::read_dir(run).with_context(|| format!("cannot read run `{}`", run.display()))?;
+    let begun = entries.flatten().map(|entry| entry.path()).filter(|path| path.join("recipe.toml").is_file());
+    let (finished, unfinished): (Vec<PathBuf>, Vec<PathBuf>) =
+        begun.partition(|path| path.join(GENERATOR_FILE).is_file());
+    for folder in unfinished {
+        eprintln!("`{}` holds no finished generator yet and is left out", folder.display());
+    }
+    let mut files: Vec<PathBuf> = finished.into_iter().map(|folder| folder.join(GENERATOR_FILE)).collect();
+    files.sort();
+    if files.is_empty() {
+        bail!(
+            "`{}` holds no finished generator ({GENERATOR_FILE}); train one with `duchenne gan train`",
+            run.display()
+        );
+    }
+    Ok(files)
+}
+
+fn name(generator: &Synthesizer) -> String {
+    let provenance = &generator.manifest().provenance;
+    let recipe = provenance.get("recipe").map_or("generator", String::as_str);
+    let recipe = Path::new(recipe).file_stem().and_then(|stem| stem.to_str()).unwrap_or("generator");
+    format!("synthetic-{recipe}")
+}
+
+/// What is common to all generators, what differs joined, and how they were used.
+fn provenance(generators: &[(String, Synthesizer)], count: u32, seed: u64) -> BTreeMap<String, String> {
+    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in generators.iter().flat_map(|(_, generator)| &generator.manifest().provenance) {
+        let known = values.entry(key.clone()).or_default();
+        if !known.contains(value) {
+            known.push(value.clone());
+        }
+    }
+    let own = [("sample-seed", seed.to_string()), ("sample-count-per-class", count.to_string())];
+    values
+        .into_iter()
+        .map(|(key, values)| (key, values.join(", ")))
+        .chain(own.map(|(key, value)| (key.to_owned(), value)))
+        .collect()
+}

@@ -1,0 +1,217 @@
+//! The training of generators with progress on standard error: what `gan train` and `reproduce` share.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+use image::GrayImage;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::PackedDataset;
+use crate::data::packed::generative::GenerativeSplit;
+use crate::evaluation::generation::curves::render_curves;
+use crate::experiments::generators::comparison::KernelJudge;
+use crate::files::atomic::write_text;
+use crate::inference::built_in::BuiltInModel;
+use crate::inference::predictor::Predictor;
+use crate::training::classifier::Outcome;
+use crate::training::gan::trainer::GENERATOR_FILE;
+use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, check_gan, train_gan};
+use crate::training::run_directory::RunDirectory;
+
+/// What to train, on what, where to: one generator per class, or one for all.
+#[derive(Debug)]
+pub struct GanRun<'a> {
+    /// The settings.
+    pub recipe: &'a GanRecipe,
+    /// The recipe's name, for provenance.
+    pub recipe_name: &'a str,
+    /// Learned from.
+    pub dataset: &'a PackedDataset,
+    /// A class by name, or `all`.
+    pub class: &'a str,
+    /// The run directory, with a folder for each class.
+    pub directory: &'a Path,
+    /// Without autodiff.
+    pub device: &'a Device,
+    /// Set from outside to save and stop.
+    pub stop: &'a AtomicBool,
+}
+
+impl GanRun<'_> {
+    /// Trains to the end, or goes on with a run: the generators' files; `None` when stopped.
+    ///
+    /// # Errors
+    /// Before any work: an unknown class, or one with too few photographs. Later as [`train_gan`].
+    pub fn finish(&self) -> anyhow::Result<Option<Vec<PathBuf>>> {
+        let Self { recipe, dataset, device, .. } = *self;
+        let photographs = GenerativeSplit::new(dataset, recipe.data.held_out)?;
+        let labels = self.labels(&photographs)?;
+        check_counts(recipe, &photographs, &labels)?;
+        let predictor = (recipe.training.judge_every > 0)
+            .then(|| Predictor::built_in(BuiltInModel::Compact, device))
+            .transpose()?;
+        let judge = |label: &Option<u8>| {
+            predictor.as_ref().map(|predictor| KernelJudge::new(&photographs, *label, predictor)).transpose()
+        };
+        let judges = labels.iter().map(judge).collect::<anyhow::Result<Vec<_>>>()?;
+        let judges: Vec<_> = judges
+            .iter()
+            .map(|judge| judge.as_ref().map(|judge| |faces: &[GrayImage]| judge.distance(faces)))
+            .collect();
+        std::fs::create_dir_all(self.directory)
+            .with_context(|| format!("cannot make the run directory `{}`", self.directory.display()))?;
+        let names = dataset.label_set().names();
+        let class = |label: &Option<u8>| label.map_or("all", |label| names[usize::from(label)]);
+        let open = |label| RunDirectory::open(&self.directory.join(class(label)));
+        let directories = labels.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let jobs: Vec<GanJob<'_>> = labels
+            .iter()
+            .zip(&directories)
+            .zip(&judges)
+            .map(|((label, run), judge)| GanJob {
+                recipe,
+                recipe_name: self.recipe_name,
+                photographs: &photographs,
+                label: *label,
+                run,
+                device,
+                stop: self.stop,
+                judge: judge.as_ref().map(|judge| judge as FacesJudge<'_>),
+            })
+            .collect();
+        // What is wrong with the last class is told before hours go into the first.
+        jobs.iter().try_for_each(check_gan)?;
+        let bar = ProgressBar::new(0).with_style(
+            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} epochs, {eta} left")?
+                .progress_chars("=> "),
+        );
+        bar.enable_steady_tick(Duration::from_millis(500));
+        let mut finished = Vec::new();
+        for (index, job) in jobs.iter().enumerate() {
+            let place = format!("{} ({}/{})", class(&job.label), index + 1, labels.len());
+            let outcome = train_gan(job, &mut |event| show(&bar, &place, recipe, event))?;
+            self.write_curves(names)?;
+            match outcome {
+                Outcome::Interrupted => {
+                    bar.finish_and_clear();
+                    eprintln!("saved; give the same command again to go on");
+                    return Ok(None);
+                }
+                Outcome::AlreadyFinished => bar.suspend(|| eprintln!("{place}: already finished")),
+                Outcome::Finished => bar.suspend(|| eprintln!("{place}: finished")),
+            }
+            finished.push(job.run.file(GENERATOR_FILE));
+        }
+        bar.finish_and_clear();
+        Ok(Some(finished))
+    }
+
+    /// The generators to train: one label each, or one generator without a label.
+    fn labels(&self, photographs: &GenerativeSplit<'_>) -> anyhow::Result<Vec<Option<u8>>> {
+        let label_set = self.dataset.label_set();
+        let present = photographs.labels();
+        if self.class == "all" {
+            return Ok(if self.recipe.is_conditional() {
+                vec![None]
+            } else {
+                present.into_iter().map(Some).collect()
+            });
+        }
+        let Some(label) = label_set.label_of(self.class).filter(|label| present.contains(label)) else {
+            let names =
+                present.iter().map(|label| label_set.names()[usize::from(*label)]).collect::<Vec<_>>();
+            let (name, names) = (self.dataset.name(), names.join(", "));
+            bail!("data set `{name}` has no photographs of class `{}`; it has {names}", self.class);
+        };
+        if self.recipe.is_conditional() {
+            bail!("recipe `{}` trains one generator for all classes; leave out --class", self.recipe_name);
+        }
+        Ok(vec![Some(label)])
+    }
+
+    /// Writes the curves of all the run's generators so far.
+    fn write_curves(&self, classes: &[&str]) -> anyhow::Result<()> {
+        let mut logs = Vec::new();
+        for name in classes.iter().chain(&["all"]) {
+            let folder = self.directory.join(name);
+            let Ok(text) = std::fs::read_to_string(folder.join("log.jsonl")) else { continue };
+            let records = text.lines().map(serde_json::from_str).collect::<Result<Vec<GanRecord>, _>>();
+            let records = records.with_context(|| format!("the log of `{}` is damaged", folder.display()))?;
+            logs.push(((*name).to_owned(), records));
+        }
+        let page = render_curves(&format!("{}: {}", self.recipe_name, self.directory.display()), &logs)?;
+        let path = self.directory.join("curves.html");
+        write_text(&path, &page)?;
+        Ok(())
+    }
+}
+
+/// Tells the user how a run comes along; whole epochs a line every ten seconds at most.
+fn show(bar: &ProgressBar, place: &str, recipe: &GanRecipe, event: Event<'_>) {
+    match event {
+        Event::Started { done: (epochs, batches), batches: all } => {
+            bar.reset();
+            bar.set_length(recipe.training.epochs as u64);
+            bar.set_position(epochs as u64);
+            bar.reset_eta();
+            bar.set_message(place.to_owned());
+            if (epochs, batches) != (0, 0) {
+                bar.suspend(|| {
+                    eprintln!("{place}: going on after epoch {epochs} and {batches} of {all} batches")
+                });
+            }
+        }
+        Event::Batch { .. } => {}
+        Event::Epoch { record, best } => {
+            bar.set_position(record.epoch as u64);
+            bar.set_message(format!("{place} {}", figures(record)));
+            let last = record.epoch == recipe.training.epochs;
+            if last || best || record.epoch.is_multiple_of(recipe.training.sheet_every.max(1)) {
+                let mark = if best { " (best)" } else { "" };
+                bar.suspend(|| eprintln!("{place}: epoch {:>4}  {}{mark}", record.epoch, figures(record)));
+            }
+        }
+    }
+}
+
+fn figures(record: &GanRecord) -> String {
+    let mut text = format!("discriminator {:.3}", record.discriminator_loss);
+    let optional = [
+        ("generator", record.generator_loss),
+        ("real - generated", Some(record.score_difference)),
+        ("penalty", record.penalty),
+        ("kernel distance", record.judgement),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            text += &format!("  {name} {value:.3}");
+        }
+    }
+    text
+}
+
+/// Refuses classes too small for a batch, all of them at once and before any work.
+fn check_counts(
+    recipe: &GanRecipe,
+    photographs: &GenerativeSplit<'_>,
+    labels: &[Option<u8>],
+) -> anyhow::Result<()> {
+    let names = photographs.dataset().label_set().names();
+    let small: Vec<String> = labels
+        .iter()
+        .map(|label| (label, photographs.seen(*label).len()))
+        .filter(|(_, count)| *count < recipe.training.batch_size)
+        .map(|(label, count)| {
+            let class = label.map_or("all classes", |label| names[usize::from(label)]);
+            format!("{class} has {count} photographs")
+        })
+        .collect();
+    if !small.is_empty() {
+        let batch = recipe.training.batch_size;
+        bail!("{}: fewer than a batch of {batch}; lower training.batch_size", small.join(", "));
+    }
+    Ok(())
+}

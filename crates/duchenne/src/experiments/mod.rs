@@ -1,0 +1,10 @@
+//! *Experiments*: what is made of the floors below: training with calibration, scoring, robustness, generators and
+//! their judgement, support vector machines on deep features, the reproduction of the paper.
+
+pub mod classifier;
+pub mod generators;
+pub mod recipes;
+pub mod reproduction;
+pub mod robustness;
+pub mod scoring;
+pub mod svm;

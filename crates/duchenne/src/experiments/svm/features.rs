@@ -1,0 +1,72 @@
+//! Deep features of the splits of a data set, kept on disk: the join of data and inference that the `svm`
+//! commands and `reproduce` share.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::faces::batches::ResizedFaces;
+use crate::data::features::kept_rows::KeptRows;
+use crate::data::{Images, PackedDataset};
+use crate::inference::deep_features::{FeatureExtractor, join};
+
+/// Joined features of a split, whose labels are given, `[samples, length]`, each row of length one; those of each network are kept in
+/// `folder`, so that an interrupted call goes on. `None` when stopped.
+///
+/// # Errors
+/// When the label sets differ or a file cannot be written.
+pub fn features_of_split(
+    extractor: &FeatureExtractor,
+    dataset: &PackedDataset,
+    samples: &(impl Images + Sync),
+    labels: &[u8],
+    name: &str,
+    folder: &Path,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<Vec<f32>>> {
+    let manifest = extractor.manifest();
+    if manifest.label_set != dataset.label_set() {
+        bail!(
+            "the networks' label set is `{}`, the data set's `{}`",
+            manifest.label_set,
+            dataset.label_set()
+        );
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
+    let faces = ResizedFaces::new(samples, &manifest.preprocessing, [dataset.height(), dataset.width()]);
+    let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
+    let mut networks = Vec::new();
+    for (index, source) in extractor.sources().enumerate() {
+        let short = |text: &str| text.rsplit(':').next().unwrap_or(text).chars().take(16).collect::<String>();
+        let (data, model) = (short(&dataset.fingerprint()), short(&source.checksum));
+        let length = extractor.of_network(index, &faces[..1]).len();
+        let bar = ProgressBar::new(faces.len() as u64).with_style(
+            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} faces, {per_sec}, {eta} left")?
+                .progress_chars("=> "),
+        );
+        bar.set_message(format!("features of {} on {name}", source.path.display()));
+        let kept = KeptRows::complete(
+            folder,
+            &format!("{model}-{data}-{name}"),
+            labels,
+            length,
+            |rows: Range<usize>| extractor.of_network(index, &faces[rows]),
+            &mut |count| {
+                bar.inc(count as u64);
+                stop.load(Ordering::Relaxed)
+            },
+        )?;
+        bar.finish_and_clear();
+        let Some(kept) = kept else {
+            return Ok(None);
+        };
+        networks.push(kept);
+    }
+    // Straight from the files: the features are the largest thing in memory.
+    let length = networks.iter().map(KeptRows::length).sum();
+    let append = |row, joined: &mut Vec<f32>| networks.iter().for_each(|kept| kept.append(row, joined));
+    Ok(Some(join(samples.len(), length, append)))
+}

@@ -1,0 +1,133 @@
+//! Fits linear support vector machines with progress on standard error: what `svm fit` and `reproduce` share.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::PackedDataset;
+use crate::data::TrainingSplit;
+use crate::experiments::svm::features::features_of_split;
+use crate::experiments::svm::margins::fit_scale;
+use crate::experiments::svm::networks::FEATURES;
+use crate::inference::deep_features::FeatureExtractor;
+use crate::models::linear_svm::LinearSvm;
+use crate::training::svm::{Fit, SvmSettings, check_labels, constant_features, fit};
+
+/// The machine's file in its run directory.
+pub const MACHINE_FILE: &str = "svm.safetensors";
+
+/// A machine on the joined features of `networks`: Training is learned from, PublicTest scales the probabilities;
+/// features are kept in the run directory `run`. `None` when stopped.
+///
+/// # Errors
+/// When the networks do not go together or with the data, or the machine cannot be fitted.
+pub fn fit_on_networks(
+    networks: &[PathBuf],
+    dataset: &PackedDataset,
+    training: &TrainingSplit<'_>,
+    run: &Path,
+    settings: &SvmSettings,
+    device: &Device,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<LinearSvm>> {
+    let public = dataset.public_test()?;
+    let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
+    let classes = dataset.label_set().len();
+    check_labels(&labels, classes)?;
+    let extractor = FeatureExtractor::of_files(networks, run, device)?;
+    let cache = run.join(FEATURES);
+    let Some(features) = features_of_split(&extractor, dataset, training, &labels, "training", &cache, stop)?
+    else {
+        return Ok(None);
+    };
+    let length = features.len() / training.len();
+    let constant = constant_features(&features, length).len();
+    if constant > 0 {
+        eprintln!(
+            "{constant} of {length} features are constant (units that never fire) and count for nothing"
+        );
+    }
+    let fitted = fit_with_progress(&features, length, &labels, classes, settings, "fit")?;
+    drop(features);
+    let mut svm =
+        LinearSvm::new(fitted.weights.clone(), fitted.intercepts.clone(), Some(dataset.label_set()));
+    let labels: Vec<u8> = (0..public.len()).map(|index| public.label(index)).collect();
+    let Some(features) =
+        features_of_split(&extractor, dataset, &public, &labels, "public-test", &cache, stop)?
+    else {
+        return Ok(None);
+    };
+    svm.manifest.scale = fit_scale(&svm, &features, &labels)?;
+    svm.manifest.networks = extractor.sources().cloned().collect();
+    let data = format!("{} {} ({} samples)", dataset.name(), dataset.fingerprint(), training.len());
+    describe(&mut svm, &fitted, settings, &data);
+    let begun: Vec<String> = extractor
+        .manifests()
+        .map(|manifest| {
+            let name = manifest.network.architecture.name();
+            let init = manifest.provenance.get("init").map_or("scratch", String::as_str);
+            format!("{name} from {init}")
+        })
+        .collect();
+    svm.manifest.provenance.insert("networks".to_owned(), begun.join(", "));
+    Ok(Some(svm))
+}
+
+/// A fit with its pass and finished classes shown; a warning names the classes that have not converged.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_with_progress(
+    features: &[f32],
+    length: usize,
+    labels: &[u8],
+    classes: usize,
+    settings: &SvmSettings,
+    what: &str,
+) -> anyhow::Result<Fit> {
+    let begun = Instant::now();
+    let bar = ProgressBar::new(classes as u64).with_style(
+        ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} classes")?.progress_chars("=> "),
+    );
+    let result = fit(features, length, labels, classes, settings, &|pass, done| {
+        bar.set_message(format!("{what}, pass {pass}"));
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let result = result?;
+    let objective: f64 = result.objectives.iter().sum();
+    let passes = result.passes.iter().max().copied().unwrap_or(0);
+    eprintln!(
+        "{what}: {} samples of {length} features, {passes} passes, objective {objective:.6}, {:.1} s",
+        labels.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    let late: Vec<String> =
+        (0..classes).filter(|class| !result.converged[*class]).map(|class| class.to_string()).collect();
+    if !late.is_empty() {
+        tracing::warn!(
+            "classes {} have not converged in {} passes; raise max_passes or tolerance, or scale the features",
+            late.join(", "),
+            settings.max_passes
+        );
+    }
+    Ok(result)
+}
+
+/// Writes settings, data and figures of the fit into the machine's provenance.
+pub fn describe(svm: &mut LinearSvm, fit: &Fit, settings: &SvmSettings, data: &str) {
+    let settings = serde_json::to_value(settings).expect("settings are plain numbers and words");
+    let settings =
+        settings.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
+    svm.manifest.provenance.extend(settings);
+    let own = [
+        ("data", data.to_owned()),
+        ("objective", fit.objectives.iter().sum::<f64>().to_string()),
+        ("converged", fit.converged.iter().all(|converged| *converged).to_string()),
+        ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
+    ];
+    svm.manifest.provenance.extend(own.map(|(key, value)| (key.to_owned(), value)));
+}

@@ -1,0 +1,169 @@
+//! The networks of a deep-feature machine, trained by recipe, each in a run directory of its own: what
+//! `svm fit --recipe` and `reproduce` share.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail};
+use burn::tensor::Device;
+
+use crate::data::{PackedDataset, TrainingSplit};
+use crate::experiments::classifier::ClassifierRun;
+use crate::experiments::recipes::recipe_text;
+use crate::files::checksum::checksum_of_file;
+use crate::training::classifier::initial::InitialWeights;
+use crate::training::classifier::recipe::{Initialization, Recipe};
+use crate::training::classifier::teacher::check_teacher;
+use crate::training::svm::{SvmRecipe, SvmSettings};
+
+/// The folder of kept features in a run, beside those of its networks.
+pub const FEATURES: &str = "features";
+
+/// A recipe with those of its networks.
+#[derive(Debug, Clone)]
+pub struct DeepSvmRecipe {
+    /// Of the machine.
+    pub svm: SvmSettings,
+    networks: Vec<NetworkStage>,
+}
+
+/// One network: the name of its recipe, which is also its folder's, and what it begins from.
+#[derive(Debug, Clone)]
+struct NetworkStage {
+    name: String,
+    recipe: Recipe,
+    weights: Option<PathBuf>,
+}
+
+impl DeepSvmRecipe {
+    /// Reads the recipe and those of its networks, and finds the weights that they begin from.
+    ///
+    /// # Errors
+    /// When one cannot be read or used, or weights are missing.
+    pub fn read(
+        name: &str,
+        settings: &[String],
+        network_settings: &[String],
+        imagenet: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let text = recipe_text(name, SvmRecipe::built_in(name), &SvmRecipe::built_in_names())?;
+        let SvmRecipe { networks, svm } = SvmRecipe::parse(name, &text, settings)?;
+        let beside = match SvmRecipe::built_in(name) {
+            Some(_) => Path::new(""),
+            None => Path::new(name).parent().unwrap_or(Path::new("")),
+        };
+        let stage = |network: &String| -> anyhow::Result<NetworkStage> {
+            let built_in = Recipe::built_in(network);
+            let file = beside.join(network);
+            let path = if built_in.is_some() { network.clone() } else { file.display().to_string() };
+            let text = recipe_text(&path, built_in, &Recipe::built_in_names())?;
+            let recipe = Recipe::parse(network, &text, network_settings)?;
+            check_teacher(&recipe, false).with_context(|| format!("recipe `{network}`"))?;
+            let weights = match recipe.network.init {
+                Initialization::Scratch => None,
+                Initialization::Pretrained => Some(pretrained_file(&recipe, network, imagenet)?),
+            };
+            let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+            Ok(NetworkStage { name, recipe, weights })
+        };
+        let networks: Vec<NetworkStage> = networks.iter().map(stage).collect::<anyhow::Result<_>>()?;
+        for (index, network) in networks.iter().enumerate() {
+            let NetworkStage { name: own, recipe, .. } = network;
+            if own == FEATURES || networks[..index].iter().any(|other| other.name == *own) {
+                bail!("recipe `{name}`: a second folder `{own}` in the run; rename the network's recipe");
+            }
+            if recipe.input != networks[0].recipe.input {
+                let first = &networks[0].name;
+                bail!("recipe `{name}`: `{first}` and `{own}` differ in [input]: features cannot be joined");
+            }
+        }
+        Ok(Self { networks, svm })
+    }
+
+    /// Everything that decides the result, but for the data.
+    ///
+    /// # Errors
+    /// When weights cannot be read.
+    pub fn identity(&self) -> anyhow::Result<String> {
+        let mut text = format!("{:?}\n", self.svm);
+        for NetworkStage { name, recipe, weights } in &self.networks {
+            text += &format!("{name}\n{}", recipe.to_toml());
+            if let Some(path) = weights {
+                text += &checksum_of_file(path)?;
+            }
+        }
+        Ok(text)
+    }
+
+    /// The recipes of the networks.
+    pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
+        self.networks.iter().map(|network| &network.recipe)
+    }
+
+    /// Trains what is not yet trained; the best model of each network, or `None` when stopped.
+    pub fn train(
+        &self,
+        dataset: &PackedDataset,
+        training: &TrainingSplit<'_>,
+        run: &Path,
+        device: &Device,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Option<Vec<PathBuf>>> {
+        let mut models = Vec::new();
+        for NetworkStage { name, recipe, weights } in &self.networks {
+            eprintln!("{name}:");
+            let initial = weights.as_deref().map(|path| InitialWeights::read(path, recipe)).transpose()?;
+            let run = ClassifierRun {
+                recipe,
+                recipe_name: name,
+                dataset,
+                training,
+                initial: initial.as_ref(),
+                teacher: None,
+                directory: &run.join(name),
+                device,
+                stop,
+            };
+            match run.finish()? {
+                Some(best) => models.push(best),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(models))
+    }
+}
+
+/// torchvision's file of the recipe's architecture in a folder: `vgg16-397923af.pth`, `vgg16.safetensors`.
+fn pretrained_file(recipe: &Recipe, name: &str, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let architecture = recipe.network.architecture.name();
+    let wanted = format!("{architecture}.pth, {architecture}-*.pth or the same as .safetensors");
+    let Some(folder) = folder else {
+        bail!(
+            "recipe `{name}` begins from ImageNet's weights: name the folder that holds torchvision's {wanted} with \
+             --imagenet; df-svm-scratch needs none"
+        );
+    };
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the folder `{}`", folder.display()))?;
+    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| {
+        let text =
+            |part: Option<&std::ffi::OsStr>| part.and_then(|part| part.to_str()).unwrap_or("").to_owned();
+        let (stem, extension) = (text(path.file_stem()), text(path.extension()));
+        let is_named =
+            stem.strip_prefix(architecture).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        is_named && ["pth", "safetensors"].contains(&extension.as_str())
+    });
+    found.sort();
+    match found.as_slice() {
+        [file] => Ok(file.clone()),
+        [] => bail!("`{}` holds no weights of {architecture}; expected {wanted}", folder.display()),
+        [first, second, ..] => {
+            bail!(
+                "`{}` and `{}` could both be the weights of {architecture}",
+                first.display(),
+                second.display()
+            )
+        }
+    }
+}

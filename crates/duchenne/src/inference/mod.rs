@@ -1,0 +1,11 @@
+//! *Inference*: trained models at work on pictures, without gradients.
+
+pub mod batched;
+pub mod built_in;
+pub mod deep_features;
+pub mod drawing;
+pub mod ensemble;
+pub mod face_detection;
+pub mod predictor;
+pub mod recognition;
+pub mod synthesis;

@@ -1,0 +1,262 @@
+//! A *predictor* is a trained classifier ready for use: faces in, calibrated probabilities out.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use image::GrayImage;
+
+use super::built_in::BuiltInModel;
+use super::deep_features::DeepFeatureMachine;
+use super::ensemble::Ensemble;
+use crate::data::DataError;
+use crate::data::faces::views::Views;
+use crate::expression::LabelSet;
+use crate::inference::batched::{deep_features, logits};
+use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
+use crate::models::linear_svm::LinearSvm;
+use crate::models::network::Network;
+
+/// What can go wrong in inference.
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError {
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] CheckpointError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// A machine's network is another than it was fitted on.
+    #[error("model `{}` is not the one that the machine was fitted on; fit it again", .0.display())]
+    Changed(PathBuf),
+    /// Features of networks that see different things cannot be joined.
+    #[error(
+        "models `{}` and `{}` differ in preprocessing or labels: their features cannot be joined",
+        first.display(),
+        second.display()
+    )]
+    Mismatch {
+        /// One of them.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+    },
+    /// Models whose probabilities cannot be averaged.
+    #[error(
+        "models `{first}` and `{second}` differ in their labels or in the size of faces: they cannot be averaged"
+    )]
+    Ensemble {
+        /// One of them.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// A machine without networks knows features only, not faces.
+    #[error("the machine was fitted on a feature file, not on networks: score it with `svm eval --features`")]
+    NoNetworks,
+    /// The networks give other features than the machine takes.
+    #[error("the networks give {got} features, the machine was fitted on {expected}")]
+    Length {
+        /// Of the networks.
+        got: usize,
+        /// Of the machine.
+        expected: usize,
+    },
+}
+
+/// A trained classifier: a network, a support vector machine on the features of several, or several of these.
+#[derive(Debug)]
+pub struct Predictor {
+    manifest: Manifest,
+    model: Model,
+}
+
+#[derive(Debug)]
+enum Model {
+    Network(Box<Network>),
+    Machine(Box<DeepFeatureMachine>),
+    Ensemble(Ensemble),
+}
+
+impl Predictor {
+    /// A model file on a device without autodiff.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not a model.
+    pub fn on_device(path: &Path, device: &Device) -> Result<Self, InferenceError> {
+        if let Some(svm) = LinearSvm::read_if_one(path)? {
+            let machine = DeepFeatureMachine::load(svm, path, device)?;
+            return Ok(Self { manifest: machine.manifest(), model: Model::Machine(Box::new(machine)) });
+        }
+        Ok(Self::of_network(Checkpoint::read(path)?.into_network(device, path)?))
+    }
+
+    fn of_network((manifest, network): (Manifest, Network)) -> Self {
+        Self { manifest, model: Model::Network(Box::new(network.prepared())) }
+    }
+
+    /// A model inside the program, on a device without autodiff.
+    ///
+    /// # Errors
+    /// None in a program that passes its tests.
+    pub fn built_in(model: BuiltInModel, device: &Device) -> Result<Self, InferenceError> {
+        let name = Path::new(model.name());
+        Ok(Self::of_network(Checkpoint::from_bytes(model.bytes(), name)?.into_network(device, name)?))
+    }
+
+    /// Several models, by the names that errors give them, whose calibrated probabilities are averaged.
+    ///
+    /// # Errors
+    /// When they differ in their labels or in the size of faces.
+    ///
+    /// # Panics
+    /// Without a model.
+    pub fn ensemble(members: Vec<(String, Predictor)>) -> Result<Self, InferenceError> {
+        let ensemble = Ensemble::new(members)?;
+        Ok(Self { manifest: ensemble.manifest(), model: Model::Ensemble(ensemble) })
+    }
+
+    /// The architecture, or those of a machine's networks or an ensemble's members.
+    pub fn description(&self) -> String {
+        match &self.model {
+            Model::Network(_) => self.manifest.network.description(),
+            Model::Machine(machine) => machine.description(),
+            Model::Ensemble(ensemble) => ensemble.description(),
+        }
+    }
+
+    /// Parameters, and multiply-adds for one face.
+    pub fn size(&self) -> (usize, u64) {
+        let of = |network: &Network, manifest: &Manifest| {
+            let side = manifest.preprocessing.crop;
+            (network.num_params(), network.multiply_adds(side, side))
+        };
+        match &self.model {
+            Model::Network(network) => of(network, &self.manifest),
+            Model::Machine(machine) => machine.size(of),
+            Model::Ensemble(ensemble) => ensemble.size(),
+        }
+    }
+
+    /// All about the model but its weights; for a machine or an ensemble, `network` is the first of its networks.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What the probabilities are of.
+    pub fn label_set(&self) -> LabelSet {
+        self.manifest.label_set
+    }
+
+    /// Calibrated probabilities in the label set's order, one entry per gray face crop of any size;
+    /// logits are averaged over `views`.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn probabilities(&self, faces: &[GrayImage], views: Views) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let resized = self.resized(faces);
+        let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
+        Ok(self.probabilities_of_resized(&slices, views))
+    }
+
+    /// The same of faces that have the size of `manifest().preprocessing.resize`.
+    pub(crate) fn probabilities_of_resized(&self, faces: &[&[u8]], views: Views) -> Vec<Vec<f32>> {
+        let softmax = |row: &[f32]| softmax(row, self.manifest.temperature);
+        self.logits(faces, views).chunks_exact(self.label_set().len()).map(softmax).collect()
+    }
+
+    /// Raw logits `[faces, classes]` of faces that have the size of `manifest().preprocessing.resize`; decision
+    /// values of a machine, logarithms of an ensemble's mean probabilities.
+    pub fn logits(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
+        match &self.model {
+            Model::Network(network) => logits(network, &self.manifest.preprocessing, faces, views),
+            Model::Machine(machine) => machine.decisions(faces, views),
+            Model::Ensemble(ensemble) => ensemble.log_probabilities(faces, views),
+        }
+    }
+
+    fn resized(&self, faces: &[GrayImage]) -> Vec<Vec<u8>> {
+        faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect()
+    }
+
+    /// Activations of the last layer but one, `[faces, features]`, row-major, of gray faces of any size; those of a
+    /// machine's networks or an ensemble's members joined.
+    pub fn deep_features(&self, faces: &[GrayImage]) -> Vec<f32> {
+        let resized = self.resized(faces);
+        self.deep_features_of_resized(&resized.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// The same of faces that have the size of `manifest().preprocessing.resize`.
+    pub(crate) fn deep_features_of_resized(&self, faces: &[&[u8]]) -> Vec<f32> {
+        match &self.model {
+            Model::Network(network) => {
+                deep_features(network, &self.manifest.preprocessing, &Views::Centre.of(faces))
+            }
+            Model::Machine(machine) => machine.features(faces),
+            Model::Ensemble(ensemble) => ensemble.deep_features(faces),
+        }
+    }
+}
+
+/// Softmax of logits divided by the temperature.
+fn softmax(logits: &[f32], temperature: f64) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> =
+        logits.iter().map(|value| (f64::from(value - largest) / temperature).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| (power / sum) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_and_soften_with_temperature() {
+        let sharp = softmax(&[2.0, 0.0, -1.0], 1.0);
+        let soft = softmax(&[2.0, 0.0, -1.0], 3.0);
+        assert!((sharp.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!(sharp[0] > soft[0] && soft[0] > soft[1] && soft[1] > soft[2]);
+    }
+
+    #[test]
+    fn ten_crops_are_those_of_shifted_and_flipped_pictures() {
+        let predictor = Predictor::built_in(BuiltInModel::Compact, &Device::flex()).unwrap();
+        let face =
+            GrayImage::from_fn(48, 48, |x, y| image::Luma([((x * x + 3 * x * y + 5 * y) % 256) as u8]));
+        let shifted = |left: u32, top: u32| {
+            let at = |index: u32, start: u32| (index + start).saturating_sub(2).min(47);
+            GrayImage::from_fn(48, 48, |x, y| *face.get_pixel(at(x, left), at(y, top)))
+        };
+        let mut sum = [0.0_f32; 7];
+        for (left, top) in [(2, 2), (0, 0), (4, 0), (0, 4), (4, 4)] {
+            let picture = shifted(left, top);
+            let mirrored = image::imageops::flip_horizontal(&picture);
+            let logits = predictor.logits(&[picture.as_raw(), mirrored.as_raw()], Views::Centre);
+            logits
+                .chunks_exact(7)
+                .for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value));
+        }
+        let averaged = predictor.logits(&[face.as_raw()], Views::TenCrop);
+        assert!(averaged.iter().zip(sum).all(|(a, b)| (a - b / 10.0).abs() < 1e-5), "{averaged:?} {sum:?}");
+    }
+
+    #[test]
+    fn the_built_in_models_are_small_calibrated_and_unmoved_by_batching() {
+        for (name, model) in BuiltInModel::TABLE {
+            assert!(model.bytes().len() <= 6 << 20, "{name}");
+            let predictor = Predictor::built_in(model, &Device::flex()).unwrap();
+            assert_ne!(predictor.manifest().temperature, 1.0, "{name}");
+            let faces: Vec<GrayImage> = (0..3_u32)
+                .map(|seed| {
+                    GrayImage::from_fn(48, 48, |x, y| image::Luma([(x * y * (seed + 3) % 256) as u8]))
+                })
+                .collect();
+            let together = predictor.probabilities(&faces, Views::TenCrop).unwrap();
+            for (face, expected) in faces.into_iter().zip(together) {
+                let alone = &predictor.probabilities(&[face], Views::TenCrop).unwrap()[0];
+                assert!(alone.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a run's weights begin from when not from fresh ones: another model of this program, or weights that
+//! were trained on something else (ImageNet) and come from PyTorch.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, Normal};
+
+use crate::data::faces::batches::mix_seed;
+use crate::files::checksum::checksum_of_file;
+use crate::models::checkpoint::Checkpoint;
+use crate::models::import::{fold_channels, read_weights};
+use crate::models::network::Network;
+use crate::models::weights::{NamedTensor, collect};
+use crate::training::classifier::recipe::{Initialization, Recipe};
+use crate::training::error::TrainingError;
+
+/// Weights that a run begins from.
+#[derive(Debug)]
+pub struct InitialWeights {
+    weights: Vec<NamedTensor>,
+    name: String,
+    checksum: String,
+    /// What is known of them.
+    provenance: BTreeMap<String, String>,
+}
+
+impl InitialWeights {
+    /// Of the kind that the recipe asks for: a model of this program for `scratch`, torchvision's names for
+    /// `pretrained`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not of that kind.
+    pub fn read(path: &Path, recipe: &Recipe) -> Result<Self, TrainingError> {
+        let (weights, provenance) = match recipe.network.init {
+            Initialization::Scratch => {
+                let Checkpoint { manifest, weights } = Checkpoint::read(path)?;
+                (weights, manifest.provenance)
+            }
+            Initialization::Pretrained => {
+                let mut weights = read_weights(path)?;
+                if recipe.input.channels == 1 {
+                    // Weights that already take one channel stay as they are.
+                    let _ = fold_channels(&mut weights);
+                }
+                (weights, BTreeMap::new())
+            }
+        };
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self { weights, name, checksum: checksum_of_file(path)?, provenance })
+    }
+
+    /// The file's BLAKE3, which identifies the run.
+    pub fn checksum(&self) -> &str {
+        &self.checksum
+    }
+
+    /// File and content, for provenance.
+    pub fn source(&self) -> String {
+        format!("{} ({})", self.name, self.checksum)
+    }
+
+    /// What is known of the model before, under names of its own.
+    pub fn provenance(&self) -> impl Iterator<Item = (String, String)> {
+        self.provenance.iter().map(|(key, value)| (format!("began-from.{key}"), value.clone()))
+    }
+
+    /// The weights as `fresh`'s. Pre-trained weights must fill every layer but those of the head, of which the ones
+    /// of another shape are drawn from a normal distribution, biases zero.
+    pub fn fitted(&self, fresh: &Network, recipe: &Recipe) -> Vec<NamedTensor> {
+        let mut weights = self.weights.clone();
+        if recipe.network.init == Initialization::Scratch {
+            return weights;
+        }
+        let seed = mix_seed(&[recipe.training.seed, u64::from(b'n')]);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let normal =
+            Normal::new(0.0, recipe.network.new_layers).expect("the recipe was checked to be in range");
+        let own = collect(fresh);
+        let differs = |layer: &str| {
+            let shape = |all: &[NamedTensor]| {
+                let name = format!("{layer}.weight");
+                all.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.shape.clone())
+            };
+            shape(&own) != shape(&self.weights)
+        };
+        let layer = |name: &str| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned();
+        for mut tensor in own.iter().filter(|own| is_head(&own.name) && differs(&layer(&own.name))).cloned() {
+            let is_bias = tensor.shape.len() == 1;
+            tensor.values.fill_with(|| if is_bias { 0.0 } else { normal.sample(&mut random) });
+            match weights.iter_mut().find(|known| known.name == tensor.name) {
+                Some(known) => *known = tensor,
+                None => weights.push(tensor),
+            }
+        }
+        weights
+    }
+}
+
+/// Checks that a recipe which begins from pre-trained weights has them; `name` is the recipe's.
+///
+/// # Errors
+/// [`TrainingError::NoPretrainedWeights`] when it has none.
+pub fn check_initial(
+    recipe: &Recipe,
+    name: &str,
+    initial: Option<&InitialWeights>,
+) -> Result<(), TrainingError> {
+    if recipe.network.init == Initialization::Pretrained && initial.is_none() {
+        let architecture = recipe.network.architecture.name();
+        return Err(TrainingError::NoPretrainedWeights { recipe: name.to_owned(), architecture });
+    }
+    Ok(())
+}
+
+/// Whether a weight is of the fully connected layers.
+fn is_head(name: &str) -> bool {
+    name.starts_with("classifier.") || name.starts_with("fc.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::checkpoint::{Precision, write_tensors};
+    use crate::models::network::{Architecture, NetworkConfig};
+    use burn::tensor::Device;
+
+    #[test]
+    fn pretrained_weights_fill_all_but_the_head_layers_of_another_shape() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resnet18.safetensors");
+        let source = collect(&NetworkConfig::new(Architecture::ResNet18, 3, 1000).init(1, &device));
+        write_tensors(&source, Vec::new(), Default::default(), Precision::Full, &path).unwrap();
+        let text = "network = { architecture = \"resnet18\", init = \"pretrained\", new_layers = 0.1 }";
+        for (channels, first) in [("input.channels=3", [64, 3, 7, 7]), ("input.channels=1", [64, 1, 7, 7])] {
+            let recipe = Recipe::parse("r", text, &[channels.to_owned()]).unwrap();
+            let fresh = recipe.manifest(crate::expression::LabelSet::Fer2013).network.init(2, &device);
+            let initial = InitialWeights::read(&path, &recipe).unwrap();
+            let weights = initial.fitted(&fresh, &recipe);
+            let of = |name: &str| weights.iter().find(|tensor| tensor.name == name).unwrap();
+            assert_eq!(of("conv1.weight").shape, first);
+            assert_eq!((of("fc.weight").shape.as_slice(), of("fc.bias").values[0]), (&[7, 512][..], 0.0));
+            let values = &of("fc.weight").values;
+            let deviation =
+                (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt();
+            assert!((deviation - 0.1).abs() < 0.01, "{deviation}");
+            let deep = "layer4.1.conv2.weight";
+            assert_eq!(of(deep).values, source.iter().find(|tensor| tensor.name == deep).unwrap().values);
+            crate::models::weights::assign(fresh, weights).unwrap();
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a run takes, and what it tells those who watch.
+
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+
+use crate::data::{PublicTestSplit, TrainingSplit};
+use crate::training::classifier::initial::InitialWeights;
+use crate::training::classifier::progress::EpochRecord;
+use crate::training::classifier::recipe::Recipe;
+use crate::training::classifier::teacher::Teacher;
+use crate::training::run_directory::RunDirectory;
+
+/// What to train, on what, where to.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The settings.
+    pub recipe: &'a Recipe,
+    /// The recipe's name, for provenance.
+    pub recipe_name: &'a str,
+    /// Learned from.
+    pub training: &'a TrainingSplit<'a>,
+    /// Selects the best epoch.
+    pub validation: &'a PublicTestSplit<'a>,
+    /// Weights to begin from, in place of fresh ones.
+    pub initial: Option<&'a InitialWeights>,
+    /// Models to learn from beside the labels.
+    pub teacher: Option<&'a Teacher>,
+    /// Where results go.
+    pub run: &'a RunDirectory,
+    /// Without autodiff.
+    pub device: &'a Device,
+    /// Set from outside to save and stop at the next batch.
+    pub stop: &'a AtomicBool,
+}
+
+/// What happens during a run, for those who watch.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The maps of the frozen layers are computed, or found on disk, for this many pictures.
+    Frozen {
+        /// Pictures done.
+        done: usize,
+        /// Pictures in all.
+        total: usize,
+    },
+    /// The run begins, or goes on from (finished epochs, finished batches of the next).
+    Started {
+        /// Finished epochs and batches.
+        done: (usize, usize),
+        /// Batches in an epoch.
+        batches: usize,
+    },
+    /// A batch is finished.
+    Batch {
+        /// From zero.
+        epoch: usize,
+        /// Finished batches of this epoch.
+        done: usize,
+        /// Images in this batch.
+        images: usize,
+        /// Mean loss of the epoch so far.
+        loss: f64,
+    },
+    /// An epoch is finished.
+    Epoch {
+        /// Its figures.
+        record: &'a EpochRecord,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All epochs are done, or patience ran out.
+    Finished,
+    /// There was nothing left to do.
+    AlreadyFinished,
+    /// Stopped from outside; the state is saved.
+    Interrupted,
+}

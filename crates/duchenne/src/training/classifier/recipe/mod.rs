@@ -1,0 +1,338 @@
+//! A *recipe* is everything that decides a training run, but for the data: one TOML file that holds
+//! only what differs from the defaults.
+
+mod input;
+mod network;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::data::faces::augmentation::Augmentation;
+use crate::expression::LabelSet;
+use crate::files::checksum::checksum;
+use crate::models::checkpoint::Manifest;
+use crate::models::network::NetworkConfig;
+
+pub use input::{InputRecipe, PerChannel};
+pub use network::{Initialization, NetworkRecipe};
+
+/// A training run's settings.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// The network.
+    pub network: NetworkRecipe,
+    /// How a face becomes its input.
+    pub input: InputRecipe,
+    /// Random changes to training images.
+    pub augmentation: Augmentation,
+    /// The descent.
+    pub training: TrainingRecipe,
+}
+
+/// How the learning rate moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// One rate throughout.
+    Constant,
+    /// Linear warm-up, then half a cosine down to nothing (Loshchilov & Hutter 2017).
+    Cosine,
+}
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// Softmax cross-entropy.
+    CrossEntropy,
+    /// L2-SVM: squared hinge, one against the rest (Tang 2013).
+    SquaredHinge,
+}
+
+/// How much each class counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// Every image alike.
+    None,
+    /// Inversely to the class's frequency, mean one over the images.
+    Balanced,
+}
+
+/// The descent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingRecipe {
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Steps per epoch where they should be fewer than a pass takes, drawn anew in each; 0 for whole passes.
+    /// So training sets of different sizes can be compared at equal steps.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub steps_per_epoch: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Constant or cosine.
+    pub schedule: Schedule,
+    /// Fraction of all steps over which the rate rises linearly (cosine schedule only).
+    pub warmup: f64,
+    /// Momentum, 0 for plain descent.
+    pub momentum: f32,
+    /// Nesterov's form of it.
+    pub nesterov: bool,
+    /// L2 penalty.
+    pub weight_decay: f32,
+    /// What is minimised.
+    pub loss: LossKind,
+    /// How much each class counts.
+    pub class_weights: ClassWeights,
+    /// Probability mass shared among all classes (Szegedy et al. 2016).
+    pub label_smoothing: f32,
+    /// Alpha of mixup's Beta distribution (Zhang et al. 2018), 0 for none.
+    pub mixup: f32,
+    /// How much of the targets the mean probabilities of other models are, which `train --teacher` names
+    /// (distillation, Hinton et al. 2015); the labels are the rest. 0 for none.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub teacher_share: f32,
+    /// Decay per step of the moving average of the weights that is evaluated and kept, 0 for none.
+    pub weight_average: f64,
+    /// Stop after this many epochs without a better PublicTest accuracy, 0 for never.
+    pub patience: usize,
+    /// Decides initial weights, order and augmentation.
+    pub seed: u64,
+}
+
+impl Default for TrainingRecipe {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            batch_size: 128,
+            steps_per_epoch: 0,
+            learning_rate: 0.1,
+            schedule: Schedule::Cosine,
+            warmup: 0.1,
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 5e-4,
+            loss: LossKind::CrossEntropy,
+            class_weights: ClassWeights::None,
+            label_smoothing: 0.1,
+            mixup: 0.0,
+            teacher_share: 0.0,
+            weight_average: 0.0,
+            patience: 0,
+            seed: 0,
+        }
+    }
+}
+
+/// Why a recipe cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// Not TOML, an unknown key, a value of another type.
+    #[error("recipe `{name}`: {reason}")]
+    Syntax {
+        /// Name or path of the recipe.
+        name: String,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A value out of range.
+    #[error("recipe `{name}`: {reason}")]
+    Value {
+        /// Name or path of the recipe.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Recipes that the program carries, by name.
+const BUILT_IN: [(&str, &str); 16] = [
+    ("compact", include_str!("../../../../recipes/compact.toml")),
+    ("compact-finish", include_str!("../../../../recipes/compact-finish.toml")),
+    ("resnet50", include_str!("../../../../recipes/resnet50.toml")),
+    ("resnet50-strong", include_str!("../../../../recipes/resnet50-strong.toml")),
+    ("vgg13-imagenet", include_str!("../../../../recipes/vgg13-imagenet.toml")),
+    ("vgg13-scratch", include_str!("../../../../recipes/vgg13-scratch.toml")),
+    ("vgg16", include_str!("../../../../recipes/vgg16.toml")),
+    ("vgg16-imagenet", include_str!("../../../../recipes/vgg16-imagenet.toml")),
+    ("vgg16-scratch", include_str!("../../../../recipes/vgg16-scratch.toml")),
+    ("vgg16-strong", include_str!("../../../../recipes/vgg16-strong.toml")),
+    ("vgg19-imagenet", include_str!("../../../../recipes/vgg19-imagenet.toml")),
+    ("vgg19-scratch", include_str!("../../../../recipes/vgg19-scratch.toml")),
+    ("wide", include_str!("../../../../recipes/wide.toml")),
+    ("wide-distilled", include_str!("../../../../recipes/wide-distilled.toml")),
+    ("wide-distilled-finish", include_str!("../../../../recipes/wide-distilled-finish.toml")),
+    ("wide-finish", include_str!("../../../../recipes/wide-finish.toml")),
+];
+
+impl Recipe {
+    /// The text of a built-in recipe.
+    pub fn built_in(name: &str) -> Option<&'static str> {
+        BUILT_IN.into_iter().find(|(candidate, _)| *candidate == name).map(|(_, text)| text)
+    }
+
+    /// Names of the built-in recipes.
+    pub fn built_in_names() -> [&'static str; 16] {
+        BUILT_IN.map(|(name, _)| name)
+    }
+
+    /// From TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is for errors.
+    pub fn parse(name: &str, text: &str, settings: &[String]) -> Result<Self, RecipeError> {
+        let recipe: Self = parse_with_settings(name, text, settings)?;
+        match recipe.problem() {
+            Some(reason) => Err(RecipeError::Value { name: name.to_owned(), reason }),
+            None => Ok(recipe),
+        }
+    }
+
+    /// The whole recipe, defaults included.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is plain numbers and words")
+    }
+
+    /// What tells recipes apart that differ in more than the seed.
+    pub fn fingerprint(&self) -> String {
+        let mut recipe = self.clone();
+        recipe.training.seed = 0;
+        checksum(recipe.to_toml().as_bytes())
+    }
+
+    fn problem(&self) -> Option<String> {
+        let training = &self.training;
+        let in_range = [
+            ("training.learning_rate", training.learning_rate, 0.0, 100.0),
+            ("training.warmup", training.warmup, 0.0, 1.0),
+            ("training.momentum", f64::from(training.momentum), 0.0, 0.9999),
+            ("training.weight_decay", f64::from(training.weight_decay), 0.0, 1.0),
+            ("training.label_smoothing", f64::from(training.label_smoothing), 0.0, 0.99),
+            ("training.mixup", f64::from(training.mixup), 0.0, 10.0),
+            ("training.teacher_share", f64::from(training.teacher_share), 0.0, 1.0),
+            ("training.weight_average", training.weight_average, 0.0, 0.99999),
+            ("network.new_layers", f64::from(self.network.new_layers), 0.0, 10.0),
+        ];
+        for (name, value, low, high) in in_range {
+            if !(low..=high).contains(&value) {
+                return Some(format!("{name} is {value}, expected {low} to {high}"));
+            }
+        }
+        if training.epochs == 0 || training.batch_size == 0 {
+            return Some("training.epochs and training.batch_size must be at least 1".to_owned());
+        }
+        // Any label set will do: the number of classes follows from it.
+        self.augmentation.problem().or_else(|| self.manifest(LabelSet::Fer2013).problem())
+    }
+
+    /// The manifest of a model trained by this recipe.
+    pub fn manifest(&self, label_set: LabelSet) -> Manifest {
+        let mut network = NetworkConfig::new(self.network.architecture, self.input.channels, label_set.len());
+        network.stem = self.network.stem;
+        network.head = self.network.head;
+        network.widen = self.network.widen;
+        network.dropout = self.network.dropout.unwrap_or(network.dropout);
+        Manifest::new(network, label_set, self.input.preprocessing())
+    }
+}
+
+/// Leaves the key out of resolved recipes, as it was before there was one: runs begun then can go on.
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
+/// The same for a share.
+fn is_nothing(value: &f32) -> bool {
+    *value == 0.0
+}
+
+/// The same for a key whose default is one.
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+
+/// A recipe of any kind from TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is
+/// for errors.
+pub(crate) fn parse_with_settings<R: DeserializeOwned>(
+    name: &str,
+    text: &str,
+    settings: &[String],
+) -> Result<R, RecipeError> {
+    let syntax = |reason: String| RecipeError::Syntax { name: name.to_owned(), reason };
+    let mut table: toml::Table =
+        toml::from_str(text).map_err(|error| syntax(error.to_string().trim_end().to_owned()))?;
+    for setting in settings {
+        let (key, value) = setting
+            .split_once('=')
+            .ok_or_else(|| syntax(format!("setting `{setting}` is not of the form key=value")))?;
+        // A bare word is a string, so that `training.loss=squared-hinge` needs no quotes.
+        let fragment: toml::Table = toml::from_str(&format!("{key} = {value}"))
+            .or_else(|_| toml::from_str(&format!("{key} = {:?}", value.trim())))
+            .map_err(|_| syntax(format!("setting `{setting}` is not of the form key=value")))?;
+        merge(&mut table, fragment);
+    }
+    table.try_into().map_err(|error: toml::de::Error| syntax(error.to_string().trim_end().to_owned()))
+}
+
+/// Lays `over` over `base`, table by table.
+fn merge(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge(base, over),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_recipes_parse_and_resolve_to_themselves() {
+        for name in Recipe::built_in_names() {
+            let recipe = Recipe::parse(name, Recipe::built_in(name).unwrap(), &[]).unwrap();
+            assert_eq!(Recipe::parse(name, &recipe.to_toml(), &[]).unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn the_papers_recipes_hold_the_papers_numbers() {
+        for name in ["vgg16", "resnet50"] {
+            let training = Recipe::parse(name, Recipe::built_in(name).unwrap(), &[]).unwrap().training;
+            assert_eq!((training.batch_size, training.epochs, training.learning_rate), (32, 200, 1e-4));
+            assert_eq!((training.momentum, training.schedule), (0.0, Schedule::Constant));
+        }
+    }
+
+    #[test]
+    fn settings_are_laid_over() {
+        let settings = ["training.epochs=3".to_owned(), "training.loss=squared-hinge".to_owned()];
+        let recipe = Recipe::parse("x", "[training]\nepochs = 9\nseed = 4", &settings).unwrap();
+        assert_eq!((recipe.training.epochs, recipe.training.seed), (3, 4));
+        assert_eq!(recipe.training.loss, LossKind::SquaredHinge);
+    }
+
+    #[test]
+    fn the_fingerprint_knows_all_but_the_seed() {
+        let recipe = |text: &str| Recipe::parse("x", text, &[]).unwrap().fingerprint();
+        assert_eq!(recipe("training.seed = 3"), recipe(""));
+        assert_ne!(recipe("training.mixup = 0.2"), recipe(""));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |text: &str, settings: &[String]| {
+            Recipe::parse("x.toml", text, settings).unwrap_err().to_string()
+        };
+        assert!(error("[training]\nepoch = 3", &[]).contains("epoch"));
+        assert!(error("[training]\nlearning_rate = -1", &[]).contains("training.learning_rate is -1"));
+        assert!(error("[training]\nbatch_size = 0", &[]).contains("batch_size"));
+        assert!(error("", &["epochs".to_owned()]).contains("key=value"));
+        assert!(error("[network]\narchitecture = \"vgg99\"", &[]).contains("vgg99"));
+        assert!(error("[input]\ncrop = 50", &[]).contains("crop"));
+    }
+}

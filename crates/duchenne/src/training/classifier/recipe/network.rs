@@ -1,0 +1,73 @@
+//! The recipe's network: which one, what it begins from, what of it stays as it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::models::network::Architecture;
+use crate::models::resnet::Stem;
+
+/// The network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkRecipe {
+    /// Name in the table of architectures.
+    pub architecture: Architecture,
+    /// `paper` or `small`, for ResNets.
+    pub stem: Stem,
+    /// Side of the map that a VGG's head sees.
+    pub head: usize,
+    /// Widening factor of compact.
+    #[serde(skip_serializing_if = "crate::training::classifier::recipe::is_one")]
+    pub widen: usize,
+    /// Dropout of VGG's and compact's heads; the architecture's own if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    /// What the weights begin from.
+    #[serde(skip_serializing_if = "Initialization::is_scratch")]
+    pub init: Initialization,
+    /// Deviation of the normal distribution that layers are drawn from which pre-trained weights do not fill.
+    #[serde(skip_serializing_if = "is_usual_deviation")]
+    pub new_layers: f32,
+    /// Layers with weights, counted from the input, that stay as they are, with all that follows them up to the
+    /// next: convolutions, then the hidden layers of a VGG's head. A residual block is frozen whole or not at
+    /// all; projections are not counted.
+    #[serde(skip_serializing_if = "crate::training::classifier::recipe::is_zero")]
+    pub freeze: usize,
+}
+
+impl Default for NetworkRecipe {
+    fn default() -> Self {
+        Self {
+            architecture: Architecture::Compact,
+            stem: Stem::Paper,
+            head: 1,
+            widen: 1,
+            dropout: None,
+            init: Initialization::Scratch,
+            new_layers: USUAL_DEVIATION,
+            freeze: 0,
+        }
+    }
+}
+
+/// The paper's deviation of new layers.
+const USUAL_DEVIATION: f32 = 0.1;
+
+fn is_usual_deviation(value: &f32) -> bool {
+    *value == USUAL_DEVIATION
+}
+
+/// What weights begin from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initialization {
+    /// Fresh ones, drawn by the seed.
+    Scratch,
+    /// A file under torchvision's names that the user supplies; head layers of other shapes are drawn anew.
+    Pretrained,
+}
+
+impl Initialization {
+    fn is_scratch(&self) -> bool {
+        *self == Initialization::Scratch
+    }
+}

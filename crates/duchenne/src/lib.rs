@@ -4,6 +4,8 @@
 //! `expression < files < data < models < inference < training < evaluation < experiments`.
 
 pub mod data;
+mod device;
+mod error;
 pub mod evaluation;
 pub mod experiments;
 pub mod expression;
@@ -11,3 +13,7 @@ pub mod files;
 pub mod inference;
 pub mod models;
 pub mod training;
+
+pub use device::{Device, UnknownDevice};
+pub use error::{Error, Result};
+pub use experiments::watch::{Note, Quiet, StageStep, Unit, Watch, Work};

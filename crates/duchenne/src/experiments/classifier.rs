@@ -1,14 +1,12 @@
-//! One classifier's training with progress on standard error: what `train`, `svm fit` and `reproduce` share.
+//! One classifier's training from a recipe to a calibrated model: what `train`, `svm fit` and `reproduce` share.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-use burn::tensor::Device;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::data::{PackedDataset, TrainingSplit};
 use crate::experiments::scoring::calibrate;
+use crate::experiments::session::Session;
+use crate::experiments::watch::{Note, Unit, Watch, Work};
 use crate::training::classifier::initial::{InitialWeights, check_initial};
 use crate::training::classifier::recipe::Recipe;
 use crate::training::classifier::teacher::{Teacher, check_teacher};
@@ -22,28 +20,27 @@ pub struct ClassifierRun<'a> {
     pub recipe: &'a Recipe,
     /// The recipe's name, for provenance.
     pub recipe_name: &'a str,
-    /// Its PublicTest selects and calibrates.
+    /// The data set whose PublicTest split selects the best epoch and fits the temperature.
     pub dataset: &'a PackedDataset,
-    /// Learned from.
+    /// The images learned from.
     pub training: &'a TrainingSplit<'a>,
-    /// Weights to begin from, in place of fresh ones.
+    /// Weights to start from, instead of random ones.
     pub initial: Option<&'a InitialWeights>,
     /// Models to learn from beside the labels.
     pub teacher: Option<&'a Teacher>,
     /// The run directory.
     pub directory: &'a Path,
-    /// Without autodiff.
-    pub device: &'a Device,
-    /// Set from outside to save and stop.
-    pub stop: &'a AtomicBool,
+    /// Device, stop and watch.
+    pub session: Session<'a>,
 }
 
 impl ClassifierRun<'_> {
-    /// Trains to the end, or goes on with a run: its best model, calibrated; `None` when stopped.
+    /// Trains to the end, or resumes a run: the path of its best model, calibrated; `None` when stopped.
     ///
     /// # Errors
     /// As [`train`], or when the model cannot be calibrated.
-    pub fn finish(&self) -> anyhow::Result<Option<PathBuf>> {
+    pub fn finish(&self) -> crate::Result<Option<PathBuf>> {
+        let Session { device, stop, watch } = self.session;
         check_initial(self.recipe, self.recipe_name, self.initial)?;
         check_teacher(self.recipe, self.teacher.is_some())?;
         let directory = RunDirectory::open(self.directory)?;
@@ -56,104 +53,79 @@ impl ClassifierRun<'_> {
             initial: self.initial,
             teacher: self.teacher,
             run: &directory,
-            device: self.device,
-            stop: self.stop,
+            device,
+            stop,
         };
-        let mut progress = Progress::new(self.recipe, self.training.len())?;
-        let outcome = train(&job, &mut |event| progress.show(event));
-        progress.bar.finish_and_clear();
-        match outcome? {
+        let mut told = Told::new(self.recipe, self.training.len(), watch);
+        match train(&job, &mut |event| told.tell(event))? {
             Outcome::Finished | Outcome::AlreadyFinished => {
                 let best = directory.file("best.safetensors");
-                let temperature = calibrate(&best, self.dataset, &validation, self.device)?;
+                let temperature = calibrate(&best, self.dataset, &validation, device)?;
                 let last = directory.file("last.safetensors");
-                // Whoever keeps the best alone may go on doing so.
+                // A user who keeps only the best model may delete the last one.
                 if last.exists() {
-                    calibrate(&last, self.dataset, &validation, self.device)?;
+                    calibrate(&last, self.dataset, &validation, device)?;
                 }
-                eprintln!("temperature {temperature:.4}, fitted on PublicTest");
+                watch.note(&Note::Calibrated { temperature });
                 Ok(Some(best))
             }
             Outcome::Interrupted => {
-                eprintln!("saved; give the same command again to go on");
+                watch.note(&Note::Saved);
                 Ok(None)
             }
         }
     }
 }
 
-/// A bar for the epoch, and a line for each finished one.
-struct Progress {
-    bar: ProgressBar,
+/// Turns the loop's events into what a watch is told.
+struct Told<'a> {
+    watch: &'a dyn Watch,
     epochs: usize,
     epoch_images: u64,
+    /// Images of this epoch that are done.
+    images: u64,
+    /// Of every finished epoch of this call.
     seconds: Vec<f64>,
 }
 
-impl Progress {
-    fn new(recipe: &Recipe, images: usize) -> anyhow::Result<Self> {
-        let bar = ProgressBar::new(0).with_style(
-            ProgressStyle::with_template(
-                "{msg} [{bar:30}] {pos}/{len} images, {per_sec}, {eta} left in epoch",
-            )?
-            .progress_chars("=> "),
-        );
-        bar.enable_steady_tick(Duration::from_millis(500));
+impl<'a> Told<'a> {
+    fn new(recipe: &Recipe, images: usize, watch: &'a dyn Watch) -> Self {
         let epoch_images = match recipe.training.steps_per_epoch {
             0 => images,
             steps => images.min(steps * recipe.training.batch_size),
         };
-        Ok(Self {
-            bar,
+        Self {
+            watch,
             epochs: recipe.training.epochs,
             epoch_images: epoch_images as u64,
+            images: 0,
             seconds: Vec::new(),
-        })
+        }
     }
 
-    fn show(&mut self, event: Event<'_>) {
+    fn tell(&mut self, event: Event<'_>) {
         let epochs = self.epochs;
         match event {
             Event::Frozen { done, total } => {
-                self.bar.set_length(total as u64);
-                self.bar.set_position(done as u64);
-                self.bar.set_message("frozen layers, once for all epochs");
+                let what = "frozen layers, once for all epochs";
+                self.watch.progress(Work { what, unit: Unit::Images }, done as u64, total as u64);
             }
             Event::Started { done: (epoch, batch), batches } => {
-                self.bar.reset();
-                self.bar.set_length(self.epoch_images);
                 if (epoch, batch) != (0, 0) {
-                    self.bar.suspend(|| {
-                        eprintln!(
-                            "going on after epoch {epoch} of {epochs} and {batch} of {batches} batches"
-                        );
-                    });
+                    self.watch.note(&Note::Resumes { run: None, epoch, epochs, batch, batches });
                 }
             }
             Event::Batch { epoch, done, images, loss } => {
-                if done == 1 {
-                    self.bar.reset();
-                    self.bar.set_length(self.epoch_images);
-                }
-                self.bar.inc(images as u64);
-                self.bar.set_message(format!("epoch {}/{epochs} loss {loss:.4}", epoch + 1));
+                self.images = if done == 1 { 0 } else { self.images } + images as u64;
+                let what = format!("epoch {}/{epochs} loss {loss:.4}", epoch + 1);
+                let work = Work { what: &what, unit: Unit::Images };
+                self.watch.progress(work, self.images, self.epoch_images);
             }
             Event::Epoch { record, best } => {
                 self.seconds.push(record.seconds);
                 let mean = self.seconds.iter().sum::<f64>() / self.seconds.len() as f64;
                 let left = Duration::from_secs_f64(mean * (epochs - record.epoch) as f64);
-                self.bar.suspend(|| {
-                    eprintln!(
-                        "epoch {:>3}/{epochs}  loss {:.4}  training {:5.2} %  PublicTest {:5.2} %{}  {:.0} s, {} left",
-                        record.epoch,
-                        record.training_loss,
-                        record.training_accuracy * 100.0,
-                        record.validation_accuracy * 100.0,
-                        if best { " (best)" } else { "" },
-                        record.seconds,
-                        indicatif::HumanDuration(left),
-                    );
-                });
+                self.watch.note(&Note::Epoch { record, epochs, best, left });
             }
         }
     }

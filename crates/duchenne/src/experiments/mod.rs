@@ -7,4 +7,6 @@ pub mod recipes;
 pub mod reproduction;
 pub mod robustness;
 pub mod scoring;
+pub mod session;
 pub mod svm;
+pub mod watch;

@@ -1,9 +1,9 @@
 //! Recipes by name or file, with the command line's settings laid over them.
 
-use anyhow::Context;
+use crate::error::Context as _;
 
 /// The text of a recipe: the built-in one of that name, or a file's.
-pub fn recipe_text(name: &str, built_in: Option<&'static str>, names: &[&str]) -> anyhow::Result<String> {
+pub fn recipe_text(name: &str, built_in: Option<&'static str>, names: &[&str]) -> crate::Result<String> {
     match built_in {
         Some(text) => Ok(text.to_owned()),
         None => std::fs::read_to_string(name).with_context(|| {

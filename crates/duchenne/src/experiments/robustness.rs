@@ -1,7 +1,6 @@
-//! Accuracy on spoilt pictures: the join of corruptions, a recogniser and the figures.
+//! Accuracy on corrupted pictures: the join of corruptions, a recogniser and the figures.
 
 use image::GrayImage;
-use indicatif::{ProgressBar, ProgressStyle};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
@@ -12,6 +11,7 @@ use crate::data::faces::views::Views;
 use crate::data::{PackedDataset, Samples};
 use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
 use crate::experiments::scoring::{EvaluatedSplit, score_faces};
+use crate::experiments::watch::{Unit, Watch, Work};
 use crate::inference::predictor::Predictor;
 
 /// Accuracy on a split under every corruption at every severity, beside the `clean` one. What is random about a
@@ -22,10 +22,11 @@ pub fn robustness(
     split: EvaluatedSplit,
     views: Views,
     clean: f64,
-) -> anyhow::Result<Robustness> {
+    watch: &dyn Watch,
+) -> crate::Result<Robustness> {
     let corruptions = match split {
-        EvaluatedSplit::PublicTest => measure(predictor, dataset, &dataset.public_test()?, views)?,
-        EvaluatedSplit::PrivateTest => measure(predictor, dataset, &dataset.private_test()?, views)?,
+        EvaluatedSplit::PublicTest => measure(predictor, dataset, &dataset.public_test()?, views, watch)?,
+        EvaluatedSplit::PrivateTest => measure(predictor, dataset, &dataset.private_test()?, views, watch)?,
     };
     Ok(Robustness::new(views.description(), clean, corruptions))
 }
@@ -35,34 +36,34 @@ fn measure(
     dataset: &PackedDataset,
     samples: &(impl Samples + Sync),
     views: Views,
-) -> anyhow::Result<Vec<CorruptedAccuracy>> {
-    let style = ProgressStyle::with_template("robustness: {msg} [{bar:30}] {pos}/{len}, {eta} left")?;
-    let bar =
-        ProgressBar::new((Corruption::ALL.len() * SEVERITIES) as u64).with_style(style.progress_chars("=> "));
+    watch: &dyn Watch,
+) -> crate::Result<Vec<CorruptedAccuracy>> {
+    let total = (Corruption::ALL.len() * SEVERITIES) as u64;
+    let mut done = 0;
     let seen = vec![false; dataset.len()];
     let (width, height) = (dataset.width() as u32, dataset.height() as u32);
     let mut corruptions = Vec::new();
     for corruption in Corruption::ALL {
-        bar.set_message(corruption.name());
+        let what = format!("robustness: {}", corruption.name());
         let mut accuracies = Vec::new();
         for severity in 1..=SEVERITIES {
-            let spoilt = |index: usize| {
+            let corrupted = |index: usize| {
                 let face = GrayImage::from_raw(width, height, samples.image(index).to_vec())
                     .expect("packed images have the packed size");
                 let seed = mix_seed(&[corruption as u64, severity as u64, samples.row(index) as u64]);
                 let face = corruption.apply(severity, &face, &mut ChaCha8Rng::seed_from_u64(seed));
                 predictor.manifest().preprocessing.resized(&face)
             };
-            let faces: Vec<Vec<u8>> = (0..samples.len()).into_par_iter().map(spoilt).collect();
+            let faces: Vec<Vec<u8>> = (0..samples.len()).into_par_iter().map(corrupted).collect();
             let faces: Vec<&[u8]> = faces.iter().map(Vec::as_slice).collect();
-            let name = format!("pictures spoilt by {}", corruption.name());
+            let name = format!("pictures corrupted by {}", corruption.name());
             let scored = score_faces(predictor, dataset, samples, &faces, &name, &seen, views)?;
             accuracies.push(scored.accuracy()?);
-            bar.inc(1);
+            done += 1;
+            watch.progress(Work { what: &what, unit: Unit::Measurements }, done, total);
         }
         let (unit, strengths) = (corruption.unit(), corruption.strengths());
         corruptions.push(CorruptedAccuracy::new(corruption.name(), unit, &strengths, accuracies));
     }
-    bar.finish_and_clear();
     Ok(corruptions)
 }

@@ -1,48 +1,41 @@
-//! Scores a model on a split of a data set: the join of data, inference and evaluation that the
-//! commands share.
+//! *Scoring*: a model's outputs on a split of a data set, its figures, and its temperature.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use burn::tensor::Device;
+use crate::error::{Context as _, refuse};
 
+use crate::Device;
 use crate::data::faces::batches::ResizedFaces;
 use crate::data::faces::views::Views;
 use crate::data::{PackedDataset, PublicTestSplit, Samples};
-use crate::evaluation::report::{ReportPage, render_json, render_table, write_report};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
-use crate::inference::built_in::BuiltInModel;
+use crate::experiments::watch::{Note, Watch};
 use crate::inference::predictor::Predictor;
 use crate::models::checkpoint::{Checkpoint, Precision};
 
-/// The model that an argument names, a file or one inside the program, on a device.
-pub fn predictor(model: &Path, device: &Device) -> anyhow::Result<Predictor> {
-    Ok(match BuiltInModel::named(model) {
-        Some(built_in) => Predictor::built_in(built_in, device)?,
-        None => Predictor::on_device(model, device)?,
-    })
-}
-
-/// The model of several arguments: one, or the ensemble of all.
-pub fn predictor_of(models: &[PathBuf], device: &Device) -> anyhow::Result<Predictor> {
+/// The model of several names or paths: one, or the ensemble of all.
+///
+/// # Errors
+/// When one cannot be loaded, or they cannot be averaged.
+pub fn predictor_of(models: &[PathBuf], device: &Device, watch: &dyn Watch) -> crate::Result<Predictor> {
     if let [model] = models {
-        return predictor(model, device);
+        return Ok(Predictor::named(model, device)?);
     }
-    let named = |model: &PathBuf| -> anyhow::Result<(String, Predictor)> {
-        let predictor = predictor(model, device)?;
+    let named = |model: &PathBuf| -> crate::Result<(String, Predictor)> {
+        let predictor = Predictor::named(model, device)?;
         let name = model.display().to_string();
-        warn_uncalibrated(&name, predictor.manifest().temperature);
+        note_uncalibrated(&name, predictor.manifest().temperature, watch);
         Ok((name, predictor))
     };
-    Ok(Predictor::ensemble(models.iter().map(named).collect::<anyhow::Result<_>>()?)?)
+    Ok(Predictor::ensemble(models.iter().map(named).collect::<crate::Result<_>>()?)?)
 }
 
-/// Says aloud that a model whose probabilities are mixed with others was never calibrated: one that is too sure of
+/// Notes that a model whose probabilities are mixed with others was never calibrated: one that is too sure of
 /// itself outweighs them.
-pub fn warn_uncalibrated(model: &str, temperature: f64) {
+pub fn note_uncalibrated(model: &str, temperature: f64, watch: &dyn Watch) {
     if temperature == 1.0 {
-        eprintln!("warning: `{model}` is not calibrated; its probabilities count as they are");
+        watch.note(&Note::Uncalibrated { model });
     }
 }
 
@@ -53,7 +46,7 @@ pub fn score_split(
     split: EvaluatedSplit,
     seen: &[bool],
     views: Views,
-) -> anyhow::Result<ScoredSplit> {
+) -> crate::Result<ScoredSplit> {
     match split {
         EvaluatedSplit::PublicTest => {
             score(predictor, dataset, &dataset.public_test()?, "public-test", seen, views)
@@ -72,7 +65,7 @@ pub fn score(
     split: &str,
     seen: &[bool],
     views: Views,
-) -> anyhow::Result<ScoredSplit> {
+) -> crate::Result<ScoredSplit> {
     let preprocessing = &predictor.manifest().preprocessing;
     let faces = ResizedFaces::new(samples, preprocessing, [dataset.height(), dataset.width()]);
     let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
@@ -88,10 +81,10 @@ pub fn score_faces(
     split: &str,
     seen: &[bool],
     views: Views,
-) -> anyhow::Result<ScoredSplit> {
+) -> crate::Result<ScoredSplit> {
     let manifest = predictor.manifest();
     if manifest.label_set != dataset.label_set() {
-        bail!(
+        refuse!(
             "the model's label set is `{}`, the data set's is `{}`: their labels do not compare",
             manifest.label_set,
             dataset.label_set()
@@ -118,7 +111,7 @@ pub fn figures(
     split: EvaluatedSplit,
     seen: &[bool],
     views: Views,
-) -> anyhow::Result<EvaluationReport> {
+) -> crate::Result<EvaluationReport> {
     let of = |split| score_split(predictor, dataset, split, seen, views);
     let validation = of(EvaluatedSplit::PublicTest)?;
     let temperature = fit_temperature(&validation)?;
@@ -151,7 +144,7 @@ pub fn calibrate(
     dataset: &PackedDataset,
     public: &PublicTestSplit<'_>,
     device: &Device,
-) -> anyhow::Result<f64> {
+) -> crate::Result<f64> {
     let mut checkpoint = Checkpoint::read(model)?;
     if checkpoint.manifest.temperature != 1.0 {
         return Ok(checkpoint.manifest.temperature);
@@ -169,18 +162,6 @@ pub fn calibrate(
     Ok(temperature)
 }
 
-/// Shows a report: the page and its JSON in a folder where one is named, JSON or a table on standard output.
-pub fn present(page: &ReportPage, folder: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    // First what needs no disk: figures may have taken hours.
-    let text = if json { render_json(page)? } else { render_table(page) };
-    print!("{text}");
-    if let Some(folder) = folder {
-        let files = write_report(page, folder)?;
-        eprintln!("wrote {} and {}", files.html.display(), files.json.display());
-    }
-    Ok(())
-}
-
 /// The training log beside a model in its run directory, if there is one.
 pub fn log_beside(model: &Path) -> Option<PathBuf> {
     let log = model.parent()?.join("log.jsonl");
@@ -188,7 +169,7 @@ pub fn log_beside(model: &Path) -> Option<PathBuf> {
 }
 
 /// The lines of a training log.
-pub fn read_log<R: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<Vec<R>> {
+pub fn read_log<R: serde::de::DeserializeOwned>(path: &Path) -> crate::Result<Vec<R>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let parse = |line| {
         serde_json::from_str(line).with_context(|| format!("`{}` is not a training log", path.display()))

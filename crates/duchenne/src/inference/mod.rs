@@ -9,3 +9,5 @@ pub mod face_detection;
 pub mod predictor;
 pub mod recognition;
 pub mod synthesis;
+
+pub use predictor::InferenceError;

@@ -91,6 +91,17 @@ impl Predictor {
         Ok(Self::of_network(Checkpoint::read(path)?.into_network(device, path)?))
     }
 
+    /// The model of this name, a built-in one's or a file's, on a device without autodiff.
+    ///
+    /// # Errors
+    /// As [`on_device`](Self::on_device).
+    pub fn named(model: &Path, device: &Device) -> Result<Self, InferenceError> {
+        match BuiltInModel::named(model) {
+            Some(built_in) => Self::built_in(built_in, device),
+            None => Self::on_device(model, device),
+        }
+    }
+
     fn of_network((manifest, network): (Manifest, Network)) -> Self {
         Self { manifest, model: Model::Network(Box::new(network.prepared())) }
     }

@@ -7,4 +7,5 @@ pub mod optimizer;
 pub mod run_directory;
 pub mod svm;
 
+pub use classifier::recipe::RecipeError;
 pub use error::TrainingError;

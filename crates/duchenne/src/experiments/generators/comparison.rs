@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::bail;
+use crate::error::refuse;
 use image::GrayImage;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -40,12 +40,12 @@ impl<'a> KernelJudge<'a> {
         photographs: &GenerativeSplit<'_>,
         label: Option<u8>,
         predictor: &'a Predictor,
-    ) -> anyhow::Result<Self> {
+    ) -> crate::Result<Self> {
         let rows = photographs.held_out(label);
         if rows.len() < 2 {
             let names = photographs.dataset().label_set().names();
             let class = label.map_or("all classes", |label| names[usize::from(label)]);
-            bail!(
+            refuse!(
                 "{} photographs of {class} are held out to judge by, expected at least 2; raise data.held_out",
                 rows.len()
             );
@@ -87,7 +87,7 @@ struct Class {
 
 impl<'a> Comparison<'a> {
     /// Divides the photographs as the generators' own training did, or in halves where it held nobody out.
-    pub fn new(generated: &'a PackedDataset, real: &'a PackedDataset) -> anyhow::Result<Self> {
+    pub fn new(generated: &'a PackedDataset, real: &'a PackedDataset) -> crate::Result<Self> {
         let provenance = generated.provenance();
         let share = provenance.get("held-out-share").and_then(|share| share.parse::<f64>().ok());
         let same_photographs = provenance.get("data-fingerprint") == Some(&real.fingerprint());
@@ -117,7 +117,7 @@ impl<'a> Comparison<'a> {
             .collect();
         let names = real.label_set().names();
         if classes.is_empty() {
-            bail!("`{}` and `{}` have no class in common", generated.name(), real.name());
+            refuse!("`{}` and `{}` have no class in common", generated.name(), real.name());
         }
         let (classes, few): (Vec<Class>, Vec<Class>) =
             classes.into_iter().partition(|class| class.reference.len() > 1);
@@ -127,7 +127,7 @@ impl<'a> Comparison<'a> {
         }
         let photographs: usize = classes.iter().map(|class| class.reference.len()).sum();
         if photographs < LEAST_PHOTOGRAPHS {
-            bail!(
+            refuse!(
                 "`{}` has {photographs} photographs to compare with, expected at least {LEAST_PHOTOGRAPHS}",
                 real.name()
             );
@@ -136,7 +136,7 @@ impl<'a> Comparison<'a> {
             let (needed, got) = (class.reference.len(), class.generated.len());
             if got < needed {
                 let name = names[usize::from(class.label)];
-                bail!("{got} generated faces of {name}, expected at least {needed}; sample more");
+                refuse!("{got} generated faces of {name}, expected at least {needed}; sample more");
             }
         }
         Ok(Self { real, generated, classes, reference })

@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, bail};
-use burn::tensor::Device;
+use crate::error::{Context as _, refuse};
 
+use crate::Device;
 use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
 use crate::evaluation::generation::report::{
     ClassifierFigures, GenerationReport, Reference, mean_memorization, write_page,
 };
 use crate::evaluation::report::Provenance;
 use crate::experiments::generators::comparison::{Comparison, DRAWS};
+use crate::experiments::watch::{Note, Watch};
 use crate::inference::drawing::contact_sheet::{ContactSheet, write_sheet};
 use crate::inference::predictor::Predictor;
 use crate::training::classifier::recipe::Recipe;
@@ -38,14 +39,20 @@ impl<'a> Judgement<'a> {
     ///
     /// # Errors
     /// When the first is not synthetic, sizes differ, or a class has too few faces.
-    pub fn new(generated: &'a PackedDataset, real: &'a PackedDataset) -> anyhow::Result<Self> {
+    pub fn new(generated: &'a PackedDataset, real: &'a PackedDataset) -> crate::Result<Self> {
         if let Some(row) = (0..generated.len()).find(|row| generated.origin(*row) != Origin::Synthetic) {
             let name = generated.name();
-            bail!("`{name}`: row {row} (from 0) is a photograph; `duchenne gan sample` makes synthetic sets");
+            refuse!(
+                "`{name}`: row {row} (from 0) is a photograph; `duchenne gan sample` makes synthetic sets"
+            );
         }
         let sizes = [generated, real].map(|set| (set.height(), set.width()));
         if sizes[0] != sizes[1] {
-            bail!("generated faces are {:?} pixels, photographs {:?}: sizes must agree", sizes[0], sizes[1]);
+            refuse!(
+                "generated faces are {:?} pixels, photographs {:?}: sizes must agree",
+                sizes[0],
+                sizes[1]
+            );
         }
         Ok(Self { generated, real, comparison: Comparison::new(generated, real)? })
     }
@@ -60,13 +67,15 @@ impl<'a> Judgement<'a> {
         features: &str,
         with_classifier: bool,
         device: &Device,
-    ) -> anyhow::Result<GenerationReport> {
+        watch: &dyn Watch,
+    ) -> crate::Result<GenerationReport> {
         let Self { generated, real, comparison } = self;
-        eprintln!("measuring distances ...");
+        watch.note(&Note::Measuring);
         let (figures, floor, classes) = comparison.figures(predictor);
         let memorized: Vec<_> = classes.iter().filter_map(|class| class.memorization).collect();
-        let classifier =
-            with_classifier.then(|| classifier_figures(comparison, generated, real, device)).transpose()?;
+        let classifier = with_classifier
+            .then(|| classifier_figures(comparison, generated, real, device, watch))
+            .transpose()?;
         Ok(GenerationReport {
             title: format!("{} against {}", generated.name(), real.name()),
             provenance: provenance(generated, real),
@@ -94,7 +103,7 @@ impl<'a> Judgement<'a> {
     ///
     /// # Errors
     /// When one cannot be written.
-    pub fn write(&self, report: &GenerationReport, folder: &Path) -> anyhow::Result<()> {
+    pub fn write(&self, report: &GenerationReport, folder: &Path) -> crate::Result<()> {
         let sheet = ContactSheet { columns: Vec::new(), rows: self.comparison.nearest(NEAREST) };
         write_sheet(&sheet.draw(), &folder.join("nearest.png"))?;
         let pictures = [("nearest.png", "Generated faces, and the photograph seen that is nearest to each")];
@@ -120,12 +129,13 @@ fn classifier_figures(
     comparison: &Comparison<'_>,
     generated: &PackedDataset,
     real: &PackedDataset,
-    device: &burn::tensor::Device,
-) -> anyhow::Result<ClassifierFigures> {
+    device: &Device,
+    watch: &dyn Watch,
+) -> crate::Result<ClassifierFigures> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let [of_generated, of_seen, of_reference] = comparison.labelled();
-    let accuracy = |name: &str, dataset: &PackedDataset, rows: &[(usize, u8)]| -> anyhow::Result<f64> {
-        eprintln!("training a classifier on {name} ...");
+    let accuracy = |name: &str, dataset: &PackedDataset, rows: &[(usize, u8)]| -> crate::Result<f64> {
+        watch.note(&Note::TrainsJudge(name));
         let mut builder = PackedBuilder::new(name, real.label_set(), real.height(), real.width());
         for (row, label) in rows {
             builder.push(dataset.image(*row), *label, Split::Training, dataset.origin(*row))?;
@@ -145,7 +155,7 @@ fn classifier_figures(
 }
 
 /// Accuracy on PublicTest after the last epoch: no epoch is chosen by it.
-fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &burn::tensor::Device) -> anyhow::Result<f64> {
+fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &Device) -> crate::Result<f64> {
     let training = dataset.training()?;
     // The same number of steps whatever the size of the set: passes cut short where a pass takes more.
     let steps = (training.len() / CLASSIFIER_BATCH).clamp(1, CLASSIFIER_STEPS);

@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use burn::tensor::Device;
+use crate::error::{Context as _, refuse};
 use image::{GrayImage, Luma};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::Device;
 use crate::data::{Origin, PackedBuilder, Split};
+use crate::experiments::watch::{Note, Unit, Watch, Work};
 use crate::files::checksum::checksum_of_file;
 use crate::inference::drawing::contact_sheet::{ContactSheet, write_sheet};
 use crate::inference::synthesis::{FACE_SIDE, Synthesizer};
 use crate::training::gan::trainer::GENERATOR_FILE;
 
-/// Faces between two movements of the progress bar.
+/// Faces between two reports of progress.
 const CHUNK: usize = 256;
 
 /// The generators of one run, with the checksums of their files.
@@ -29,22 +29,22 @@ impl Generators {
     ///
     /// # Errors
     /// When there is none, one cannot be used, or they do not go together.
-    pub fn load(run: &Path, device: &Device) -> anyhow::Result<Self> {
+    pub fn load(run: &Path, device: &Device, watch: &dyn Watch) -> crate::Result<Self> {
         let mut members = Vec::new();
         let mut seen: BTreeMap<u8, PathBuf> = BTreeMap::new();
-        for path in generator_files(run)? {
+        for path in generator_files(run, watch)? {
             let generator = Synthesizer::load(&path, device)?;
             for label in &generator.manifest().labels {
                 if let Some(other) = seen.insert(*label, path.clone()) {
                     let class = generator.manifest().label_set.names()[usize::from(*label)];
-                    bail!("`{}` and `{}` both generate {class}; name one", other.display(), path.display());
+                    refuse!("`{}` and `{}` both generate {class}; name one", other.display(), path.display());
                 }
             }
             members.push((checksum_of_file(&path)?, generator));
         }
         let sets: BTreeSet<&str> = members.iter().map(|(_, one)| one.manifest().label_set.key()).collect();
         if sets.len() > 1 {
-            bail!("`{}` holds generators of several label sets; name the folder of one", run.display());
+            refuse!("`{}` holds generators of several label sets; name the folder of one", run.display());
         }
         members.sort_by_key(|(_, generator)| generator.manifest().labels.first().copied());
         Ok(Self { members })
@@ -54,34 +54,29 @@ impl Generators {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn sample(&self, count: u32, seed: u64, out: &Path) -> anyhow::Result<()> {
+    pub fn sample(&self, count: u32, seed: u64, out: &Path, watch: &dyn Watch) -> crate::Result<()> {
         let label_set = self.members[0].1.manifest().label_set;
         let classes: usize =
             self.members.iter().map(|(_, generator)| generator.manifest().labels.len()).sum();
-        let bar = ProgressBar::new((classes * count as usize) as u64).with_style(
-            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} faces, {per_sec}, {eta} left")?
-                .progress_chars("=> "),
-        );
+        let total = (classes * count as usize) as u64;
         let mut builder = PackedBuilder::new(name(&self.members[0].1), label_set, FACE_SIDE, FACE_SIDE);
         for (_, generator) in &self.members {
             for label in &generator.manifest().labels {
-                bar.set_message(label_set.names()[usize::from(*label)]);
+                let work = Work { what: label_set.names()[usize::from(*label)], unit: Unit::Faces };
                 for from in (0..count as usize).step_by(CHUNK) {
                     let range = from..(from + CHUNK).min(count as usize);
-                    let done = range.len() as u64;
                     for face in generator.faces(*label, range, seed, FACE_SIDE) {
                         builder.push(face.as_raw(), *label, Split::Training, Origin::Synthetic)?;
                     }
-                    bar.inc(done);
+                    watch.progress(work, builder.len() as u64, total);
                 }
             }
         }
-        bar.finish_and_clear();
         builder.set_provenance(provenance(&self.members, count, seed));
         let checksums: Vec<&str> = self.members.iter().map(|(checksum, _)| checksum.as_str()).collect();
         let faces = builder.len();
         builder.write(out, &checksums.join(" "))?;
-        eprintln!("{}: {} synthetic faces of {classes} classes", out.display(), faces);
+        watch.note(&Note::FacesWritten { path: out, faces, classes });
         Ok(())
     }
 
@@ -103,13 +98,19 @@ impl Generators {
 ///
 /// # Errors
 /// When a run has no generators or the picture cannot be written.
-pub fn draw_grid(runs: &[(String, PathBuf)], seed: u64, device: &Device, out: &Path) -> anyhow::Result<()> {
+pub fn draw_grid(
+    runs: &[(String, PathBuf)],
+    seed: u64,
+    device: &Device,
+    out: &Path,
+    watch: &dyn Watch,
+) -> crate::Result<()> {
     let row = |(name, run): &(String, PathBuf)| {
-        let generators = Generators::load(run, device)
+        let generators = Generators::load(run, device, watch)
             .with_context(|| format!("run `{}` cannot be used", run.display()))?;
         Ok((name.clone(), generators.first_faces(seed)))
     };
-    let rows = runs.iter().map(row).collect::<anyhow::Result<Vec<_>>>()?;
+    let rows = runs.iter().map(row).collect::<crate::Result<Vec<_>>>()?;
     let mut columns: Vec<&str> = rows.iter().flat_map(|(_, faces)| faces.keys().copied()).collect();
     columns.sort_unstable();
     columns.dedup();
@@ -125,7 +126,7 @@ pub fn draw_grid(runs: &[(String, PathBuf)], seed: u64, device: &Device, out: &P
 }
 
 /// The generators' files of a run, by the names of their folders: the run itself, or the folders in it.
-fn generator_files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn generator_files(run: &Path, watch: &dyn Watch) -> crate::Result<Vec<PathBuf>> {
     let own = run.join(GENERATOR_FILE);
     if own.is_file() {
         return Ok(vec![own]);
@@ -135,12 +136,12 @@ fn generator_files(run: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let (finished, unfinished): (Vec<PathBuf>, Vec<PathBuf>) =
         begun.partition(|path| path.join(GENERATOR_FILE).is_file());
     for folder in unfinished {
-        eprintln!("`{}` holds no finished generator yet and is left out", folder.display());
+        watch.note(&Note::Unfinished(&folder));
     }
     let mut files: Vec<PathBuf> = finished.into_iter().map(|folder| folder.join(GENERATOR_FILE)).collect();
     files.sort();
     if files.is_empty() {
-        bail!(
+        refuse!(
             "`{}` holds no finished generator ({GENERATOR_FILE}); train one with `duchenne gan train`",
             run.display()
         );

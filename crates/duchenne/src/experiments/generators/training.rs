@@ -1,18 +1,15 @@
-//! The training of generators with progress on standard error: what `gan train` and `reproduce` share.
+//! The training of the generators of a run: what `gan train` and `reproduce` share.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
-
-use anyhow::{Context, bail};
-use burn::tensor::Device;
+use crate::error::{Context as _, refuse};
 use image::GrayImage;
-use indicatif::{ProgressBar, ProgressStyle};
+use std::path::{Path, PathBuf};
 
 use crate::data::PackedDataset;
 use crate::data::packed::generative::GenerativeSplit;
 use crate::evaluation::generation::curves::render_curves;
 use crate::experiments::generators::comparison::KernelJudge;
+use crate::experiments::session::Session;
+use crate::experiments::watch::{Note, Unit, Watch, Work, figures};
 use crate::files::atomic::write_text;
 use crate::inference::built_in::BuiltInModel;
 use crate::inference::predictor::Predictor;
@@ -28,25 +25,24 @@ pub struct GanRun<'a> {
     pub recipe: &'a GanRecipe,
     /// The recipe's name, for provenance.
     pub recipe_name: &'a str,
-    /// Learned from.
+    /// The photographs learned from.
     pub dataset: &'a PackedDataset,
     /// A class by name, or `all`.
     pub class: &'a str,
     /// The run directory, with a folder for each class.
     pub directory: &'a Path,
-    /// Without autodiff.
-    pub device: &'a Device,
-    /// Set from outside to save and stop.
-    pub stop: &'a AtomicBool,
+    /// Device, stop and watch.
+    pub session: Session<'a>,
 }
 
 impl GanRun<'_> {
-    /// Trains to the end, or goes on with a run: the generators' files; `None` when stopped.
+    /// Trains to the end, or resumes a run: the generators' files; `None` when stopped.
     ///
     /// # Errors
     /// Before any work: an unknown class, or one with too few photographs. Later as [`train_gan`].
-    pub fn finish(&self) -> anyhow::Result<Option<Vec<PathBuf>>> {
-        let Self { recipe, dataset, device, .. } = *self;
+    pub fn finish(&self) -> crate::Result<Option<Vec<PathBuf>>> {
+        let Self { recipe, dataset, .. } = *self;
+        let Session { device, stop, watch } = self.session;
         let photographs = GenerativeSplit::new(dataset, recipe.data.held_out)?;
         let labels = self.labels(&photographs)?;
         check_counts(recipe, &photographs, &labels)?;
@@ -56,7 +52,7 @@ impl GanRun<'_> {
         let judge = |label: &Option<u8>| {
             predictor.as_ref().map(|predictor| KernelJudge::new(&photographs, *label, predictor)).transpose()
         };
-        let judges = labels.iter().map(judge).collect::<anyhow::Result<Vec<_>>>()?;
+        let judges = labels.iter().map(judge).collect::<crate::Result<Vec<_>>>()?;
         let judges: Vec<_> = judges
             .iter()
             .map(|judge| judge.as_ref().map(|judge| |faces: &[GrayImage]| judge.distance(faces)))
@@ -78,39 +74,34 @@ impl GanRun<'_> {
                 label: *label,
                 run,
                 device,
-                stop: self.stop,
+                stop,
                 judge: judge.as_ref().map(|judge| judge as FacesJudge<'_>),
             })
             .collect();
         // What is wrong with the last class is told before hours go into the first.
         jobs.iter().try_for_each(check_gan)?;
-        let bar = ProgressBar::new(0).with_style(
-            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} epochs, {eta} left")?
-                .progress_chars("=> "),
-        );
-        bar.enable_steady_tick(Duration::from_millis(500));
         let mut finished = Vec::new();
         for (index, job) in jobs.iter().enumerate() {
             let place = format!("{} ({}/{})", class(&job.label), index + 1, labels.len());
-            let outcome = train_gan(job, &mut |event| show(&bar, &place, recipe, event))?;
+            let outcome = train_gan(job, &mut |event| tell(watch, &place, recipe, event))?;
             self.write_curves(names)?;
             match outcome {
                 Outcome::Interrupted => {
-                    bar.finish_and_clear();
-                    eprintln!("saved; give the same command again to go on");
+                    watch.note(&Note::Saved);
                     return Ok(None);
                 }
-                Outcome::AlreadyFinished => bar.suspend(|| eprintln!("{place}: already finished")),
-                Outcome::Finished => bar.suspend(|| eprintln!("{place}: finished")),
+                Outcome::AlreadyFinished | Outcome::Finished => {
+                    let earlier = outcome == Outcome::AlreadyFinished;
+                    watch.note(&Note::GeneratorFinished { run: &place, earlier });
+                }
             }
             finished.push(job.run.file(GENERATOR_FILE));
         }
-        bar.finish_and_clear();
         Ok(Some(finished))
     }
 
     /// The generators to train: one label each, or one generator without a label.
-    fn labels(&self, photographs: &GenerativeSplit<'_>) -> anyhow::Result<Vec<Option<u8>>> {
+    fn labels(&self, photographs: &GenerativeSplit<'_>) -> crate::Result<Vec<Option<u8>>> {
         let label_set = self.dataset.label_set();
         let present = photographs.labels();
         if self.class == "all" {
@@ -124,16 +115,16 @@ impl GanRun<'_> {
             let names =
                 present.iter().map(|label| label_set.names()[usize::from(*label)]).collect::<Vec<_>>();
             let (name, names) = (self.dataset.name(), names.join(", "));
-            bail!("data set `{name}` has no photographs of class `{}`; it has {names}", self.class);
+            refuse!("data set `{name}` has no photographs of class `{}`; it has {names}", self.class);
         };
         if self.recipe.is_conditional() {
-            bail!("recipe `{}` trains one generator for all classes; leave out --class", self.recipe_name);
+            refuse!("recipe `{}` trains one generator for all classes; leave out --class", self.recipe_name);
         }
         Ok(vec![Some(label)])
     }
 
     /// Writes the curves of all the run's generators so far.
-    fn write_curves(&self, classes: &[&str]) -> anyhow::Result<()> {
+    fn write_curves(&self, classes: &[&str]) -> crate::Result<()> {
         let mut logs = Vec::new();
         for name in classes.iter().chain(&["all"]) {
             let folder = self.directory.join(name);
@@ -149,48 +140,28 @@ impl GanRun<'_> {
     }
 }
 
-/// Tells the user how a run comes along; whole epochs a line every ten seconds at most.
-fn show(bar: &ProgressBar, place: &str, recipe: &GanRecipe, event: Event<'_>) {
+/// Tells how a run comes along: a line for the best epochs and those with a sheet of samples.
+fn tell(watch: &dyn Watch, place: &str, recipe: &GanRecipe, event: Event<'_>) {
+    let epochs = recipe.training.epochs;
     match event {
-        Event::Started { done: (epochs, batches), batches: all } => {
-            bar.reset();
-            bar.set_length(recipe.training.epochs as u64);
-            bar.set_position(epochs as u64);
-            bar.reset_eta();
-            bar.set_message(place.to_owned());
-            if (epochs, batches) != (0, 0) {
-                bar.suspend(|| {
-                    eprintln!("{place}: going on after epoch {epochs} and {batches} of {all} batches")
-                });
+        Event::Started { done: (epoch, batch), batches } => {
+            if (epoch, batch) != (0, 0) {
+                watch.note(&Note::Resumes { run: Some(place), epoch, epochs, batch, batches });
             }
+            let work = Work { what: place, unit: Unit::Epochs };
+            watch.progress(work, epoch as u64, epochs as u64);
         }
         Event::Batch { .. } => {}
         Event::Epoch { record, best } => {
-            bar.set_position(record.epoch as u64);
-            bar.set_message(format!("{place} {}", figures(record)));
-            let last = record.epoch == recipe.training.epochs;
+            let what = format!("{place} {}", figures(record));
+            let work = Work { what: &what, unit: Unit::Epochs };
+            watch.progress(work, record.epoch as u64, epochs as u64);
+            let last = record.epoch == epochs;
             if last || best || record.epoch.is_multiple_of(recipe.training.sheet_every.max(1)) {
-                let mark = if best { " (best)" } else { "" };
-                bar.suspend(|| eprintln!("{place}: epoch {:>4}  {}{mark}", record.epoch, figures(record)));
+                watch.note(&Note::GeneratorEpoch { run: place, record, best });
             }
         }
     }
-}
-
-fn figures(record: &GanRecord) -> String {
-    let mut text = format!("discriminator {:.3}", record.discriminator_loss);
-    let optional = [
-        ("generator", record.generator_loss),
-        ("real - generated", Some(record.score_difference)),
-        ("penalty", record.penalty),
-        ("kernel distance", record.judgement),
-    ];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            text += &format!("  {name} {value:.3}");
-        }
-    }
-    text
 }
 
 /// Refuses classes too small for a batch, all of them at once and before any work.
@@ -198,7 +169,7 @@ fn check_counts(
     recipe: &GanRecipe,
     photographs: &GenerativeSplit<'_>,
     labels: &[Option<u8>],
-) -> anyhow::Result<()> {
+) -> crate::Result<()> {
     let names = photographs.dataset().label_set().names();
     let small: Vec<String> = labels
         .iter()
@@ -211,7 +182,7 @@ fn check_counts(
         .collect();
     if !small.is_empty() {
         let batch = recipe.training.batch_size;
-        bail!("{}: fewer than a batch of {batch}; lower training.batch_size", small.join(", "));
+        refuse!("{}: fewer than a batch of {batch}; lower training.batch_size", small.join(", "));
     }
     Ok(())
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::Context;
-use burn::tensor::{Device, Tensor};
+use crate::error::Context as _;
+use burn::tensor::Tensor;
 
+use crate::Device;
 use crate::data::faces::views::Views;
 use crate::data::packed::generative::GenerativeSplit;
 use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
@@ -77,7 +78,7 @@ impl<'a> Stopwatch<'a> {
     ///
     /// # Errors
     /// When timing fails.
-    pub fn cost(&mut self, graph: &Graph, stage: &Stage) -> anyhow::Result<Option<Cost>> {
+    pub fn cost(&mut self, graph: &Graph, stage: &Stage) -> crate::Result<Option<Cost>> {
         match &stage.work {
             Work::Gan { recipe, class, .. } => {
                 let [classes, photographs] = self.photographs(graph, stage, recipe, class);
@@ -127,7 +128,7 @@ impl<'a> Stopwatch<'a> {
         }
     }
 
-    fn training(&mut self, recipe: &Recipe, images: Images, joined: usize) -> anyhow::Result<Cost> {
+    fn training(&mut self, recipe: &Recipe, images: Images, joined: usize) -> crate::Result<Cost> {
         let times = self.classifier(recipe)?;
         let training = &recipe.training;
         let steps = match training.steps_per_epoch {
@@ -179,7 +180,7 @@ impl<'a> Stopwatch<'a> {
         [classes, ((1.0 - recipe.data.held_out) * all as f64) as usize]
     }
 
-    fn classifier(&mut self, recipe: &Recipe) -> anyhow::Result<ClassifierTimes> {
+    fn classifier(&mut self, recipe: &Recipe) -> crate::Result<ClassifierTimes> {
         let mut recipe = recipe.clone();
         // Pre-trained weights make no step shorter, and what is frozen is computed once.
         recipe.network.init = Initialization::Scratch;
@@ -227,7 +228,7 @@ impl<'a> Stopwatch<'a> {
             let (channels, side) = (manifest.preprocessing.channels(), manifest.preprocessing.crop);
             let network = manifest.network.init(0, self.device);
             let sections = frozen_sections(&recipe, &network)?;
-            let map = network.trunk(Tensor::zeros([1, channels, side, side], self.device), sections);
+            let map = network.trunk(Tensor::zeros([1, channels, side, side], &**self.device), sections);
             map_bytes = 4.0 * map.dims().iter().product::<usize>() as f64;
         }
         let times = ClassifierTimes {
@@ -240,7 +241,7 @@ impl<'a> Stopwatch<'a> {
         Ok(times)
     }
 
-    fn generator(&mut self, recipe: &GanRecipe) -> anyhow::Result<GeneratorTimes> {
+    fn generator(&mut self, recipe: &GanRecipe) -> crate::Result<GeneratorTimes> {
         let mut recipe = recipe.clone();
         recipe.training.epochs = 1;
         recipe.training.judge_every = 0;
@@ -296,13 +297,13 @@ fn mean_gap(marks: &[Instant]) -> f64 {
     }
 }
 
-fn bytes_below(folder: &Path) -> anyhow::Result<f64> {
+fn bytes_below(folder: &Path) -> crate::Result<f64> {
     let files = files_below(folder)?;
     Ok(files.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len() as f64).sum())
 }
 
 /// A packed set of noise: every class for classifiers, one class for generators.
-fn write_noise(path: &Path, label_set: LabelSet, training: usize, public: usize) -> anyhow::Result<()> {
+fn write_noise(path: &Path, label_set: LabelSet, training: usize, public: usize) -> crate::Result<()> {
     let mut builder = PackedBuilder::new("noise", label_set, SIDE, SIDE);
     let classes = if public > 0 { label_set.len() } else { 1 };
     for index in 0..training + public {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use crate::error::{Context as _, refuse};
 
 use crate::data::packed::dataset::FORMAT_VERSION;
 use crate::data::packed::synthetic::NeutralPolicy;
@@ -115,7 +115,7 @@ impl Graph {
     ///
     /// # Errors
     /// When a source cannot be read or a recipe cannot be used.
-    pub fn new(request: &Request, scale: &Scale) -> anyhow::Result<Self> {
+    pub fn new(request: &Request, scale: &Scale) -> crate::Result<Self> {
         check(request, scale)?;
         let mut builder = Builder { stages: Vec::new(), root: request.out.join(STAGES) };
         let whole = builder.import_fer2013(request)?;
@@ -225,7 +225,7 @@ impl Builder {
         self.stages.len() - 1
     }
 
-    fn import_fer2013(&mut self, request: &Request) -> anyhow::Result<StageId> {
+    fn import_fer2013(&mut self, request: &Request) -> crate::Result<StageId> {
         let mut source = source_identity(&request.fer2013)?;
         if let Some(votes) = &request.ferplus {
             source += &source_identity(votes)?;
@@ -263,7 +263,7 @@ impl Builder {
         scale: &Scale,
         seed: u64,
         data: StageId,
-    ) -> anyhow::Result<StageId> {
+    ) -> crate::Result<StageId> {
         let name = match request.imagenet {
             Some(_) => &scale.svm.imagenet,
             None => &scale.svm.scratch,
@@ -278,15 +278,15 @@ impl Builder {
 }
 
 /// Refuses what would fail only after hours.
-fn check(request: &Request, scale: &Scale) -> anyhow::Result<()> {
+fn check(request: &Request, scale: &Scale) -> crate::Result<()> {
     if request.ferplus.is_some() && is_packed(&request.fer2013) {
-        bail!("`{}` is packed; FER+'s votes join when it is imported", request.fer2013.display());
+        refuse!("`{}` is packed; FER+'s votes join when it is imported", request.fer2013.display());
     }
     for (name, choice) in &scale.classifiers {
         let recipe = choice.classifier(0)?;
         check_teacher(&recipe, false).with_context(|| format!("classifier `{name}`"))?;
         if recipe.network.init == Initialization::Pretrained {
-            bail!(
+            refuse!(
                 "classifier `{name}` begins from pre-trained weights, which only the machine's networks can have"
             );
         }
@@ -294,7 +294,7 @@ fn check(request: &Request, scale: &Scale) -> anyhow::Result<()> {
     for gan in &scale.gans {
         let is_used = scale.rows.iter().any(|row| row.faces.as_ref() == Some(&gan.name));
         if is_used && request.neutral == NeutralPolicy::Real && gan.recipe(true)?.is_conditional() {
-            bail!(
+            refuse!(
                 "generators `{}` are one for all classes and have none for neutral; use --neutral omit",
                 gan.name
             );
@@ -309,7 +309,7 @@ pub fn is_packed(source: &Path) -> bool {
 }
 
 /// What tells one source from another: a file's checksum; names, sizes and times of what a folder holds.
-fn source_identity(path: &Path) -> anyhow::Result<String> {
+fn source_identity(path: &Path) -> crate::Result<String> {
     if !path.is_dir() {
         return Ok(checksum_of_file(path)?);
     }

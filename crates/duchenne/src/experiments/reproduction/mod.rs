@@ -10,9 +10,9 @@ pub mod work;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
-use burn::tensor::Device;
+use crate::experiments::session::Session;
+use crate::experiments::watch::{Note, StageStep};
 
 pub use results::{Plan, write_results};
 
@@ -36,35 +36,35 @@ pub enum StageState {
 /// When a damaged result cannot be deleted, or what `scored` fails with.
 pub fn run_stages(
     graph: &Graph,
-    (device, device_name): (&Device, &str),
-    stop: &AtomicBool,
-    scored: &dyn Fn(&BTreeMap<StageId, StageState>) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<BTreeMap<StageId, StageState>>> {
-    let workshop = Workshop { graph, device, device_name, stop };
+    session: Session<'_>,
+    scored: &dyn Fn(&BTreeMap<StageId, StageState>) -> crate::Result<()>,
+) -> crate::Result<Option<BTreeMap<StageId, StageState>>> {
+    let workshop = Workshop { graph, session };
     let mut states: BTreeMap<StageId, StageState> = BTreeMap::new();
     for (id, stage) in graph.stages.iter().enumerate() {
-        if stop.load(std::sync::atomic::Ordering::Relaxed) {
+        if session.is_stopped() {
             return Ok(None);
         }
         let place = format!("[{}/{}] {}", id + 1, graph.stages.len(), stage.name);
+        let note = |step: StageStep<'_>| session.watch.note(&Note::Stage { stage: &place, step });
         let failed_input = stage.inputs.iter().find(|input| matches!(states[input], StageState::Failed(_)));
         if let Some(input) = failed_input {
             let reason = format!("`{}` failed", graph.stages[*input].name);
-            eprintln!("{place}: left out, {reason}");
+            note(StageStep::Skipped(&reason));
             states.insert(id, StageState::Failed(reason));
             continue;
         }
         match stage.folder.done() {
             Ok(Some(done)) => {
-                eprintln!("{place}: done before");
+                note(StageStep::AlreadyDone);
                 // Killed between its list and this, it would keep them for ever.
                 discard_states(stage.folder.path())?;
                 states.insert(id, StageState::Done(done));
                 continue;
             }
-            Ok(None) => eprintln!("{place}"),
+            Ok(None) => note(StageStep::Begins),
             Err(damage) => {
-                eprintln!("{place}: {damage:#}, made again");
+                note(StageStep::Rebuilds(&damage.to_string()));
                 stage.folder.discard()?;
             }
         }
@@ -72,8 +72,9 @@ pub fn run_stages(
             Ok(Some(done)) => StageState::Done(done),
             Ok(None) => return Ok(None),
             Err(error) => {
-                eprintln!("error: {place}: {error:#}");
-                StageState::Failed(format!("{error:#}"))
+                let reason = error.to_string();
+                note(StageStep::Failed(&reason));
+                StageState::Failed(reason)
             }
         };
         states.insert(id, state);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Context;
+use crate::error::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::data::PackedDataset;
@@ -39,7 +39,7 @@ impl Plan {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(self, out: &Path) -> anyhow::Result<()> {
+    pub fn write(self, out: &Path) -> crate::Result<()> {
         let mut whole = Self::read(out);
         whole.seconds.extend(self.seconds);
         Ok(write_text(&out.join(PLAN_FILE), &serde_json::to_string_pretty(&whole)?)?)
@@ -55,7 +55,7 @@ pub fn write_results(
     scale: (&str, &Scale),
     graph: &Graph,
     states: &BTreeMap<StageId, StageState>,
-) -> anyhow::Result<Reproduction> {
+) -> crate::Result<Reproduction> {
     let report = report(request, scale, graph, states)?;
     let out = &request.out;
     write_text(&out.join("report.html"), &render_html(&report)?)?;
@@ -69,7 +69,7 @@ fn report(
     (scale_name, scale): (&str, &Scale),
     graph: &Graph,
     states: &BTreeMap<StageId, StageState>,
-) -> anyhow::Result<Reproduction> {
+) -> crate::Result<Reproduction> {
     let out = &request.out;
     let is_done = |id: StageId| matches!(states.get(&id), Some(StageState::Done(_)));
     let mut rows = Vec::new();
@@ -105,7 +105,7 @@ fn report(
     for (title, generator, judgement) in &graph.gans {
         let run = graph.stages[*generator].folder.file(RUN);
         let judged = &graph.stages[*judgement].folder;
-        let read = || -> anyhow::Result<_> {
+        let read = || -> crate::Result<_> {
             Ok(serde_json::from_str(&std::fs::read_to_string(judged.file(JUDGEMENT_FILE))?)?)
         };
         let report = is_done(*judgement).then(read).transpose().context("cannot read a judgement")?;
@@ -176,7 +176,7 @@ fn root_problem(graph: &Graph, states: &BTreeMap<StageId, StageState>, id: Stage
 }
 
 /// The last sheet of samples of every generator in a run.
-fn last_sheets(run: &Path, out: &Path) -> anyhow::Result<Vec<String>> {
+fn last_sheets(run: &Path, out: &Path) -> crate::Result<Vec<String>> {
     let mut last: BTreeMap<&Path, &Path> = BTreeMap::new();
     let files = store::files_below(run)?;
     for path in &files {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
+use crate::error::{Context as _, refuse};
 use serde::Deserialize;
 
 use crate::evaluation::reproduction::Group;
@@ -138,7 +138,7 @@ impl Scale {
     ///
     /// # Errors
     /// When it is neither, not such a file, or names what it does not have.
-    pub fn read(name: &str) -> anyhow::Result<Self> {
+    pub fn read(name: &str) -> crate::Result<Self> {
         let built_in = BUILT_IN.into_iter().find(|(known, _)| *known == name);
         let text = match built_in {
             Some((_, text)) => text.to_owned(),
@@ -146,10 +146,12 @@ impl Scale {
                 format!("scale `{name}` is neither quick, standard or paper nor a file that can be read")
             })?,
         };
-        let scale: Self =
-            toml::from_str(&text).with_context(|| format!("scale `{name}` cannot be understood"))?;
+        let scale: Self = match toml::from_str(&text) {
+            Ok(scale) => scale,
+            Err(error) => refuse!("cannot parse scale `{name}`: {error}"),
+        };
         match scale.problem() {
-            Some(problem) => bail!("scale `{name}`: {problem}"),
+            Some(problem) => refuse!("scale `{name}`: {problem}"),
             None => Ok(scale),
         }
     }
@@ -189,13 +191,13 @@ impl Scale {
     ///
     /// # Errors
     /// When a name is none of the rows'.
-    pub fn choose(&mut self, keys: &[String]) -> anyhow::Result<()> {
+    pub fn choose(&mut self, keys: &[String]) -> crate::Result<()> {
         if keys.is_empty() {
             return Ok(());
         }
         if let Some(unknown) = keys.iter().find(|key| !self.rows.iter().any(|row| row.key == **key)) {
             let known: Vec<&str> = self.rows.iter().map(|row| row.key.as_str()).collect();
-            bail!("no row `{unknown}`; this scale has {}", known.join(", "));
+            refuse!("no row `{unknown}`; this scale has {}", known.join(", "));
         }
         self.rows.retain(|row| keys.contains(&row.key));
         let used: Vec<String> = self.rows.iter().filter_map(|row| row.faces.clone()).collect();
@@ -216,7 +218,7 @@ impl RecipeChoice {
     ///
     /// # Errors
     /// When it cannot be read or used.
-    pub fn classifier(&self, seed: u64) -> anyhow::Result<Recipe> {
+    pub fn classifier(&self, seed: u64) -> crate::Result<Recipe> {
         let text = recipe_text(&self.recipe, Recipe::built_in(&self.recipe), &Recipe::built_in_names())?;
         let settings = [self.settings.clone(), vec![format!("training.seed={seed}")]].concat();
         Ok(Recipe::parse(&self.recipe, &text, &settings)?)
@@ -228,7 +230,7 @@ impl Gan {
     ///
     /// # Errors
     /// When it cannot be read or used.
-    pub fn recipe(&self, is_neutral: bool) -> anyhow::Result<GanRecipe> {
+    pub fn recipe(&self, is_neutral: bool) -> crate::Result<GanRecipe> {
         let text =
             recipe_text(&self.recipe, GanRecipe::built_in(&self.recipe), &GanRecipe::built_in_names())?;
         let over: &[String] = if is_neutral { &self.neutral_settings } else { &[] };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use crate::error::{Context as _, refuse};
 use serde::{Deserialize, Serialize};
 
 use crate::files::atomic::write_text;
@@ -63,7 +63,7 @@ impl StageFolder {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn begin(&self) -> anyhow::Result<()> {
+    pub fn begin(&self) -> crate::Result<()> {
         std::fs::create_dir_all(&self.path).with_context(|| format!("cannot make `{}`", self.path.display()))
     }
 
@@ -71,15 +71,15 @@ impl StageFolder {
     ///
     /// # Errors
     /// Which of its files is missing or not as it was.
-    pub fn done(&self) -> anyhow::Result<Option<Done>> {
+    pub fn done(&self) -> crate::Result<Option<Done>> {
         let Ok(text) = std::fs::read_to_string(self.file(DONE_FILE)) else {
             return Ok(None);
         };
         let done: Done = serde_json::from_str(&text).context("its list is damaged")?;
         for (name, checksum) in &done.files {
             match checksum_of_file(&self.file(name)) {
-                Err(_) => bail!("`{name}` is missing"),
-                Ok(now) if now != *checksum => bail!("`{name}` is not as it was"),
+                Err(_) => refuse!("`{name}` is missing"),
+                Ok(now) if now != *checksum => refuse!("`{name}` is not as it was"),
                 Ok(_) => {}
             }
         }
@@ -90,7 +90,7 @@ impl StageFolder {
     ///
     /// # Errors
     /// When something cannot be deleted.
-    pub fn discard(&self) -> anyhow::Result<()> {
+    pub fn discard(&self) -> crate::Result<()> {
         std::fs::remove_dir_all(&self.path)
             .with_context(|| format!("cannot delete `{}`", self.path.display()))
     }
@@ -99,7 +99,7 @@ impl StageFolder {
     ///
     /// # Errors
     /// When a file cannot be read or the list cannot be written.
-    pub fn finish(&self, seconds: f64, device: &str, counts: &dyn Fn(&Path) -> bool) -> anyhow::Result<Done> {
+    pub fn finish(&self, seconds: f64, device: &str, counts: &dyn Fn(&Path) -> bool) -> crate::Result<Done> {
         let mut done = Done { files: BTreeMap::new(), seconds, bytes: 0, device: device.to_owned() };
         for path in files_below(&self.path)?.into_iter().filter(|path| counts(path)) {
             let name = path.strip_prefix(&self.path).expect("it lies below").to_string_lossy().into_owned();
@@ -114,7 +114,7 @@ impl StageFolder {
 }
 
 /// All files below a folder but the list itself.
-pub fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub fn files_below(folder: &Path) -> crate::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))?;
     for entry in entries {

@@ -1,11 +1,9 @@
 //! The *work* of each stage, on what earlier stages have made.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
-use burn::tensor::Device;
+use crate::error::{Context as _, refuse};
 
 use crate::data::faces::views::Views;
 use crate::data::import::{ckplus, fer2013};
@@ -25,8 +23,10 @@ use crate::experiments::reproduction::graph::{Graph, Stage, StageId, Work, is_pa
 use crate::experiments::reproduction::scale::Images;
 use crate::experiments::reproduction::store::{Done, StageFolder};
 use crate::experiments::scoring::{EvaluatedSplit, log_beside, read_log, score_split};
+use crate::experiments::session::Session;
 use crate::experiments::svm::fit::{MACHINE_FILE, fit_on_networks};
 use crate::experiments::svm::networks::{DeepSvmRecipe, FEATURES};
+use crate::experiments::watch::{Note, Watch};
 use crate::expression::LabelSet;
 use crate::files::atomic::{AtomicError, write_atomically, write_text};
 use crate::inference::built_in::BuiltInModel;
@@ -52,26 +52,24 @@ const FACES_SEED: u64 = 0;
 pub struct Workshop<'a> {
     /// All stages.
     pub graph: &'a Graph,
-    /// Without autodiff.
-    pub device: &'a Device,
-    /// As the user names it.
-    pub device_name: &'a str,
-    /// Set from outside to save and stop.
-    pub stop: &'a AtomicBool,
+    /// Device, stop and watch.
+    pub session: Session<'a>,
 }
 
 impl Workshop<'_> {
-    /// Does the stage's work, or goes on with it, and marks it finished; `None` when stopped.
+    /// Does the stage's work, or resumes it, and marks it finished; `None` when stopped.
     ///
     /// # Errors
     /// What the work fails with.
-    pub fn finish(&self, stage: &Stage) -> anyhow::Result<Option<Done>> {
+    pub fn finish(&self, stage: &Stage) -> crate::Result<Option<Done>> {
         let begun = Instant::now();
         let folder = &stage.folder;
         folder.begin()?;
         match &stage.work {
-            Work::ImportFer2013(source, votes) => import_fer2013(source, votes.as_deref(), folder)?,
-            Work::ImportCkplus(source) => import_ckplus(source, folder)?,
+            Work::ImportFer2013(source, votes) => {
+                import_fer2013(source, votes.as_deref(), folder, self.session.watch)?
+            }
+            Work::ImportCkplus(source) => import_ckplus(source, folder, self.session.watch)?,
             Work::Subset(images) => subset(&self.data(stage.inputs[0])?, *images, folder)?,
             Work::Gan { name, recipe, class } => {
                 let dataset = self.data(stage.inputs[0])?;
@@ -81,8 +79,7 @@ impl Workshop<'_> {
                     dataset: &dataset,
                     class,
                     directory: &folder.file(RUN),
-                    device: self.device,
-                    stop: self.stop,
+                    session: self.session,
                 };
                 if run.finish()?.is_none() {
                     return Ok(None);
@@ -90,7 +87,12 @@ impl Workshop<'_> {
             }
             Work::Faces(count) => {
                 let run = self.folder(stage.inputs[0]).file(RUN);
-                Generators::load(&run, self.device)?.sample(*count, FACES_SEED, &folder.file(FACES_FILE))?;
+                Generators::load(&run, self.session.device, self.session.watch)?.sample(
+                    *count,
+                    FACES_SEED,
+                    &folder.file(FACES_FILE),
+                    self.session.watch,
+                )?;
             }
             Work::Judge(by_classifier) => self.judge(stage, *by_classifier)?,
             Work::Classifier { name, recipe, per_class, neutral } => {
@@ -112,8 +114,7 @@ impl Workshop<'_> {
                     initial: None,
                     teacher: None,
                     directory: &folder.file(RUN),
-                    device: self.device,
-                    stop: self.stop,
+                    session: self.session,
                 };
                 if run.finish()?.is_none() {
                     return Ok(None);
@@ -128,12 +129,18 @@ impl Workshop<'_> {
             Work::Figure(titles) => {
                 let runs = stage.inputs.iter().map(|input| self.folder(*input).file(RUN));
                 let runs: Vec<(String, PathBuf)> = titles.iter().cloned().zip(runs).collect();
-                draw_grid(&runs, FACES_SEED, self.device, &folder.file(FIGURE_FILE))?;
+                draw_grid(
+                    &runs,
+                    FACES_SEED,
+                    self.session.device,
+                    &folder.file(FIGURE_FILE),
+                    self.session.watch,
+                )?;
             }
         }
         // The logs tell of earlier sittings too, the clock of what no log tells of.
         let seconds = begun.elapsed().as_secs_f64().max(logged_seconds(folder)?);
-        let done = folder.finish(seconds, self.device_name, &|path| !is_state(path))?;
+        let done = folder.finish(seconds, &self.session.device.to_string(), &|path| !is_state(path))?;
         discard_states(folder.path())?;
         Ok(Some(done))
     }
@@ -142,30 +149,36 @@ impl Workshop<'_> {
         &self.graph.stages[stage].folder
     }
 
-    fn data(&self, stage: StageId) -> anyhow::Result<PackedDataset> {
+    fn data(&self, stage: StageId) -> crate::Result<PackedDataset> {
         Ok(PackedDataset::open(&self.folder(stage).file(DATA_FILE))?)
     }
 
-    fn judge(&self, stage: &Stage, by_classifier: bool) -> anyhow::Result<()> {
+    fn judge(&self, stage: &Stage, by_classifier: bool) -> crate::Result<()> {
         let generated = PackedDataset::open(&self.folder(stage.inputs[0]).file(FACES_FILE))?;
         let real = self.data(stage.inputs[1])?;
         let judgement = Judgement::new(&generated, &real)?;
         let model = BuiltInModel::Compact;
-        let predictor = Predictor::built_in(model, self.device)?;
-        let report = judgement.report(&predictor, model.name(), by_classifier, self.device)?;
+        let predictor = Predictor::built_in(model, self.session.device)?;
+        let report = judgement.report(
+            &predictor,
+            model.name(),
+            by_classifier,
+            self.session.device,
+            self.session.watch,
+        )?;
         judgement.write(&report, stage.folder.path())
     }
 
     /// Trains the networks and fits the machine; false when stopped.
-    fn machine(&self, stage: &Stage, recipe: &DeepSvmRecipe) -> anyhow::Result<bool> {
+    fn machine(&self, stage: &Stage, recipe: &DeepSvmRecipe) -> crate::Result<bool> {
         let dataset = self.data(stage.inputs[0])?;
         let training = dataset.training()?;
         let run = stage.folder.file(RUN);
-        let Some(networks) = recipe.train(&dataset, &training, &run, self.device, self.stop)? else {
+        let Some(networks) = recipe.train(&dataset, &training, &run, self.session)? else {
             return Ok(false);
         };
         let settings = &recipe.svm;
-        let fitted = fit_on_networks(&networks, &dataset, &training, &run, settings, self.device, self.stop)?;
+        let fitted = fit_on_networks(&networks, &dataset, &training, &run, settings, self.session)?;
         let Some(svm) = fitted else {
             return Ok(false);
         };
@@ -175,12 +188,12 @@ impl Workshop<'_> {
         Ok(true)
     }
 
-    fn evaluate(&self, stage: &Stage, seed: u64) -> anyhow::Result<()> {
+    fn evaluate(&self, stage: &Stage, seed: u64) -> crate::Result<()> {
         let dataset = self.data(stage.inputs[0])?;
         let run = self.folder(stage.inputs[1]).file(RUN);
         let machine = run.join(MACHINE_FILE);
         let model = if machine.is_file() { machine } else { run.join("best.safetensors") };
-        let predictor = Predictor::on_device(&model, self.device)?;
+        let predictor = Predictor::on_device(&model, self.session.device)?;
         let seen = training_duplicates(&dataset);
         let of = |split| score_split(&predictor, &dataset, split, &seen, Views::Centre);
         let public = of(EvaluatedSplit::PublicTest)?;
@@ -193,7 +206,10 @@ impl Workshop<'_> {
         };
         let provenance = &predictor.manifest().provenance;
         let learned_from = match provenance.get("training-images").map(|count| count.parse()) {
-            Some(count) => count.context("the model's count of training images is damaged")?,
+            Some(count) => {
+                let Ok(count) = count else { refuse!("the model's count of training images is damaged") };
+                count
+            }
             None => dataset.training()?.len(),
         };
         let on_public = evaluate(&public, temperature)?.overall.accuracy.value;
@@ -216,33 +232,38 @@ impl Workshop<'_> {
 }
 
 /// Packs FER-2013, or takes over a packed set of it.
-fn import_fer2013(source: &Path, votes: Option<&Path>, folder: &StageFolder) -> anyhow::Result<()> {
+fn import_fer2013(
+    source: &Path,
+    votes: Option<&Path>,
+    folder: &StageFolder,
+    watch: &dyn Watch,
+) -> crate::Result<()> {
     if packed(source, LabelSet::Fer2013, folder)? {
         return Ok(());
     }
     let imported = fer2013::import(source, votes, &folder.file(DATA_FILE), &no_progress)?;
-    imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    imported.notes.iter().for_each(|note| watch.note(&Note::Import(note)));
     Ok(())
 }
 
 /// Packs CK+, or takes over a packed set of it.
-fn import_ckplus(source: &Path, folder: &StageFolder) -> anyhow::Result<()> {
+fn import_ckplus(source: &Path, folder: &StageFolder, watch: &dyn Watch) -> crate::Result<()> {
     if packed(source, LabelSet::CkPlus, folder)? {
         return Ok(());
     }
     let imported = ckplus::import(source, &folder.file(DATA_FILE), &no_progress)?;
-    imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    imported.notes.iter().for_each(|note| watch.note(&Note::Import(note)));
     Ok(())
 }
 
 /// Copies a source that is packed already; false if it is not.
-fn packed(source: &Path, expected: LabelSet, folder: &StageFolder) -> anyhow::Result<bool> {
+fn packed(source: &Path, expected: LabelSet, folder: &StageFolder) -> crate::Result<bool> {
     if !is_packed(source) {
         return Ok(false);
     }
     let dataset = PackedDataset::open(source)?;
     if dataset.label_set() != expected {
-        bail!("`{}` has labels of `{}`, expected `{expected}`", source.display(), dataset.label_set());
+        refuse!("`{}` has labels of `{}`, expected `{expected}`", source.display(), dataset.label_set());
     }
     let path = folder.file(DATA_FILE);
     write_atomically(&path, |out| {
@@ -254,7 +275,7 @@ fn packed(source: &Path, expected: LabelSet, folder: &StageFolder) -> anyhow::Re
 }
 
 /// Some images of each split, spread evenly over it.
-fn subset(dataset: &PackedDataset, images: Images, folder: &StageFolder) -> anyhow::Result<()> {
+fn subset(dataset: &PackedDataset, images: Images, folder: &StageFolder) -> crate::Result<()> {
     let wanted = [
         (Split::Training, images.training),
         (Split::PublicTest, images.public_test),
@@ -281,7 +302,7 @@ fn subset(dataset: &PackedDataset, images: Images, folder: &StageFolder) -> anyh
 }
 
 /// The sum of the seconds that the logs below a stage's folder tell of.
-fn logged_seconds(folder: &StageFolder) -> anyhow::Result<f64> {
+fn logged_seconds(folder: &StageFolder) -> crate::Result<f64> {
     let mut sum = 0.0;
     for path in crate::experiments::reproduction::store::files_below(folder.path())? {
         if path.file_name().is_some_and(|name| name == "log.jsonl") {
@@ -301,7 +322,7 @@ fn is_state(path: &Path) -> bool {
 ///
 /// # Errors
 /// When a file cannot be deleted.
-pub fn discard_states(folder: &Path) -> anyhow::Result<()> {
+pub fn discard_states(folder: &Path) -> crate::Result<()> {
     for path in
         crate::experiments::reproduction::store::files_below(folder)?.iter().filter(|path| is_state(path))
     {

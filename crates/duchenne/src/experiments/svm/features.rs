@@ -3,18 +3,18 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::error::{Context as _, refuse};
 
 use crate::data::faces::batches::ResizedFaces;
 use crate::data::features::kept_rows::KeptRows;
 use crate::data::{Images, PackedDataset};
+use crate::experiments::session::Session;
+use crate::experiments::watch::{Unit, Work};
 use crate::inference::deep_features::{FeatureExtractor, join};
 
 /// Joined features of a split, whose labels are given, `[samples, length]`, each row of length one; those of each network are kept in
-/// `folder`, so that an interrupted call goes on. `None` when stopped.
+/// `folder`, so that an interrupted call resumes. `None` when stopped.
 ///
 /// # Errors
 /// When the label sets differ or a file cannot be written.
@@ -25,11 +25,11 @@ pub fn features_of_split(
     labels: &[u8],
     name: &str,
     folder: &Path,
-    stop: &AtomicBool,
-) -> anyhow::Result<Option<Vec<f32>>> {
+    session: Session<'_>,
+) -> crate::Result<Option<Vec<f32>>> {
     let manifest = extractor.manifest();
     if manifest.label_set != dataset.label_set() {
-        bail!(
+        refuse!(
             "the networks' label set is `{}`, the data set's `{}`",
             manifest.label_set,
             dataset.label_set()
@@ -43,11 +43,8 @@ pub fn features_of_split(
         let short = |text: &str| text.rsplit(':').next().unwrap_or(text).chars().take(16).collect::<String>();
         let (data, model) = (short(&dataset.fingerprint()), short(&source.checksum));
         let length = extractor.of_network(index, &faces[..1]).len();
-        let bar = ProgressBar::new(faces.len() as u64).with_style(
-            ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} faces, {per_sec}, {eta} left")?
-                .progress_chars("=> "),
-        );
-        bar.set_message(format!("features of {} on {name}", source.path.display()));
+        let what = format!("features of {} on {name}", source.path.display());
+        let mut done = 0;
         let kept = KeptRows::complete(
             folder,
             &format!("{model}-{data}-{name}"),
@@ -55,11 +52,11 @@ pub fn features_of_split(
             length,
             |rows: Range<usize>| extractor.of_network(index, &faces[rows]),
             &mut |count| {
-                bar.inc(count as u64);
-                stop.load(Ordering::Relaxed)
+                done += count as u64;
+                session.watch.progress(Work { what: &what, unit: Unit::Faces }, done, faces.len() as u64);
+                session.is_stopped()
             },
         )?;
-        bar.finish_and_clear();
         let Some(kept) = kept else {
             return Ok(None);
         };

@@ -1,17 +1,15 @@
-//! Fits linear support vector machines with progress on standard error: what `svm fit` and `reproduce` share.
+//! Fits linear support vector machines: what `svm fit` and `reproduce` share.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-
-use burn::tensor::Device;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::data::PackedDataset;
 use crate::data::TrainingSplit;
+use crate::experiments::session::Session;
 use crate::experiments::svm::features::features_of_split;
 use crate::experiments::svm::margins::fit_scale;
 use crate::experiments::svm::networks::FEATURES;
+use crate::experiments::watch::{Note, Unit, Watch, Work};
 use crate::inference::deep_features::FeatureExtractor;
 use crate::models::linear_svm::LinearSvm;
 use crate::training::svm::{Fit, SvmSettings, check_labels, constant_features, fit};
@@ -30,33 +28,31 @@ pub fn fit_on_networks(
     training: &TrainingSplit<'_>,
     run: &Path,
     settings: &SvmSettings,
-    device: &Device,
-    stop: &AtomicBool,
-) -> anyhow::Result<Option<LinearSvm>> {
+    session: Session<'_>,
+) -> crate::Result<Option<LinearSvm>> {
     let public = dataset.public_test()?;
     let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
     let classes = dataset.label_set().len();
     check_labels(&labels, classes)?;
-    let extractor = FeatureExtractor::of_files(networks, run, device)?;
+    let extractor = FeatureExtractor::of_files(networks, run, session.device)?;
     let cache = run.join(FEATURES);
-    let Some(features) = features_of_split(&extractor, dataset, training, &labels, "training", &cache, stop)?
+    let Some(features) =
+        features_of_split(&extractor, dataset, training, &labels, "training", &cache, session)?
     else {
         return Ok(None);
     };
     let length = features.len() / training.len();
     let constant = constant_features(&features, length).len();
     if constant > 0 {
-        eprintln!(
-            "{constant} of {length} features are constant (units that never fire) and count for nothing"
-        );
+        session.watch.note(&Note::ConstantFeatures { constant, features: length });
     }
-    let fitted = fit_with_progress(&features, length, &labels, classes, settings, "fit")?;
+    let fitted = fit_watched(&features, length, &labels, classes, settings, "fit", session.watch)?;
     drop(features);
     let mut svm =
         LinearSvm::new(fitted.weights.clone(), fitted.intercepts.clone(), Some(dataset.label_set()));
     let labels: Vec<u8> = (0..public.len()).map(|index| public.label(index)).collect();
     let Some(features) =
-        features_of_split(&extractor, dataset, &public, &labels, "public-test", &cache, stop)?
+        features_of_split(&extractor, dataset, &public, &labels, "public-test", &cache, session)?
     else {
         return Ok(None);
     };
@@ -80,31 +76,30 @@ pub fn fit_on_networks(
 ///
 /// # Errors
 /// As [`fit`].
-pub fn fit_with_progress(
+pub fn fit_watched(
     features: &[f32],
     length: usize,
     labels: &[u8],
     classes: usize,
     settings: &SvmSettings,
     what: &str,
-) -> anyhow::Result<Fit> {
+    watch: &dyn Watch,
+) -> crate::Result<Fit> {
     let begun = Instant::now();
-    let bar = ProgressBar::new(classes as u64).with_style(
-        ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} classes")?.progress_chars("=> "),
-    );
     let result = fit(features, length, labels, classes, settings, &|pass, done| {
-        bar.set_message(format!("{what}, pass {pass}"));
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    let result = result?;
+        let what = format!("{what}, pass {pass}");
+        watch.progress(Work { what: &what, unit: Unit::Classes }, done as u64, classes as u64);
+    })?;
     let objective: f64 = result.objectives.iter().sum();
     let passes = result.passes.iter().max().copied().unwrap_or(0);
-    eprintln!(
-        "{what}: {} samples of {length} features, {passes} passes, objective {objective:.6}, {:.1} s",
-        labels.len(),
-        begun.elapsed().as_secs_f64()
-    );
+    watch.note(&Note::Fitted {
+        what,
+        samples: labels.len(),
+        features: length,
+        passes,
+        objective,
+        seconds: begun.elapsed().as_secs_f64(),
+    });
     let late: Vec<String> =
         (0..classes).filter(|class| !result.converged[*class]).map(|class| class.to_string()).collect();
     if !late.is_empty() {

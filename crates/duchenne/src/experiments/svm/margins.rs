@@ -25,7 +25,7 @@ pub fn scored(svm: &LinearSvm, decisions: &[f64], labels: &[u8], split: &str) ->
 ///
 /// # Errors
 /// When there are none, or a label is none of the machine's classes.
-pub fn fit_scale(svm: &LinearSvm, features: &[f32], labels: &[u8]) -> anyhow::Result<f64> {
+pub fn fit_scale(svm: &LinearSvm, features: &[f32], labels: &[u8]) -> crate::Result<f64> {
     let held_out = scored(svm, &svm.decisions(features), labels, "held-out samples");
     Ok(1.0 / fit_temperature(&held_out)?)
 }

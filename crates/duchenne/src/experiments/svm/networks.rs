@@ -2,14 +2,14 @@
 //! `svm fit --recipe` and `reproduce` share.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, bail};
-use burn::tensor::Device;
+use crate::error::{Context as _, refuse};
 
 use crate::data::{PackedDataset, TrainingSplit};
 use crate::experiments::classifier::ClassifierRun;
 use crate::experiments::recipes::recipe_text;
+use crate::experiments::session::Session;
+use crate::experiments::watch::Note;
 use crate::files::checksum::checksum_of_file;
 use crate::training::classifier::initial::InitialWeights;
 use crate::training::classifier::recipe::{Initialization, Recipe};
@@ -45,14 +45,14 @@ impl DeepSvmRecipe {
         settings: &[String],
         network_settings: &[String],
         imagenet: Option<&Path>,
-    ) -> anyhow::Result<Self> {
+    ) -> crate::Result<Self> {
         let text = recipe_text(name, SvmRecipe::built_in(name), &SvmRecipe::built_in_names())?;
         let SvmRecipe { networks, svm } = SvmRecipe::parse(name, &text, settings)?;
         let beside = match SvmRecipe::built_in(name) {
             Some(_) => Path::new(""),
             None => Path::new(name).parent().unwrap_or(Path::new("")),
         };
-        let stage = |network: &String| -> anyhow::Result<NetworkStage> {
+        let stage = |network: &String| -> crate::Result<NetworkStage> {
             let built_in = Recipe::built_in(network);
             let file = beside.join(network);
             let path = if built_in.is_some() { network.clone() } else { file.display().to_string() };
@@ -66,15 +66,17 @@ impl DeepSvmRecipe {
             let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
             Ok(NetworkStage { name, recipe, weights })
         };
-        let networks: Vec<NetworkStage> = networks.iter().map(stage).collect::<anyhow::Result<_>>()?;
+        let networks: Vec<NetworkStage> = networks.iter().map(stage).collect::<crate::Result<_>>()?;
         for (index, network) in networks.iter().enumerate() {
             let NetworkStage { name: own, recipe, .. } = network;
             if own == FEATURES || networks[..index].iter().any(|other| other.name == *own) {
-                bail!("recipe `{name}`: a second folder `{own}` in the run; rename the network's recipe");
+                refuse!("recipe `{name}`: a second folder `{own}` in the run; rename the network's recipe");
             }
             if recipe.input != networks[0].recipe.input {
                 let first = &networks[0].name;
-                bail!("recipe `{name}`: `{first}` and `{own}` differ in [input]: features cannot be joined");
+                refuse!(
+                    "recipe `{name}`: `{first}` and `{own}` differ in [input]: features cannot be joined"
+                );
             }
         }
         Ok(Self { networks, svm })
@@ -84,7 +86,7 @@ impl DeepSvmRecipe {
     ///
     /// # Errors
     /// When weights cannot be read.
-    pub fn identity(&self) -> anyhow::Result<String> {
+    pub fn identity(&self) -> crate::Result<String> {
         let mut text = format!("{:?}\n", self.svm);
         for NetworkStage { name, recipe, weights } in &self.networks {
             text += &format!("{name}\n{}", recipe.to_toml());
@@ -106,12 +108,11 @@ impl DeepSvmRecipe {
         dataset: &PackedDataset,
         training: &TrainingSplit<'_>,
         run: &Path,
-        device: &Device,
-        stop: &AtomicBool,
-    ) -> anyhow::Result<Option<Vec<PathBuf>>> {
+        session: Session<'_>,
+    ) -> crate::Result<Option<Vec<PathBuf>>> {
         let mut models = Vec::new();
         for NetworkStage { name, recipe, weights } in &self.networks {
-            eprintln!("{name}:");
+            session.watch.note(&Note::Network(name));
             let initial = weights.as_deref().map(|path| InitialWeights::read(path, recipe)).transpose()?;
             let run = ClassifierRun {
                 recipe,
@@ -121,8 +122,7 @@ impl DeepSvmRecipe {
                 initial: initial.as_ref(),
                 teacher: None,
                 directory: &run.join(name),
-                device,
-                stop,
+                session,
             };
             match run.finish()? {
                 Some(best) => models.push(best),
@@ -134,11 +134,11 @@ impl DeepSvmRecipe {
 }
 
 /// torchvision's file of the recipe's architecture in a folder: `vgg16-397923af.pth`, `vgg16.safetensors`.
-fn pretrained_file(recipe: &Recipe, name: &str, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+fn pretrained_file(recipe: &Recipe, name: &str, folder: Option<&Path>) -> crate::Result<PathBuf> {
     let architecture = recipe.network.architecture.name();
     let wanted = format!("{architecture}.pth, {architecture}-*.pth or the same as .safetensors");
     let Some(folder) = folder else {
-        bail!(
+        refuse!(
             "recipe `{name}` begins from ImageNet's weights: name the folder that holds torchvision's {wanted} with \
              --imagenet; df-svm-scratch needs none"
         );
@@ -157,9 +157,9 @@ fn pretrained_file(recipe: &Recipe, name: &str, folder: Option<&Path>) -> anyhow
     found.sort();
     match found.as_slice() {
         [file] => Ok(file.clone()),
-        [] => bail!("`{}` holds no weights of {architecture}; expected {wanted}", folder.display()),
+        [] => refuse!("`{}` holds no weights of {architecture}; expected {wanted}", folder.display()),
         [first, second, ..] => {
-            bail!(
+            refuse!(
                 "`{}` and `{}` could both be the weights of {architecture}",
                 first.display(),
                 second.display()

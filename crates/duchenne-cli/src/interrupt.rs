@@ -5,16 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 
+use crate::terminal::say;
+
 /// Does something at Ctrl-C or a request to terminate, and says `message`; the second one ends the program at
 /// once.
 pub fn on_stop(message: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
+            #[expect(clippy::exit, reason = "the second Ctrl-C asks for exactly this")]
             std::process::exit(130);
         }
-        eprintln!("\n{message}");
         stop();
+        say(format_args!("\n{message}"));
     })
     .context("cannot listen for Ctrl-C")
 }

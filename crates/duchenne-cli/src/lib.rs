@@ -5,7 +5,9 @@ mod arguments;
 mod commands;
 mod interrupt;
 mod picture_json;
+mod report;
 pub mod server;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -23,7 +25,7 @@ struct Cli {
 enum Command {
     /// Import, inspect, check and export data sets
     Data(commands::data::DataArgs),
-    /// Train a classifier, or go on with a run
+    /// Train a classifier, or resume a run
     Train(commands::train::TrainArgs),
     /// Score a model on a data set
     Eval(commands::eval::EvalArgs),
@@ -31,7 +33,7 @@ enum Command {
     Compare(commands::compare::CompareArgs),
     /// Train generators of faces, generate, and judge what they generate
     Gan(commands::gan::GanArgs),
-    /// Import and export weights, show what a model file says
+    /// Import, export and inspect model files
     Model(commands::model::ModelArgs),
     /// Fit and evaluate linear support vector machines on deep or other features
     Svm(commands::svm::SvmArgs),
@@ -65,10 +67,11 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::run(args),
         Command::Serve(args) => commands::serve::run(args),
     };
+    terminal::clear();
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", message(&error));
+            terminal::say(format_args!("error: {}", message(&error)));
             ExitCode::from(1)
         }
     }

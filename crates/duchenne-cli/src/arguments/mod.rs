@@ -1,19 +1,40 @@
-//! *Arguments* that several commands share.
+//! *Arguments* that several commands share, parsed once into what they stand for.
 
-pub mod device;
-pub mod recognizer;
-pub mod scoring;
+mod device;
+mod neutral;
+mod recipe;
+mod recognizer;
+mod scoring;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use duchenne::LabelSet;
+use duchenne::experiments::scoring::EvaluatedSplit;
+
+pub use device::DeviceArgs;
+pub use neutral::NeutralChoice;
+pub use recipe::OverrideArgs;
+pub use recognizer::RecognizerArgs;
+pub use scoring::ScoringArgs;
 
 /// Parses one of the names of a table as what it stands for; help and errors list the names.
-pub fn one_of<T, const N: usize>(table: [(&'static str, T); N]) -> impl TypedValueParser<Value = T>
+pub fn one_of<T>(table: impl IntoIterator<Item = (&'static str, T)>) -> impl TypedValueParser<Value = T>
 where
     T: Clone + Send + Sync + 'static,
 {
-    let names = table.clone().map(|(name, _)| name);
+    let table: Vec<(&'static str, T)> = table.into_iter().collect();
+    let names: Vec<&'static str> = table.iter().map(|(name, _)| *name).collect();
     PossibleValuesParser::new(names).map(move |wanted: String| {
         let named = table.iter().find(|(name, _)| *name == wanted);
         named.expect("clap lets only these names pass").1.clone()
     })
+}
+
+/// Parses the name of a label set.
+pub fn label_set() -> impl TypedValueParser<Value = LabelSet> {
+    one_of(LabelSet::ALL.map(|set| (set.key(), set)))
+}
+
+/// Parses the name of a split that can be scored.
+pub fn evaluated_split() -> impl TypedValueParser<Value = EvaluatedSplit> {
+    one_of(EvaluatedSplit::TABLE)
 }

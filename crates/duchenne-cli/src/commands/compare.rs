@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::arguments::device::device;
-use crate::arguments::scoring::ScoringArgs;
+use crate::arguments::ScoringArgs;
+use crate::terminal::{print, print_json};
+use duchenne::Predictor;
 use duchenne::data::PackedDataset;
-use duchenne::data::faces::views::Views;
 use duchenne::evaluation::comparison::{Comparison, Contestant, SeededTraining, render_comparison};
-use duchenne::experiments::scoring::{predictor, score_split};
+use duchenne::experiments::scoring::score_split;
 use duchenne::models::checkpoint::Manifest;
 
 /// Arguments of `duchenne compare`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  duchenne compare runs/a0/best.safetensors runs/b0/best.safetensors --data fer2013.safetensors\n\n\
-    Every model is compared with the first. Models whose training differs in the seed alone are summarised by\n\
+    Every model is compared with the first. Models whose training differs only in the seed are summarised by\n\
     mean and standard deviation. Choose by public-test; score private-test once per finished model."
 )]
 pub struct CompareArgs {
@@ -29,12 +29,12 @@ pub struct CompareArgs {
 /// Runs the command.
 pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.scoring.data)?;
-    let device = device(&args.scoring.device)?;
-    let views = args.scoring.augmented().unwrap_or(Views::Centre);
+    let views = args.scoring.views;
     let seen = vec![false; dataset.len()];
     // All of them before the first is scored.
-    let predictors = args.models.iter().map(|model| predictor(model, &device));
-    let predictors = predictors.collect::<anyhow::Result<Vec<_>>>()?;
+    let device = &args.scoring.device.device;
+    let predictors = args.models.iter().map(|model| Predictor::named(model, device));
+    let predictors = predictors.collect::<Result<Vec<_>, _>>()?;
     let contestants = args
         .models
         .iter()
@@ -49,9 +49,9 @@ pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let comparison = Comparison::new(views.description(), &contestants)?;
     if args.scoring.json {
-        println!("{}", serde_json::to_string_pretty(&comparison)?);
+        print_json(&comparison)?;
     } else {
-        print!("{}", render_comparison(&comparison));
+        print(render_comparison(&comparison))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,22 +5,23 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::arguments::device::device;
-use crate::arguments::scoring::ScoringArgs;
+use crate::arguments::ScoringArgs;
+use crate::report::present;
+use crate::terminal::Terminal;
 use duchenne::data::PackedDataset;
 use duchenne::data::faces::views::Views;
 use duchenne::data::packed::findings::training_duplicates;
 use duchenne::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
 use duchenne::experiments::robustness::robustness;
-use duchenne::experiments::scoring::{figures, log_beside, predictor_of, present, read_log};
+use duchenne::experiments::scoring::{figures, log_beside, predictor_of, read_log};
 use duchenne::files::atomic::check_writable;
 use duchenne::inference::predictor::Predictor;
 
 /// Arguments of `duchenne eval`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --tta --robustness\n  \
-    duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --report report\n  \
+    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --views mirrored --robustness\n  \
+    duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --out report\n  \
     duchenne eval runs/a/best.safetensors runs/b/best.safetensors --data fer2013.safetensors\n\n\
     Choose models and settings by public-test; score private-test once per finished model."
 )]
@@ -30,14 +31,14 @@ pub struct EvalArgs {
     models: Vec<PathBuf>,
     #[command(flatten)]
     scoring: ScoringArgs,
-    /// Measure also how far accuracy falls under noise, blur, JPEG compression, changed brightness and contrast, low
+    /// Also measure accuracy under noise, blur, JPEG compression, changed brightness and contrast, low
     /// resolution, occlusion, rotation and badly placed boxes, at five severities each: scores the split 45 times
     /// more
     #[arg(long)]
     robustness: bool,
     /// Write report.html and report.json into this folder
     #[arg(long, value_name = "DIR")]
-    report: Option<PathBuf>,
+    out: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -45,11 +46,11 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.scoring.data)?;
     // What can fail, before the long work.
     let training = training_curve(&args.models)?;
-    if let Some(folder) = &args.report {
+    if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         check_writable(&folder.join("report.html"))?;
     }
-    let predictor = predictor_of(&args.models, &device(&args.scoring.device)?)?;
+    let predictor = predictor_of(&args.models, &args.scoring.device.device, &Terminal)?;
     let seen = training_duplicates(&dataset);
     let result = |kind: ImageViews, views: Views| -> anyhow::Result<ModelFigures> {
         Ok(ModelFigures {
@@ -58,33 +59,27 @@ pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         })
     };
     let mut results = vec![result(ImageViews::SingleCrop, Views::Centre)?];
-    let augmented = args.scoring.augmented();
-    if let Some(views) = augmented {
+    let views = args.scoring.views;
+    if views != Views::Centre {
         results.push(result(ImageViews::TestTimeAugmentation, views)?);
     }
-    let views = augmented.unwrap_or(Views::Centre);
     let clean = results.last().map_or(0.0, |result| result.report.overall.accuracy.value);
     let robustness = args
         .robustness
-        .then(|| robustness(&predictor, &dataset, args.scoring.split, views, clean))
+        .then(|| robustness(&predictor, &dataset, args.scoring.split, views, clean, &Terminal))
         .transpose()?;
     let page = ReportPage {
         title: format!("{} on {}", names(&args.models), dataset.name()),
-        provenance: provenance(&args, &predictor, &dataset, augmented),
+        provenance: provenance(&args, &predictor, &dataset),
         results,
         robustness,
         training,
     };
-    present(&page, args.report.as_deref(), args.scoring.json)?;
+    present(&page, args.out.as_deref(), args.scoring.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn provenance(
-    args: &EvalArgs,
-    predictor: &Predictor,
-    dataset: &PackedDataset,
-    augmented: Option<Views>,
-) -> Vec<Provenance> {
+fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -> Vec<Provenance> {
     let manifest = predictor.manifest();
     let preprocessing = &manifest.preprocessing;
     let mut lines = vec![
@@ -94,10 +89,10 @@ fn provenance(
             "input",
             format!("{0}x{0} centre of {1}x{1}", preprocessing.crop, preprocessing.resize),
         ),
-        Provenance::new("test-time augmentation", augmented.unwrap_or(Views::Centre).description()),
+        Provenance::new("test-time augmentation", args.scoring.views.description()),
         Provenance::new("evaluated data", dataset.name()),
         Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
-        Provenance::new("device", args.scoring.device.as_str()),
+        Provenance::new("device", args.scoring.device.device.to_string()),
     ];
     let trained = manifest.provenance.iter();
     lines.extend(trained.map(|(name, value)| Provenance::new(format!("model {name}"), value)));
@@ -115,5 +110,5 @@ fn training_curve(models: &[PathBuf]) -> anyhow::Result<Vec<EpochRecord>> {
     let [model] = models else {
         return Ok(Vec::new());
     };
-    log_beside(model).map_or(Ok(Vec::new()), |log| read_log(&log))
+    Ok(log_beside(model).map_or(Ok(Vec::new()), |log| read_log(&log))?)
 }

@@ -16,7 +16,7 @@ pub struct GanArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum GanCommand {
-    /// Train generators on a data set, or go on with them
+    /// Train generators on a data set, or resume their training
     Train(train::GanTrainArgs),
     /// Generate faces as a synthetic packed data set
     Sample(sample::SampleArgs),

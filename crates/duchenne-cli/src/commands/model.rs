@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use burn::tensor::Device;
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
+use crate::arguments::{label_set, one_of};
+use crate::terminal::{print_json, print_line, say};
 use duchenne::data::faces::preprocessing::Preprocessing;
-use duchenne::expression::LabelSet;
 use duchenne::files::atomic::check_writable;
 use duchenne::models::checkpoint::{Checkpoint, Manifest, Precision};
 use duchenne::models::import::{detect_options, fold_channels, read_weights};
 use duchenne::models::network::{Architecture, NetworkConfig};
+use duchenne::{Device, LabelSet, Predictor};
 
 /// Arguments of `duchenne model`.
 #[derive(Debug, Args)]
@@ -23,7 +24,7 @@ pub struct ModelArgs {
 
 #[derive(Debug, Subcommand)]
 enum ModelCommand {
-    /// Make a model of torchvision weights (.pth or .safetensors)
+    /// Make a model from torchvision weights (.pth or .safetensors)
     Import(ImportArgs),
     /// Write the weights under torchvision's names, for load_state_dict(strict=True)
     Export(ExportArgs),
@@ -39,12 +40,12 @@ enum ModelCommand {
 struct ImportArgs {
     /// PyTorch or safetensors file
     weights: PathBuf,
-    /// Architecture: compact, resnet18/34/50, vgg11/13/16/19, vgg11_bn ...
-    #[arg(long)]
-    arch: String,
-    /// What the outputs mean: fer2013, ckplus or ferplus
-    #[arg(long)]
-    labels: String,
+    /// Architecture
+    #[arg(long, value_parser = one_of(Architecture::TABLE))]
+    arch: Architecture,
+    /// Label set of the outputs
+    #[arg(long, value_parser = label_set())]
+    labels: LabelSet,
     /// Side of the square input in pixels
     #[arg(long)]
     input: usize,
@@ -64,7 +65,7 @@ struct ImportArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  duchenne model export runs/vgg16/best.safetensors --to vgg16.safetensors\n\n\
+    after_help = "Example:\n  duchenne model export runs/vgg16/best.safetensors --out vgg16.safetensors\n\n\
     The file is also a duchenne model: its metadata holds the manifest."
 )]
 struct ExportArgs {
@@ -72,7 +73,7 @@ struct ExportArgs {
     model: PathBuf,
     /// safetensors file to write
     #[arg(long, value_name = "FILE")]
-    to: PathBuf,
+    out: PathBuf,
     /// Store 16-bit floats: half the size
     #[arg(long)]
     half: bool,
@@ -82,7 +83,7 @@ struct ExportArgs {
 struct InfoArgs {
     /// Model file, `built-in` or `built-in-compact`
     model: PathBuf,
-    /// JSON in place of text
+    /// Print JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -97,13 +98,7 @@ pub fn run(args: ModelArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
-    let architecture = Architecture::from_name(&args.arch).with_context(|| {
-        let names = Architecture::TABLE.map(|(name, _)| name).join(", ");
-        format!("unknown architecture `{}`, expected one of {names}", args.arch)
-    })?;
-    let label_set = LabelSet::from_key(&args.labels).with_context(|| {
-        format!("unknown label set `{}`, expected fer2013, ckplus or ferplus", args.labels)
-    })?;
+    let (architecture, label_set) = (args.arch, args.labels);
     if ![1, 3].contains(&args.channels) {
         bail!("--channels is {}, expected 1 or 3", args.channels);
     }
@@ -121,7 +116,7 @@ fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let first = weights.iter().find(|tensor| ["conv1.weight", "features.0.weight"].contains(&&*tensor.name));
     if args.channels == 1 && first.is_some_and(|tensor| tensor.shape.get(1) == Some(&3)) {
         fold_channels(&mut weights).map_err(anyhow::Error::msg)?;
-        eprintln!("summed the first layer's three input channels to one");
+        say("summed the first layer's three input channels to one");
     }
     let mut manifest = Manifest::new(network, label_set, preprocessing);
     if let Some(problem) = manifest.problem() {
@@ -130,9 +125,9 @@ fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     manifest.provenance.insert("imported-from".to_owned(), file_name(&args.weights));
     let checkpoint = Checkpoint { manifest, weights };
     // Loading proves that the weights are complete and fit.
-    let (manifest, network) = checkpoint.into_network(&Device::flex(), &args.weights)?;
+    let (manifest, network) = checkpoint.into_network(&Device::cpu(), &args.weights)?;
     Checkpoint::of(manifest, &network).write(&args.out, Precision::Full)?;
-    println!("{}", args.out.display());
+    print_line(args.out.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,16 +136,16 @@ fn file_name(path: &std::path::Path) -> String {
 }
 
 fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
-    check_writable(&args.to)?;
-    let (manifest, network) = Checkpoint::read(&args.model)?.into_network(&Device::flex(), &args.model)?;
+    check_writable(&args.out)?;
+    let (manifest, network) = Checkpoint::read(&args.model)?.into_network(&Device::cpu(), &args.model)?;
     let precision = if args.half { Precision::Half } else { Precision::Full };
-    Checkpoint::of(manifest, &network).write(&args.to, precision)?;
-    println!("{}", args.to.display());
+    Checkpoint::of(manifest, &network).write(&args.out, precision)?;
+    print_line(args.out.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
-    let predictor = duchenne::experiments::scoring::predictor(&args.model, &Device::flex())?;
+    let predictor = Predictor::named(&args.model, &Device::cpu())?;
     let manifest = predictor.manifest();
     let side = manifest.preprocessing.crop;
     let (parameters, multiply_adds) = predictor.size();
@@ -158,26 +153,25 @@ fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
         let json = serde_json::json!({
             "manifest": manifest, "parameters": parameters, "multiply_adds": multiply_adds,
         });
-        println!("{}", serde_json::to_string_pretty(&json)?);
+        print_json(&json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let preprocessing = &manifest.preprocessing;
-    println!("architecture    {}", predictor.description());
-    println!("label set       {}: {}", manifest.label_set, manifest.label_set.names().join(", "));
-    println!(
-        "input           {} x {side} x {side}, centre of {}",
-        preprocessing.channels(),
-        preprocessing.resize
-    );
-    println!("scaling         mean {:?}, deviation {:?}", preprocessing.mean, preprocessing.deviation);
-    println!("parameters      {parameters} (running statistics included)");
-    println!("multiply-adds   {:.1} M per face", multiply_adds as f64 / 1e6);
-    println!("temperature     {:.4}", manifest.temperature);
-    for (name, value) in &manifest.provenance {
-        println!("{name:<28}{value}");
-    }
-    for (name, value) in &manifest.metrics {
-        println!("{name:<28}{value:.4}");
-    }
+    let mut lines = vec![
+        format!("architecture    {}", predictor.description()),
+        format!("label set       {}: {}", manifest.label_set, manifest.label_set.names().join(", ")),
+        format!(
+            "input           {} x {side} x {side}, centre of {}",
+            preprocessing.channels(),
+            preprocessing.resize
+        ),
+        format!("scaling         mean {:?}, deviation {:?}", preprocessing.mean, preprocessing.deviation),
+        format!("parameters      {parameters} (running statistics included)"),
+        format!("multiply-adds   {:.1} M per face", multiply_adds as f64 / 1e6),
+        format!("temperature     {:.4}", manifest.temperature),
+    ];
+    lines.extend(manifest.provenance.iter().map(|(name, value)| format!("{name:<28}{value}")));
+    lines.extend(manifest.metrics.iter().map(|(name, value)| format!("{name:<28}{value:.4}")));
+    print_line(lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)
 }

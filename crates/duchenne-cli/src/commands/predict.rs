@@ -13,13 +13,12 @@ use anyhow::Context as _;
 use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 
-use crate::arguments::recognizer::RecognizerArgs;
+use crate::arguments::RecognizerArgs;
+use crate::terminal::say;
 use duchenne::data::faces::picture::{self, Picture};
-use duchenne::data::faces::views::Views;
 use duchenne::inference::drawing::annotation::annotate;
-use duchenne::inference::face_detection::FaceDetector;
-use duchenne::inference::predictor::Predictor;
-use duchenne::inference::recognition::{FaceFinder, FoundFace, RecognizedFace, recognize};
+use duchenne::inference::recognition::FoundFace;
+use duchenne::{Face, Recognizer};
 
 use annotated::AnnotatedFolder;
 use output::{Form, PictureResult, ResultWriter};
@@ -77,7 +76,8 @@ pub struct PredictArgs {
 /// Where no picture can be recognised at all: the model does not load, the folder of copies is unfit,
 /// the output fails.
 pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
-    let predictor = args.recognizer.predictor()?;
+    let recognizer = args.recognizer.recognizer()?;
+    let recognizer = if args.whole { recognizer.whole_picture() } else { recognizer };
     let annotated = match &args.annotate {
         Some(folder) => Some(AnnotatedFolder::create(folder, &args.paths)?),
         None => None,
@@ -87,18 +87,13 @@ pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
         (_, true) => Form::Csv,
         _ => Form::Table { top: usize::from(args.top) },
     };
-    let finder = if args.whole {
-        FaceFinder::WholePicture
-    } else {
-        FaceFinder::Detector(FaceDetector::new(args.recognizer.min_face))
-    };
     let skipped = annotated.as_ref().map(|folder| folder.root().to_owned());
     let output = BufWriter::new(io::stdout().lock());
 
-    let outcome =
-        ResultWriter::new(form, predictor.label_set(), output).map_err(Failure::Output).and_then(|writer| {
-            let views = args.recognizer.views();
-            let mut run = Run { predictor, finder, views, annotated, writer, pictures: 0, failed: 0 };
+    let outcome = ResultWriter::new(form, recognizer.predictor().label_set(), output)
+        .map_err(Failure::Output)
+        .and_then(|writer| {
+            let mut run = Run { recognizer, annotated, writer, pictures: 0, failed: 0 };
             run.all(paths::pictures(args.paths, skipped))?;
             Ok((run.pictures, run.failed))
         });
@@ -106,7 +101,7 @@ pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
         Ok((_, 0)) => Ok(ExitCode::SUCCESS),
         Ok((pictures, failed)) => {
             if pictures > 1 {
-                eprintln!("{failed} of {pictures} pictures failed");
+                say(format_args!("{failed} of {pictures} pictures failed"));
             }
             Ok(ExitCode::from(1))
         }
@@ -133,9 +128,7 @@ impl From<io::Error> for Failure {
 
 /// One run of the command.
 struct Run<W: Write> {
-    predictor: Predictor,
-    finder: FaceFinder,
-    views: Views,
+    recognizer: Recognizer,
     annotated: Option<AnnotatedFolder>,
     writer: ResultWriter<W>,
     /// Pictures so far.
@@ -177,16 +170,15 @@ impl<W: Write> Run<W> {
 
     fn window(&mut self, sources: Vec<Result<Source, Refused>>) -> Result<(), Failure> {
         let annotated = self.annotated.is_some();
-        let finder = &self.finder;
+        let recognizer = &self.recognizer;
         let mut prepared: Vec<Result<Prepared, Refused>> = sources
             .into_par_iter()
-            .map(|source| source.and_then(|source| prepare(source, finder, annotated)))
+            .map(|source| source.and_then(|source| prepare(source, recognizer, annotated)))
             .collect();
 
         let faces = prepared.iter_mut().flatten().flat_map(|picture| picture.faces.drain(..)).collect();
-        let mut recognized = recognize(&self.predictor, faces, self.views)
-            .map_err(|error| Failure::Other(error.into()))?
-            .into_iter();
+        let recognized = self.recognizer.classify(faces).map_err(|error| Failure::Other(error.into()))?;
+        let mut recognized = recognized.into_iter();
         for prepared in prepared {
             self.pictures += 1;
             match prepared {
@@ -201,16 +193,16 @@ impl<W: Write> Run<W> {
     }
 
     /// Writes a picture's result and its annotated copy.
-    fn finish(&mut self, prepared: Prepared, faces: Vec<RecognizedFace>) -> Result<(), Failure> {
+    fn finish(&mut self, prepared: Prepared, faces: Vec<Face>) -> Result<(), Failure> {
         let Prepared { source, width, height, canvas, .. } = prepared;
         let path = source.path.to_string_lossy().into_owned();
         let result = PictureResult { path, width, height, faces };
         self.writer.picture(&result)?;
         if let (Some(folder), Some((mut canvas, format))) = (&mut self.annotated, canvas) {
-            annotate(&mut canvas, &result.faces, self.predictor.label_set());
+            annotate(&mut canvas, &result.faces);
             if let Err(error) = folder.write(&source, format, &canvas) {
                 self.failed += 1;
-                eprintln!("error: {error:#}");
+                say(format_args!("error: {error:#}"));
             }
         }
         Ok(())
@@ -220,18 +212,18 @@ impl<W: Write> Run<W> {
     fn fail(&mut self, refused: &Refused) -> Result<(), Failure> {
         self.failed += 1;
         if !self.writer.error(&refused.path.to_string_lossy(), &refused.reason)? {
-            eprintln!("error: {}", refused.reason);
+            say(format_args!("error: {}", refused.reason));
         }
         Ok(())
     }
 }
 
 /// Decodes a picture and finds its faces.
-fn prepare(source: Source, finder: &FaceFinder, annotated: bool) -> Result<Prepared, Refused> {
+fn prepare(source: Source, recognizer: &Recognizer, annotated: bool) -> Result<Prepared, Refused> {
     // A bug in a decoder, met by one strange file, must not end a run over thousands.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         source.read().map(|picture| {
-            let faces = finder.find(&picture);
+            let faces = recognizer.find(&picture);
             (picture.width(), picture.height(), faces, annotated.then(|| canvas(picture)))
         })
     }));

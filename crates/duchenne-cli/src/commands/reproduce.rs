@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use burn::tensor::Device;
 
-use crate::arguments::device::device;
+use crate::arguments::{DeviceArgs, NeutralChoice};
 use crate::interrupt::stop_flag;
+use crate::terminal::{Terminal, counted, print, print_line, say};
+use duchenne::Device;
 use duchenne::data::packed::synthetic::NeutralPolicy;
 use duchenne::evaluation::reproduction::{duration, render_table};
 use duchenne::experiments::reproduction::estimate::{Cost, Stopwatch};
@@ -15,18 +16,19 @@ use duchenne::experiments::reproduction::graph::{Graph, Request, STAGES};
 use duchenne::experiments::reproduction::scale::Scale;
 use duchenne::experiments::reproduction::store::files_below;
 use duchenne::experiments::reproduction::{Plan, StageState, relative, run_stages, write_results};
+use duchenne::experiments::session::Session;
 use duchenne::files::atomic::FolderLock;
 
 /// Arguments of `duchenne reproduce`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Scales: quick shows in 20 minutes on two cores that every stage works, and its figures mean nothing; \
+    after_help = "Scales: quick shows in 20 minutes on two cores that every stage works, and its figures are not meaningful; \
     standard compares with recipes that train well, in half a day; paper has the paper's epochs, batch sizes and \
-    learning rates to the letter.\n\nExamples:\n  \
+    learning rates exactly.\n\nExamples:\n  \
     duchenne reproduce --fer2013 fer2013.csv --ckplus CK+48.zip --out reproduction --scale quick\n  \
     duchenne reproduce --fer2013 fer2013.csv --ckplus CK+48.zip --out reproduction --scale standard --plan\n\n\
-    A call that was stopped or killed goes on when the same command is given again; finished stages are kept under \
-    what they were made from, and only what is missing, damaged or changed is done."
+    Run the same command again to resume after an interruption; finished stages are cached by the inputs they were made \
+    from, and only what is missing, damaged or changed is done."
 )]
 pub struct ReproduceArgs {
     /// FER-2013: its csv, an archive or folder of it (see `data import fer2013`), or a packed set
@@ -44,7 +46,7 @@ pub struct ReproduceArgs {
     /// How much work: quick, standard, paper, or a TOML file like recipes/reproduce/quick.toml
     #[arg(long, default_value = "quick")]
     scale: String,
-    /// Only these lines of the table, by short name (vgg16, resnet50+dcgan, ...), separated by commas; the report has
+    /// Only these rows of the table, by short name (vgg16, resnet50+dcgan, ...), separated by commas; the report has
     /// no others, but a later call with more of them does only what these did not
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
@@ -58,20 +60,18 @@ pub struct ReproduceArgs {
     /// CK+ has contempt where FER-2013 has neutral: neutral faces from generators trained on FER-2013 (real), none,
     /// or contempt as neutral
     #[arg(long, value_enum, default_value = "real")]
-    neutral: crate::commands::train::NeutralChoice,
+    neutral: NeutralChoice,
     /// Print the stages with the time and disk they will take, measured on this machine, and run none; the report
     /// will set what they took beside it
     #[arg(long)]
     plan: bool,
-    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the command.
 pub fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
-    let device_name = args.device.clone();
-    let device = device(&device_name)?;
+    let device = args.device.device;
     let mut scale = Scale::read(&args.scale)?;
     scale.choose(&args.rows)?;
     let scale_name = args.scale.clone();
@@ -95,16 +95,18 @@ pub fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
     let stop = stop_flag()?;
     let write = |states: &_| write_results(&request, (&scale_name, &scale), &graph, states);
     let scored = |states: &_| write(states).map(drop);
-    let Some(states) = run_stages(&graph, (&device, &device_name), &stop, &scored)? else {
-        eprintln!("stopped; give the same command again to go on");
+    let Some(states) =
+        run_stages(&graph, Session { device: &device, stop: &stop, watch: &Terminal }, &scored)?
+    else {
+        say("stopped; run the same command again to resume");
         return Ok(ExitCode::from(1));
     };
     let report = write(&states)?;
-    print!("{}", render_table(&report));
-    eprintln!("wrote {}", request.out.join("report.html").display());
+    print(render_table(&report))?;
+    say(format_args!("wrote {}", request.out.join("report.html").display()));
     let failed = states.values().filter(|state| matches!(state, StageState::Failed(_))).count();
     if failed > 0 {
-        eprintln!("{failed} stages are not done; the report says why");
+        say(format_args!("{} failed or skipped; see the report", counted(failed, "stage")));
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
@@ -126,24 +128,24 @@ fn others(out: &Path, graph: &Graph) -> (usize, u64) {
 
 /// Prints what every stage will take.
 fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<ExitCode> {
-    eprintln!("timing a few steps of every network and generator on this machine ...");
+    say("timing a few steps of every network and generator on this machine ...");
     let mut stopwatch = Stopwatch::new(device);
     let mut kept = Plan::default();
     let mut total = Cost::default();
     let width = graph.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
-    println!("{:width$}  {:>15}  {:>8}  state", "stage", "time", "disk");
+    print_line(format_args!("{:width$}  {:>15}  {:>8}  state", "stage", "time", "disk"))?;
     for stage in &graph.stages {
         let done = stage.folder.done();
         let state = match &done {
             Ok(Some(_)) => "done".to_owned(),
-            Ok(None) if stage.folder.is_begun() => "begun, goes on".to_owned(),
+            Ok(None) if stage.folder.is_begun() => "started; will resume".to_owned(),
             Ok(None) => "to do".to_owned(),
             Err(damage) => format!("to do again: {damage:#}"),
         };
         let cost = stopwatch.cost(graph, stage)?;
         let time = cost.map_or("minutes at most".to_owned(), |cost| duration(cost.seconds));
         let disk = cost.map_or(String::new(), |cost| format!("{:.0} MB", cost.bytes / 1e6));
-        println!("{:width$}  {time:>15}  {disk:>8}  {state}", stage.name);
+        print_line(format_args!("{:width$}  {time:>15}  {disk:>8}  {state}", stage.name))?;
         if let Some(cost) = cost {
             kept.seconds.insert(relative(stage.folder.path(), &request.out), cost.seconds);
             if !matches!(done, Ok(Some(_))) {
@@ -152,16 +154,16 @@ fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<Exi
             }
         }
     }
-    println!("\nto do: {} and {:.1} GB", duration(total.seconds), total.bytes / 1e9);
+    print_line(format_args!("\nto do: {} and {:.1} GB", duration(total.seconds), total.bytes / 1e9))?;
     kept.write(&request.out)?;
     let (folders, bytes) = others(&request.out, graph);
     if folders > 0 {
-        println!(
+        print_line(format_args!(
             "{folders} folders below {} ({:.1} GB) are none of these stages: they belong to other rows, scales, \
              seeds or inputs, or to another version of this program",
             request.out.join(STAGES).display(),
             bytes as f64 / 1e9
-        );
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,11 +8,10 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use crate::arguments::recognizer::RecognizerArgs;
+use crate::arguments::RecognizerArgs;
 use crate::interrupt::on_stop;
-use crate::server::{Recognizer, router};
-use duchenne::inference::face_detection::FaceDetector;
-use duchenne::inference::recognition::FaceFinder;
+use crate::server::router;
+use crate::terminal::say;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +33,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     address: SocketAddr,
 
-    /// The largest picture file that is accepted, in MiB
+    /// Largest accepted picture file, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_upload: u16,
 
@@ -44,12 +43,7 @@ pub struct ServeArgs {
 
 /// Runs the command until it is told to stop.
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let recognizer = Recognizer {
-        predictor: args.recognizer.predictor()?,
-        finder: FaceFinder::Detector(FaceDetector::new(args.recognizer.min_face)),
-        views: args.recognizer.views(),
-    };
-    let router = router(recognizer, usize::from(args.max_upload) << 20);
+    let router = router(args.recognizer.recognizer()?, usize::from(args.max_upload) << 20);
     let stop = Arc::new(Notify::new());
     let asked = Arc::clone(&stop);
     on_stop("finishing what has been asked; press Ctrl-C again to stop at once", move || asked.notify_one())?;
@@ -58,20 +52,22 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot begin to serve")?;
+        .context("cannot start the server")?;
     runtime.block_on(async {
         let listener = TcpListener::bind(args.address)
             .await
             .with_context(|| format!("cannot listen on {}", args.address))?;
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
-            eprintln!("warning: whoever can reach {address} can use this; there is no password");
+            say(format_args!(
+                "warning: anyone who can reach {address} can use this server; there is no password"
+            ));
         }
-        eprintln!("listening on http://{address}, Ctrl-C stops");
+        say(format_args!("listening on http://{address}, Ctrl-C stops"));
         axum::serve(listener, router)
             .with_graceful_shutdown(async move { stop.notified().await })
             .await
-            .context("cannot go on serving")
+            .context("the server stopped")
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,9 +14,9 @@ pub struct SvmArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum SvmCommand {
-    /// Fit a machine on the features of networks, or of a file
+    /// Fit an SVM on the features of networks, or of a file
     Fit(fit::FitArgs),
-    /// Score a machine
+    /// Score an SVM
     Eval(eval::SvmEvalArgs),
 }
 

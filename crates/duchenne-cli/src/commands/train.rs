@@ -1,15 +1,17 @@
-//! `duchenne train`: trains a classifier, or goes on with one.
+//! `duchenne train`: trains a classifier, or resumes a run.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::arguments::device::device;
+use crate::arguments::{DeviceArgs, NeutralChoice, OverrideArgs};
 use crate::interrupt::stop_flag;
+use crate::terminal::{Terminal, print_line, say};
 use duchenne::data::PackedDataset;
-use duchenne::data::packed::synthetic::{NeutralPolicy, SyntheticFaces};
+use duchenne::data::packed::synthetic::SyntheticFaces;
 use duchenne::experiments::classifier::ClassifierRun;
-use duchenne::experiments::recipes::{all_settings, recipe_text};
-use duchenne::experiments::scoring::warn_uncalibrated;
+use duchenne::experiments::recipes::recipe_text;
+use duchenne::experiments::scoring::note_uncalibrated;
+use duchenne::experiments::session::Session;
 use duchenne::training::classifier::initial::InitialWeights;
 use duchenne::training::classifier::recipe::Recipe;
 use duchenne::training::classifier::teacher::Teacher;
@@ -19,7 +21,7 @@ use duchenne::training::classifier::teacher::Teacher;
 #[command(
     after_help = "Examples:\n  duchenne train --recipe compact --data fer2013.safetensors --run runs/compact\n  \
     duchenne train --recipe compact --data fer2013.safetensors --synthetic faces.safetensors --run runs/more\n\n\
-    A run that was stopped or killed goes on when the same command is given again."
+    Run the same command again to resume a run that was stopped or killed."
 )]
 pub struct TrainArgs {
     /// Built-in recipe (compact, compact-finish, wide, wide-finish, wide-distilled,
@@ -34,7 +36,7 @@ pub struct TrainArgs {
     /// Directory of this run: log, models, state
     #[arg(long)]
     run: PathBuf,
-    /// Begin from these weights in place of fresh ones: a model of the same architecture and labels or, for a
+    /// Start from these weights instead of random ones: a model of the same architecture and labels or, for a
     /// recipe with `init = "pretrained"`, torchvision's weights (.pth or .safetensors)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
@@ -52,39 +54,13 @@ pub struct TrainArgs {
     /// Generated neutral and contempt faces: neutral ones join (real), neither joins, or contempt joins as neutral
     #[arg(long, value_enum, default_value = "real", requires = "synthetic")]
     neutral: NeutralChoice,
-    /// Epochs, in place of the recipe's
-    #[arg(long)]
-    epochs: Option<usize>,
-    /// Seed, in place of the recipe's
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Use only the first N training images (for trying things out)
+    #[command(flatten)]
+    overrides: OverrideArgs,
+    /// Use only the first N training images (for a quick trial)
     #[arg(long)]
     limit: Option<usize>,
-    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// Lay a value over the recipe, such as training.learning_rate=0.05; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
-}
-
-/// The words of `--neutral`.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(super) enum NeutralChoice {
-    Real,
-    Omit,
-    ContemptAsNeutral,
-}
-
-impl From<NeutralChoice> for NeutralPolicy {
-    fn from(choice: NeutralChoice) -> Self {
-        match choice {
-            NeutralChoice::Real => NeutralPolicy::Real,
-            NeutralChoice::Omit => NeutralPolicy::Omit,
-            NeutralChoice::ContemptAsNeutral => NeutralPolicy::ContemptAsNeutral,
-        }
-    }
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the command.
@@ -102,16 +78,16 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         .transpose()?;
     let training = match &joining {
         Some(faces) => {
-            eprintln!("{} generated faces join the training split", faces.description());
+            say(format_args!("adding {} generated faces to the training split", faces.description()));
             training.join(faces)
         }
         None => training,
     };
-    let device = device(&args.device)?;
+    let device = &args.device.device;
     let initial = args.init.as_deref().map(|path| InitialWeights::read(path, &recipe)).transpose()?;
-    let teacher = Teacher::read(&args.teacher, &recipe, dataset.label_set(), &device)?;
+    let teacher = Teacher::read(&args.teacher, &recipe, dataset.label_set(), device)?;
     for (name, temperature) in teacher.iter().flat_map(Teacher::temperatures) {
-        warn_uncalibrated(name, temperature);
+        note_uncalibrated(name, temperature, &Terminal);
     }
     let stop = stop_flag()?;
     let run = ClassifierRun {
@@ -122,19 +98,18 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         initial: initial.as_ref(),
         teacher: teacher.as_ref(),
         directory: &args.run,
-        device: &device,
-        stop: &stop,
+        session: Session { device, stop: &stop, watch: &Terminal },
     };
     let Some(best) = run.finish()? else {
         return Ok(ExitCode::from(1));
     };
-    println!("{}", best.display());
-    eprintln!("finished; evaluate with: duchenne eval {} --data {}", best.display(), args.data.display());
+    print_line(best.display())?;
+    let (best, data) = (best.display(), args.data.display());
+    say(format_args!("finished; evaluate with: duchenne eval {best} --data {data}"));
     Ok(ExitCode::SUCCESS)
 }
 
 fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {
     let text = recipe_text(&args.recipe, Recipe::built_in(&args.recipe), &Recipe::built_in_names())?;
-    let settings = all_settings(&args.settings, args.epochs, args.seed);
-    Ok(Recipe::parse(&args.recipe, &text, &settings)?)
+    Ok(Recipe::parse(&args.recipe, &text, &args.overrides.all())?)
 }

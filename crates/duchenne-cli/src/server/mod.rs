@@ -18,11 +18,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::picture_json::PictureJson;
-use duchenne::data::faces::picture::Picture;
-use duchenne::data::faces::views::Views;
 use duchenne::inference::face_detection::{FaceDetector, LEAST_MIN_FACE};
-use duchenne::inference::predictor::Predictor;
-use duchenne::inference::recognition::{FaceFinder, recognize};
+use duchenne::inference::recognition::FaceFinder;
+use duchenne::{Picture, Recognizer};
 
 use refusal::Refusal;
 
@@ -32,20 +30,10 @@ const PAGE: &str = include_str!("page.html");
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src blob: data:; media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
 
-/// Requests for recognition that may be at hand at once, each with a picture in memory; more are refused.
+/// Most recognition requests in flight, each with a picture in memory; more are refused.
 const MOST_AT_HAND: usize = 32;
 /// How long a picture may take to arrive.
 const UPLOAD_TIME: Duration = Duration::from_secs(60);
-
-/// What recognises.
-pub struct Recognizer {
-    /// The classifier.
-    pub predictor: Predictor,
-    /// Finds the faces, unless a request asks for another smallest face.
-    pub finder: FaceFinder,
-    /// What of each face is averaged over.
-    pub views: Views,
-}
 
 struct Server {
     recognizer: Recognizer,
@@ -93,9 +81,7 @@ struct Options {
 impl Options {
     fn problem(self) -> Option<String> {
         match self.min_face {
-            Some(_) if self.whole => {
-                Some("min_face says nothing where the whole picture is a face".to_owned())
-            }
+            Some(_) if self.whole => Some("min_face has no effect with whole=true".to_owned()),
             Some(side) if side < LEAST_MIN_FACE => {
                 Some(format!("min_face is {side}, expected at least {LEAST_MIN_FACE}"))
             }
@@ -123,27 +109,26 @@ async fn predict(
     let work = tokio::task::spawn_blocking(move || {
         // Given back when the work is done, even where nobody waits for it any more.
         let _held = (place, turn);
-        server.recognizer.recognize(&bytes, options)
+        recognize(&server.recognizer, &bytes, options)
     });
     // A bug in a decoder, met by one strange file, must not end the server.
     work.await.unwrap_or_else(|_| {
-        let reason = "this picture made the program fail: please report it";
+        let reason = "internal error on this picture; please report it";
         Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, reason))
     })
 }
 
-impl Recognizer {
-    fn recognize(&self, bytes: &[u8], options: Options) -> Result<Response, Refusal> {
-        let picture = Picture::from_bytes(bytes, Path::new("upload"))
-            .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-        let found = match options {
-            Options { whole: true, .. } => FaceFinder::WholePicture.find(&picture),
-            Options { min_face: None, .. } => self.finder.find(&picture),
-            Options { min_face, .. } => FaceFinder::Detector(FaceDetector::new(min_face)).find(&picture),
-        };
-        let faces = recognize(&self.predictor, found, self.views)
-            .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-        let size = [picture.width(), picture.height()];
-        Ok(Json(PictureJson::new(None, size, &faces, self.predictor.label_set())).into_response())
-    }
+fn recognize(recognizer: &Recognizer, bytes: &[u8], options: Options) -> Result<Response, Refusal> {
+    let picture = Picture::from_bytes(bytes, Path::new("upload"))
+        .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    let faces = match options {
+        Options { whole: true, .. } => recognizer.recognize_by(&FaceFinder::WholePicture, &picture),
+        Options { min_face: None, .. } => recognizer.recognize(&picture),
+        Options { min_face, .. } => {
+            recognizer.recognize_by(&FaceFinder::Detector(FaceDetector::new(min_face)), &picture)
+        }
+    };
+    let faces = faces.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let size = [picture.width(), picture.height()];
+    Ok(Json(PictureJson::new(None, size, &faces)).into_response())
 }

@@ -312,7 +312,7 @@ fn export_writes_what_import_reads_again() {
     let (dataset, _) = import(folder.path(), &["fer2013", &source]);
     let (packed, to) = (path_in(&folder, "packed.safetensors"), path_in(&folder, "pictures"));
     fs::create_dir(&to).unwrap();
-    let (code, _, messages) = data(["export", &packed, "--to", &to]);
+    let (code, _, messages) = data(["export", &packed, "--out", &to]);
     assert_eq!(code, 0, "{messages}");
     assert!(Path::new(&to).join("private-test/angry/000007.png").is_file());
     let again = tempfile::tempdir().unwrap();
@@ -326,11 +326,11 @@ fn export_writes_what_import_reads_again() {
     };
     assert_eq!(samples(&read), samples(&dataset));
 
-    let (code, _, messages) = data(["export", &packed, "--to", &to]);
+    let (code, _, messages) = data(["export", &packed, "--out", &to]);
     assert_eq!(code, 1);
     assert!(messages.contains("the folder is not empty"), "{messages}");
     let inside = path_in(&folder, "missing/pictures");
-    let (code, _, messages) = data(["export", &packed, "--to", &inside]);
+    let (code, _, messages) = data(["export", &packed, "--out", &inside]);
     assert_eq!(code, 1);
     assert!(messages.contains("does not exist; create it first"), "{messages}");
 }
@@ -341,7 +341,7 @@ fn synthetic_pictures_stay_synthetic_through_export_and_import() {
     put(folder.path(), "faces/happy/a.png", png(48, pixels(1)));
     import(folder.path(), &["folder", &path_in(&folder, "faces"), "--synthetic"]);
     let to = path_in(&folder, "pictures");
-    assert_eq!(data(["export", &path_in(&folder, "packed.safetensors"), "--to", &to]).0, 0);
+    assert_eq!(data(["export", &path_in(&folder, "packed.safetensors"), "--out", &to]).0, 0);
     let (again, _) = import(folder.path(), &["folder", &to]);
     assert_eq!(again.origin(0), Origin::Synthetic);
 }

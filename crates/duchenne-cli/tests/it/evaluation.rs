@@ -437,7 +437,7 @@ fn robustness_begins_from_the_accuracy_of_the_same_views_and_repeats() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     };
-    for (more, result) in [(&[][..], 0), (&["--tta"], 1)] {
+    for (more, result) in [(&[][..], 0), (&["--views", "mirrored"], 1)] {
         let report = evaluated(more);
         let robustness = &report["robustness"];
         assert_eq!(robustness["clean"], report["results"][result]["report"]["overall"]["accuracy"]["value"]);

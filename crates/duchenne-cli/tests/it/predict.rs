@@ -61,7 +61,8 @@ fn views_and_models_can_be_chosen() {
         faces[0]["probabilities"].as_object().unwrap().values().map(|value| value.as_f64().unwrap()).collect()
     };
     let chosen =
-        [&[][..], &["--no-mirror"], &["--ten-crop"], &["--model", "built-in-compact"]].map(probabilities);
+        [&[][..], &["--views", "single"], &["--views", "ten-crop"], &["--model", "built-in-compact"]]
+            .map(probabilities);
     for (index, one) in chosen.iter().enumerate() {
         assert!(chosen[index + 1..].iter().all(|other| one != other), "{chosen:?}");
     }
@@ -187,7 +188,7 @@ fn wrong_usage_has_its_own_code() {
         assert_eq!(predict(arguments).0, 2, "{arguments:?}");
     }
     assert_eq!(predict(["x.png", "--whole", "--min-face", "40"]).0, 2);
-    assert_eq!(predict(["x.png", "--ten-crop", "--no-mirror"]).0, 2);
+    assert_eq!(predict(["x.png", "--views", "sideways"]).0, 2);
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Place {
 
 /// The stages that were worked on.
 fn worked_on(said: &str) -> Vec<&str> {
-    let stages = said.lines().filter(|line| line.starts_with('[') && !line.ends_with("done before"));
+    let stages = said.lines().filter(|line| line.starts_with('[') && !line.ends_with("already done"));
     stages.map(|line| line.split_once("] ").unwrap().1.split(':').next().unwrap()).collect()
 }
 
@@ -143,7 +143,7 @@ fn what_is_damaged_or_changed_is_done_again_and_nothing_else() {
     std::fs::remove_file(place.file("out", "generate-dcgan-faces", "faces.safetensors")).unwrap();
     let (again, said) = place.succeeds("out");
     assert_eq!(worked_on(&said), ["generate dcgan faces", "train other seed 0"], "{said}");
-    assert!(said.contains("`run/best.safetensors` is not as it was, made again"), "{said}");
+    assert!(said.contains("`run/best.safetensors` is not as it was; rebuilding"), "{said}");
     assert_eq!(again, table);
 
     place.write_scale(&SCALE.replace("epochs=1", "epochs=2"));

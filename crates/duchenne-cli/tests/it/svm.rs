@@ -108,8 +108,8 @@ fn features_of_any_program_are_fitted_and_scored() {
     let scored = part(&test, &|row| row % 3 == 0);
     succeeds(&["svm", "fit", "--features", &train, "--run", &run]);
     let model = format!("{run}/svm.safetensors");
-    let decisions = path("decisions");
-    let json = succeeds(&["svm", "eval", &model, "--features", &test, "--json", "--decisions", &decisions]);
+    let report = path("report");
+    let json = succeeds(&["svm", "eval", &model, "--features", &test, "--json", "--out", &report]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let overall = &json["results"][0]["report"]["overall"];
     let accuracy = overall["accuracy"]["value"].as_f64().unwrap();
@@ -117,7 +117,7 @@ fn features_of_any_program_are_fitted_and_scored() {
     let error = |key: &str| overall[key]["nll"].as_f64().unwrap();
     // Probabilities come from margins on samples that the fit had not seen.
     assert!(error("calibrated") < error("uncalibrated"), "{overall}");
-    let bytes = std::fs::read(&decisions).unwrap();
+    let bytes = std::fs::read(format!("{report}/decisions.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(tensors.tensor("decisions").unwrap().shape(), [scored, 10]);
 

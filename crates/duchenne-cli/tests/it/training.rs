@@ -141,7 +141,7 @@ fn a_teacher_teaches_what_the_labels_do_not_tell() {
     assert!(accuracy("taught") > 0.8, "{}", accuracy("taught"));
     assert!(accuracy("alone") < 0.5, "{}", accuracy("alone"));
 
-    // The model says by whom it was taught, and its run goes on with the same teacher only.
+    // The model says by whom it was taught, and its run resumes with the same teacher only.
     let model = std::fs::read(path("taught").join("best.safetensors")).unwrap();
     assert!(String::from_utf8_lossy(&model).contains("taught-by"));
     let other = path("alone").join("best.safetensors");
@@ -168,11 +168,11 @@ fn models_are_compared_and_seeds_summarised() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     };
-    let comparison = json(&["compare", "built-in-compact", &one, &two, "--tta"]);
+    let comparison = json(&["compare", "built-in-compact", &one, &two, "--views", "mirrored"]);
     let models = comparison["models"].as_array().unwrap();
     let accuracy = |model: &serde_json::Value| model["accuracy"]["value"].as_f64().unwrap();
     for (model, name) in models.iter().zip(["built-in-compact", &one, &two]) {
-        let alone = json(&["eval", name, "--tta"]);
+        let alone = json(&["eval", name, "--views", "mirrored"]);
         assert_eq!(model["accuracy"], alone["results"][1]["report"]["overall"]["accuracy"], "{name}");
     }
     assert!(models[0]["against_first"].is_null());

@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use crate::data::faces::batches::mix_seed;
 use crate::data::faces::corruption::{Corruption, SEVERITIES};
 use crate::data::faces::views::Views;
-use crate::data::{PackedDataset, Samples};
+use crate::data::{Images as _, PackedDataset, Samples as _};
 use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
-use crate::experiments::scoring::{EvaluatedSplit, score_faces};
+use crate::experiments::scoring::{EvaluatedSamples, EvaluatedSplit, score_faces};
 use crate::experiments::watch::{Unit, Watch, Work};
 use crate::inference::predictor::Predictor;
 
@@ -24,20 +24,7 @@ pub fn robustness(
     clean: f64,
     watch: &dyn Watch,
 ) -> crate::Result<Robustness> {
-    let corruptions = match split {
-        EvaluatedSplit::PublicTest => measure(predictor, dataset, &dataset.public_test()?, views, watch)?,
-        EvaluatedSplit::PrivateTest => measure(predictor, dataset, &dataset.private_test()?, views, watch)?,
-    };
-    Ok(Robustness::new(views.description(), clean, corruptions))
-}
-
-fn measure(
-    predictor: &Predictor,
-    dataset: &PackedDataset,
-    samples: &(impl Samples + Sync),
-    views: Views,
-    watch: &dyn Watch,
-) -> crate::Result<Vec<CorruptedAccuracy>> {
+    let samples = EvaluatedSamples::of(dataset, split)?;
     let total = (Corruption::ALL.len() * SEVERITIES) as u64;
     let mut done = 0;
     let seen = vec![false; dataset.len()];
@@ -57,7 +44,7 @@ fn measure(
             let faces: Vec<Vec<u8>> = (0..samples.len()).into_par_iter().map(corrupted).collect();
             let faces: Vec<&[u8]> = faces.iter().map(Vec::as_slice).collect();
             let name = format!("pictures corrupted by {}", corruption.name());
-            let scored = score_faces(predictor, dataset, samples, &faces, &name, &seen, views)?;
+            let scored = score_faces(predictor, dataset, &samples, &faces, &name, &seen, views)?;
             accuracies.push(scored.accuracy()?);
             done += 1;
             watch.progress(Work { what: &what, unit: Unit::Measurements }, done, total);
@@ -65,5 +52,5 @@ fn measure(
         let (unit, strengths) = (corruption.unit(), corruption.strengths());
         corruptions.push(CorruptedAccuracy::new(corruption.name(), unit, &strengths, accuracies));
     }
-    Ok(corruptions)
+    Ok(Robustness::new(views.description(), clean, corruptions))
 }

@@ -8,7 +8,7 @@ use crate::error::{Context as _, refuse};
 use crate::Device;
 use crate::data::faces::batches::ResizedFaces;
 use crate::data::faces::views::Views;
-use crate::data::{PackedDataset, PublicTestSplit, Samples};
+use crate::data::{Images, PackedDataset, PrivateTestSplit, PublicTestSplit, Samples};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
 use crate::experiments::watch::{Note, Watch};
 use crate::inference::predictor::Predictor;
@@ -39,7 +39,11 @@ pub fn note_uncalibrated(model: &str, temperature: f64, watch: &dyn Watch) {
     }
 }
 
-/// The logits of `predictor` for all samples of the split that was chosen.
+/// The logits of `predictor` for all samples of the split that was chosen; `seen` tells of every row of the data set
+/// whether its image stands in Training too.
+///
+/// # Errors
+/// When the split is empty or the label sets differ.
 pub fn score_split(
     predictor: &Predictor,
     dataset: &PackedDataset,
@@ -47,14 +51,7 @@ pub fn score_split(
     seen: &[bool],
     views: Views,
 ) -> crate::Result<ScoredSplit> {
-    match split {
-        EvaluatedSplit::PublicTest => {
-            score(predictor, dataset, &dataset.public_test()?, "public-test", seen, views)
-        }
-        EvaluatedSplit::PrivateTest => {
-            score(predictor, dataset, &dataset.private_test()?, "private-test", seen, views)
-        }
-    }
+    score(predictor, dataset, &EvaluatedSamples::of(dataset, split)?, split.name(), seen, views)
 }
 
 /// The logits of `predictor` for all samples of a split.
@@ -90,17 +87,30 @@ pub fn score_faces(
             dataset.label_set()
         );
     }
-    let rows: Vec<usize> = (0..samples.len()).map(|index| samples.row(index)).collect();
-    let votes = rows.iter().map(|row| dataset.votes(*row)?.try_into().ok()).collect();
     Ok(ScoredSplit {
-        split: split.to_owned(),
         class_names: manifest.label_set.names().iter().map(|name| (*name).to_owned()).collect(),
-        labels: (0..samples.len()).map(|index| samples.label(index)).collect(),
         logits: predictor.logits(faces, views),
+        ..unscored(dataset, samples, split, seen)
+    })
+}
+
+/// All that is known of a split's samples, before a model has seen them.
+pub(crate) fn unscored(
+    dataset: &PackedDataset,
+    samples: &impl Samples,
+    split: &str,
+    seen: &[bool],
+) -> ScoredSplit {
+    let rows: Vec<usize> = (0..samples.len()).map(|index| samples.row(index)).collect();
+    ScoredSplit {
+        split: split.to_owned(),
+        class_names: Vec::new(),
+        labels: (0..samples.len()).map(|index| samples.label(index)).collect(),
+        logits: Vec::new(),
         rows: rows.iter().map(|row| *row as u32).collect(),
         seen_in_training: rows.iter().map(|row| seen[*row]).collect(),
-        ferplus_votes: votes,
-    })
+        ferplus_votes: rows.iter().map(|row| dataset.votes(*row)?.try_into().ok()).collect(),
+    }
 }
 
 /// The figures on `split` with the temperature fitted on PublicTest, presented the same way; `seen` tells
@@ -135,6 +145,63 @@ impl EvaluatedSplit {
     /// Both, by name.
     pub const TABLE: [(&'static str, Self); 2] =
         [("public-test", Self::PublicTest), ("private-test", Self::PrivateTest)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PublicTest => "public-test",
+            Self::PrivateTest => "private-test",
+        }
+    }
+}
+
+/// The samples of a split that is evaluated.
+#[derive(Debug)]
+pub enum EvaluatedSamples<'a> {
+    /// Of PublicTest.
+    PublicTest(PublicTestSplit<'a>),
+    /// Of PrivateTest.
+    PrivateTest(PrivateTestSplit<'a>),
+}
+
+impl<'a> EvaluatedSamples<'a> {
+    /// The samples of a split of a data set.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn of(dataset: &'a PackedDataset, split: EvaluatedSplit) -> crate::Result<Self> {
+        Ok(match split {
+            EvaluatedSplit::PublicTest => Self::PublicTest(dataset.public_test()?),
+            EvaluatedSplit::PrivateTest => Self::PrivateTest(dataset.private_test()?),
+        })
+    }
+
+    fn samples(&self) -> &dyn Samples {
+        match self {
+            Self::PublicTest(split) => split,
+            Self::PrivateTest(split) => split,
+        }
+    }
+}
+
+impl Images for EvaluatedSamples<'_> {
+    fn len(&self) -> usize {
+        self.samples().len()
+    }
+
+    fn image(&self, index: usize) -> &[u8] {
+        self.samples().image(index)
+    }
+}
+
+impl Samples for EvaluatedSamples<'_> {
+    fn label(&self, index: usize) -> u8 {
+        self.samples().label(index)
+    }
+
+    fn row(&self, index: usize) -> usize {
+        self.samples().row(index)
+    }
 }
 
 /// Fits the temperature of a finished model on PublicTest, mirror image averaged in as `predict` does,

@@ -8,6 +8,7 @@ pub mod ensemble;
 pub mod face_detection;
 pub mod predictor;
 pub mod recognition;
+pub mod recognizer;
 pub mod synthesis;
 
 pub use predictor::InferenceError;

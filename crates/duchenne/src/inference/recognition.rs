@@ -1,7 +1,7 @@
 //! *Recognition* joins face detection and the classifier: from pictures to faces with expressions.
 //!
 //! It comes in two steps, since they scale differently: [`FaceFinder::find`] is work for one thread per
-//! picture, [`recognize`] classifies the faces of many pictures in common batches.
+//! picture, [`classify`] takes the faces of many pictures in common batches.
 
 use image::GrayImage;
 
@@ -26,28 +26,75 @@ pub struct FoundFace {
 }
 
 /// A face with its expression.
+///
+/// ```
+/// use duchenne::{Picture, Recognizer};
+///
+/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).unwrap();
+/// let recognizer = Recognizer::built_in()?;
+/// let faces = recognizer.recognize(&Picture::open("examples/faces.png".as_ref())?)?;
+/// let face = &faces[0];
+/// assert_eq!(face.probability(face.expression()), Some(face.confidence()));
+/// let sum: f32 = face.probabilities().map(|(_, probability)| probability).sum();
+/// assert!((sum - 1.0).abs() < 1e-4);
+/// # Ok::<(), duchenne::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct RecognizedFace {
-    /// Where the face is: the detector's box, clipped to the picture.
-    pub bounds: FaceBox,
-    /// The detector's raw score; `None` where the whole picture was taken as a face.
-    pub score: Option<f32>,
-    /// The probabilities of the label set's classes, in its order.
-    pub probabilities: Vec<f32>,
+pub struct Face {
+    bounds: FaceBox,
+    score: Option<f32>,
+    labels: LabelSet,
+    probabilities: Vec<f32>,
 }
 
-impl RecognizedFace {
-    /// The labels from the likeliest to the least likely, with their probabilities.
+impl Face {
+    /// A face with probabilities in the order of `labels`: what tests of drawing and writing begin from.
+    #[doc(hidden)]
+    pub fn new(bounds: FaceBox, score: Option<f32>, labels: LabelSet, probabilities: Vec<f32>) -> Self {
+        Self { bounds, score, labels, probabilities }
+    }
+
+    /// Where the face is, in pixels of the upright picture: the detector's box, clipped to the picture.
+    pub fn bounds(&self) -> FaceBox {
+        self.bounds
+    }
+
+    /// The detector's raw score (not a probability); `None` where the whole picture was taken as a face.
+    pub fn score(&self) -> Option<f32> {
+        self.score
+    }
+
+    /// The name of the likeliest expression.
+    pub fn expression(&self) -> &str {
+        self.labels.names()[self.ranked()[0].0]
+    }
+
+    /// The calibrated probability of the likeliest expression, `0..=1`.
+    pub fn confidence(&self) -> f32 {
+        self.ranked()[0].1
+    }
+
+    /// The calibrated probability of a class by name, `0..=1`; synonyms are understood ("anger" is "angry"). `None`
+    /// for a class that the model does not know.
+    pub fn probability(&self, class: &str) -> Option<f32> {
+        self.labels.label_of(class).map(|label| self.probabilities[usize::from(label)])
+    }
+
+    /// Every class with its calibrated probability, `0..=1`, in the label set's order; they add to one.
+    pub fn probabilities(&self) -> impl ExactSizeIterator<Item = (&str, f32)> {
+        self.labels.names().iter().copied().zip(self.probabilities.iter().copied())
+    }
+
+    /// The classes as places in the label set with their probabilities, from the likeliest to the least likely.
     pub fn ranked(&self) -> Vec<(usize, f32)> {
         let mut ranked: Vec<(usize, f32)> = self.probabilities.iter().copied().enumerate().collect();
         ranked.sort_by(|first, second| second.1.total_cmp(&first.1));
         ranked
     }
 
-    /// The name of the likeliest expression of `labels`.
-    pub fn expression(&self, labels: LabelSet) -> &'static str {
-        let (label, _) = self.ranked()[0];
-        labels.names()[label]
+    /// The classes that the probabilities are of.
+    pub fn label_set(&self) -> LabelSet {
+        self.labels
     }
 }
 
@@ -57,6 +104,15 @@ pub enum FaceFinder {
     Detector(FaceDetector),
     /// Not at all: every picture is a crop of one face, as the images of FER-2013 are.
     WholePicture,
+}
+
+impl std::fmt::Debug for FaceFinder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Detector(_) => "Detector",
+            Self::WholePicture => "WholePicture",
+        })
+    }
 }
 
 impl FaceFinder {
@@ -83,15 +139,16 @@ impl FaceFinder {
     }
 }
 
-/// Recognises the expressions of found faces, in order, from the mean over `views`.
+/// Classifies found faces, in order, from the mean over `views`.
 ///
 /// # Errors
 /// [`InferenceError`] where the classifier fails.
-pub fn recognize(
+pub fn classify(
     predictor: &Predictor,
     faces: Vec<FoundFace>,
     views: Views,
-) -> Result<Vec<RecognizedFace>, InferenceError> {
+) -> Result<Vec<Face>, InferenceError> {
+    let labels = predictor.label_set();
     let mut recognized = Vec::with_capacity(faces.len());
     let mut faces = faces.into_iter();
     loop {
@@ -101,13 +158,13 @@ pub fn recognize(
             return Ok(recognized);
         }
         let probabilities = predictor.probabilities(&crops, views)?;
-        recognized.extend(
-            places.into_iter().zip(probabilities).map(|((bounds, score), probabilities)| RecognizedFace {
-                bounds,
-                score,
-                probabilities,
-            }),
-        );
+        let classified = places.into_iter().zip(probabilities);
+        recognized.extend(classified.map(|((bounds, score), probabilities)| Face {
+            bounds,
+            score,
+            labels,
+            probabilities,
+        }));
     }
 }
 
@@ -144,24 +201,25 @@ mod tests {
                 crop: GrayImage::from_pixel(48, 48, Luma([(index * 3) as u8])),
             })
             .collect();
-        let one = recognize(&predictor, faces[BATCH + 1..=BATCH + 1].to_vec(), Views::Mirrored).unwrap();
-        let all = recognize(&predictor, faces, Views::Mirrored).unwrap();
+        let one = classify(&predictor, faces[BATCH + 1..=BATCH + 1].to_vec(), Views::Mirrored).unwrap();
+        let all = classify(&predictor, faces, Views::Mirrored).unwrap();
         assert_eq!(all.len(), BATCH + 3);
         for (index, face) in all.iter().enumerate() {
             assert_eq!(face.bounds.x, index as i32);
             assert!((face.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-4);
         }
-        assert_eq!(all[BATCH + 1].expression(LabelSet::Fer2013), one[0].expression(LabelSet::Fer2013));
+        assert_eq!(all[BATCH + 1].expression(), one[0].expression());
     }
 
     #[test]
     fn ranking_goes_downwards_and_names_the_first() {
-        let face = RecognizedFace {
+        let face = Face {
             bounds: FaceBox::whole(1, 1),
             score: None,
+            labels: LabelSet::Fer2013,
             probabilities: vec![0.1, 0.0, 0.05, 0.6, 0.15, 0.0, 0.1],
         };
         assert_eq!(face.ranked()[..2], [(3, 0.6), (4, 0.15)]);
-        assert_eq!(face.expression(LabelSet::Fer2013), "happy");
+        assert_eq!(face.expression(), "happy");
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use serde_json::json;
 
-use crate::commands::data::{grouped, print, print_json};
+use crate::terminal::{grouped, print, print_json};
 use duchenne::data::PackedDataset;
 use duchenne::data::packed::findings::{Findings, check};
 
@@ -16,7 +16,7 @@ const SHOWN: usize = 10;
 /// Arguments of `duchenne data check`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Rows count from 0, as in the packed file. What is found is no failure: the exit code is 0.\n\n\
+    after_help = "Rows count from 0, as in the packed file. Findings are not errors: the exit code is 0 either way.\n\n\
                         Example:\n  duchenne data check fer2013.safetensors --json > findings.json"
 )]
 pub struct CheckArgs {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use crate::commands::data::{Unit, grouped, progress_bar};
+use crate::arguments::label_set;
+use crate::terminal::{Terminal, clear, counted, say};
 use duchenne::data::import::folder::{FolderOptions, Layout};
 use duchenne::data::import::picture_tree::Sizing;
 use duchenne::data::import::{ckplus, fer2013, folder};
@@ -13,6 +14,7 @@ use duchenne::data::packed::builder::Imported;
 use duchenne::data::{DataError, Progress};
 use duchenne::expression::LabelSet;
 use duchenne::files::atomic::check_writable;
+use duchenne::{Note, Unit, Watch as _, Work};
 
 /// Arguments of `duchenne data import`.
 #[derive(Debug, Args)]
@@ -25,7 +27,7 @@ pub struct ImportArgs {
 enum Source {
     /// FER-2013: its csv file, plain or as .gz, .xz, .zip, .tar.gz, or train/ and test/ folders
     ///
-    /// Reads fer2013.csv and icml_face_data.csv; the form is told by the content. In folders,
+    /// Reads fer2013.csv and icml_face_data.csv; the format is detected from the content. In folders,
     /// PublicTest and PrivateTest can be told apart only where the file names say so
     /// (PrivateTest_123.jpg).
     #[command(
@@ -50,7 +52,7 @@ enum Source {
     },
     /// Pictures in folders, <split>/<class>/ or <class>/ (then all are Training)
     ///
-    /// Pictures become gray and are scaled to one size; what is not square is squeezed. Splits are
+    /// Pictures become gray and are scaled to one size; pictures that are not square are stretched. Splits are
     /// train, public-test, private-test, test and unassigned.
     #[command(
         after_help = "Example:\n  duchenne data import folder faces/ --size 48 --labels fer2013 --out faces.safetensors"
@@ -61,8 +63,8 @@ enum Source {
         /// Height and width of the packed pictures, in pixels
         #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(8..=512))]
         size: u32,
-        /// The label set whose classes the folders are named after: fer2013, ckplus or ferplus
-        #[arg(long, default_value = "fer2013", value_parser = label_set)]
+        /// Label set whose classes the folders are named after
+        #[arg(long, default_value = "fer2013", value_parser = label_set())]
         labels: LabelSet,
         /// Mark the pictures as generated; they may only train
         #[arg(long)]
@@ -77,10 +79,6 @@ struct Output {
     /// The packed file to write; an existing one is replaced
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-}
-
-fn label_set(key: &str) -> Result<LabelSet, String> {
-    LabelSet::from_key(key).ok_or_else(|| "expected fer2013, ckplus or ferplus".to_owned())
 }
 
 /// Runs the command.
@@ -122,17 +120,12 @@ fn import(
 ) -> anyhow::Result<()> {
     check_writable(out)?;
     refuse_same(source, out)?;
-    let bar = progress_bar(unit);
-    let imported = read(&|done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
+    let work = Work { what: "reading", unit };
+    let imported = read(&|done, total| Terminal.progress(work, done, total));
+    clear();
     let imported = imported?;
-    for note in &imported.notes {
-        eprintln!("note: {note}");
-    }
-    eprintln!("{}: {} pictures", out.display(), grouped(imported.samples));
+    imported.notes.iter().for_each(|note| Terminal.note(&Note::Import(note)));
+    say(format_args!("{}: {}", out.display(), counted(imported.samples, "picture")));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::commands::data::{grouped, print, print_json};
+use crate::terminal::{grouped, print, print_json};
 use duchenne::data::{Origin, PackedDataset, Split};
 
 /// Arguments of `duchenne data info`.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::arguments::device::device;
+use crate::arguments::DeviceArgs;
+use crate::terminal::{Terminal, say};
 use duchenne::experiments::generators::samples::draw_grid;
 use duchenne::files::atomic::check_writable;
 
@@ -17,17 +18,19 @@ pub struct GridArgs {
     /// The picture to write
     #[arg(long)]
     out: PathBuf,
-    /// Decides the faces shown
+    /// Seed of the latent noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the command.
 pub fn run(args: GridArgs) -> anyhow::Result<ExitCode> {
     check_writable(&args.out)?;
     let runs: Vec<(String, PathBuf)> = args.runs.into_iter().map(|run| (name(&run), run)).collect();
-    draw_grid(&runs, args.seed, &device("cpu")?, &args.out)?;
-    eprintln!("wrote {}", args.out.display());
+    draw_grid(&runs, args.seed, &args.device.device, &args.out, &Terminal)?;
+    say(format_args!("wrote {}", args.out.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::arguments::device::device;
+use crate::arguments::DeviceArgs;
+use crate::terminal::{Terminal, say};
 use duchenne::data::PackedDataset;
 use duchenne::data::packed::export::{check_empty, export};
 use duchenne::experiments::generators::samples::Generators;
@@ -19,31 +20,30 @@ pub struct SampleArgs {
     /// Faces per class
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     count: u32,
-    /// Decides the noise
+    /// Seed of the latent noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// The packed data set to write, 48x48, marked synthetic
     #[arg(long)]
     out: PathBuf,
-    /// Write the faces as PNG into this new folder, too
+    /// Also write the faces as PNG files into this new folder
     #[arg(long, value_name = "DIR")]
     png: Option<PathBuf>,
-    /// cpu, or a GPU backend that this build has: vulkan, metal, webgpu, cuda
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Runs the command.
 pub fn run(args: SampleArgs) -> anyhow::Result<ExitCode> {
-    let generators = Generators::load(&args.run, &device(&args.device)?)?;
+    let generators = Generators::load(&args.run, &args.device.device, &Terminal)?;
     check_writable(&args.out)?;
     if let Some(folder) = &args.png {
         check_empty(folder)?;
     }
-    generators.sample(args.count, args.seed, &args.out)?;
+    generators.sample(args.count, args.seed, &args.out, &Terminal)?;
     if let Some(folder) = &args.png {
         export(&PackedDataset::open(&args.out)?, folder, &duchenne::data::no_progress)?;
-        eprintln!("{}: the same as PNG", folder.display());
+        say(format_args!("{}: the same as PNG", folder.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

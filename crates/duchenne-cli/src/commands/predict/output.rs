@@ -6,9 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::picture_json::PictureJson;
-use duchenne::expression::LabelSet;
-use duchenne::inference::face_detection::FaceBox;
-use duchenne::inference::recognition::RecognizedFace;
+use duchenne::{Face, FaceBox, LabelSet};
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +32,7 @@ pub struct PictureResult {
     /// The height of the upright picture in pixels.
     pub height: u32,
     /// Its faces, in reading order.
-    pub faces: Vec<RecognizedFace>,
+    pub faces: Vec<Face>,
 }
 
 /// Writes results in one form.
@@ -67,7 +65,7 @@ impl<W: Write> ResultWriter<W> {
             Form::Table { top } => self.table(result, top)?,
             Form::Json => {
                 let size = [result.width, result.height];
-                self.json_line(&PictureJson::new(Some(&result.path), size, &result.faces, self.labels))?
+                self.json_line(&PictureJson::new(Some(&result.path), size, &result.faces))?
             }
             Form::Csv => self.csv_rows(result)?,
         }
@@ -108,8 +106,8 @@ impl<W: Write> ResultWriter<W> {
             )?;
         }
         for (index, face) in faces.iter().enumerate() {
-            let FaceBox { x, y, width, height } = face.bounds;
-            let score = face.score.map_or("-".to_owned(), |score| format!("{score:.1}"));
+            let FaceBox { x, y, width, height } = face.bounds();
+            let score = face.score().map_or("-".to_owned(), |score| format!("{score:.1}"));
             let expressions: Vec<String> = face
                 .ranked()
                 .into_iter()
@@ -130,12 +128,12 @@ impl<W: Write> ResultWriter<W> {
 
     fn csv_rows(&mut self, result: &PictureResult) -> io::Result<()> {
         for (index, face) in result.faces.iter().enumerate() {
-            let FaceBox { x, y, width, height } = face.bounds;
+            let FaceBox { x, y, width, height } = face.bounds();
             let mut row = vec![result.path.clone(), (index + 1).to_string()];
             row.extend([x.to_string(), y.to_string(), width.to_string(), height.to_string()]);
-            row.push(face.score.map_or(String::new(), |score| score.to_string()));
-            row.push(face.expression(self.labels).to_owned());
-            row.extend(face.probabilities.iter().map(f32::to_string));
+            row.push(face.score().map_or(String::new(), |score| score.to_string()));
+            row.push(face.expression().to_owned());
+            row.extend(face.probabilities().map(|(_, probability)| probability.to_string()));
             self.csv_row(&row)?;
         }
         Ok(())
@@ -160,10 +158,9 @@ mod tests {
     use super::*;
 
     fn result() -> PictureResult {
-        let face = |x, score, probabilities: [f32; 7]| RecognizedFace {
-            bounds: FaceBox { x, y: 20, width: 120, height: 118 },
-            score,
-            probabilities: probabilities.to_vec(),
+        let face = |x, score, probabilities: [f32; 7]| {
+            let bounds = FaceBox { x, y: 20, width: 120, height: 118 };
+            Face::new(bounds, score, LabelSet::Fer2013, probabilities.to_vec())
         };
         PictureResult {
             path: "party, \"two\".jpg".to_owned(),

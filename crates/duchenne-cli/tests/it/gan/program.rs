@@ -155,7 +155,7 @@ fn generated_faces_repeat_are_judged_and_join_the_training_split() {
 
     let report = place.path("report");
     let json =
-        succeeds(&["gan", "eval", &first, "--real", &bars, "--report", &report, "--json", "--no-classifier"]);
+        succeeds(&["gan", "eval", &first, "--real", &bars, "--out", &report, "--json", "--no-classifier"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["reference"], "held-out");
     assert_eq!(json["epoch_chosen_by_reference"], false);

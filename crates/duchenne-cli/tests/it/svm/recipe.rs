@@ -103,7 +103,7 @@ fn networks_are_fine_tuned_and_their_machine_predicts() {
     for (label, path) in pictures.iter().enumerate() {
         image::GrayImage::from_raw(48, 48, bar(label, 1000 + label)).unwrap().save(path).unwrap();
     }
-    let mut predict = vec!["predict", "--model", &machine, "--whole", "--no-mirror", "--json"];
+    let mut predict = vec!["predict", "--model", &machine, "--whole", "--views", "single", "--json"];
     predict.extend(pictures.iter().map(String::as_str));
     let lines = succeeds(&predict);
     let right = lines.lines().zip(duchenne::expression::LabelSet::Fer2013.names()).filter(|(line, name)| {
@@ -111,7 +111,7 @@ fn networks_are_fine_tuned_and_their_machine_predicts() {
         line["faces"][0]["expression"] == **name
     });
     assert!(right.count() >= 6, "{lines}");
-    let eval = succeeds(&["eval", &machine, "--data", &data, "--json", "--tta"]);
+    let eval = succeeds(&["eval", &machine, "--data", &data, "--json", "--views", "mirrored"]);
     assert!(eval.contains("linear SVM on compact + compact"), "{eval}");
     assert!(succeeds(&["model", "info", &machine]).contains("linear SVM on compact + compact"));
 }

@@ -24,7 +24,7 @@ use crate::experiments::reproduction::scale::Images;
 use crate::experiments::reproduction::store::{Done, StageFolder};
 use crate::experiments::scoring::{EvaluatedSplit, log_beside, read_log, score_split};
 use crate::experiments::session::Session;
-use crate::experiments::svm::fit::{MACHINE_FILE, fit_on_networks};
+use crate::experiments::svm::fit::{SVM_FILE, fit_on_networks};
 use crate::experiments::svm::networks::{DeepSvmRecipe, FEATURES};
 use crate::experiments::watch::{Note, Watch};
 use crate::expression::LabelSet;
@@ -182,7 +182,7 @@ impl Workshop<'_> {
         let Some(svm) = fitted else {
             return Ok(false);
         };
-        svm.write(&run.join(MACHINE_FILE))?;
+        svm.write(&run.join(SVM_FILE))?;
         // Gigabytes, and made again in minutes.
         std::fs::remove_dir_all(run.join(FEATURES)).context("cannot delete the kept features")?;
         Ok(true)
@@ -191,7 +191,7 @@ impl Workshop<'_> {
     fn evaluate(&self, stage: &Stage, seed: u64) -> crate::Result<()> {
         let dataset = self.data(stage.inputs[0])?;
         let run = self.folder(stage.inputs[1]).file(RUN);
-        let machine = run.join(MACHINE_FILE);
+        let machine = run.join(SVM_FILE);
         let model = if machine.is_file() { machine } else { run.join("best.safetensors") };
         let predictor = Predictor::on_device(&model, self.session.device)?;
         let seen = training_duplicates(&dataset);

@@ -4,3 +4,4 @@ pub mod features;
 pub mod fit;
 pub mod margins;
 pub mod networks;
+pub mod scoring;

@@ -3,25 +3,22 @@
 use ab_glyph::{Font as _, PxScale, ScaleFont as _};
 use image::{Rgb, RgbImage};
 
-use crate::expression::LabelSet;
 use crate::inference::drawing::lettering::{draw_text, font, text_width};
 use crate::inference::face_detection::FaceBox;
-use crate::inference::recognition::RecognizedFace;
+use crate::inference::recognition::Face;
 
 /// Letters are not drawn smaller than this many pixels from line to line.
 const LEAST_TEXT: f32 = 11.0;
 
 /// Draws a box and a label, such as "happy 93%", for every face.
-pub fn annotate(picture: &mut RgbImage, faces: &[RecognizedFace], labels: LabelSet) {
+pub fn annotate(picture: &mut RgbImage, faces: &[Face]) {
     // Boxes first: a neighbour's box must not strike through a label.
     for face in faces {
-        draw_box(picture, face.bounds, line_width(picture), colour_of(face.expression(labels)));
+        draw_box(picture, face.bounds(), line_width(picture), colour_of(face.expression()));
     }
     for face in faces {
-        let (label, probability) = face.ranked()[0];
-        let name = labels.names()[label];
-        let text = format!("{name} {:.0}%", probability * 100.0);
-        draw_label(picture, face.bounds, &text, colour_of(name));
+        let text = format!("{} {:.0}%", face.expression(), face.confidence() * 100.0);
+        draw_label(picture, face.bounds(), &text, colour_of(face.expression()));
     }
 }
 
@@ -104,10 +101,11 @@ fn blend(picture: &mut RgbImage, x: i32, y: i32, colour: Rgb<u8>, opacity: f32) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expression::LabelSet;
 
-    fn face(bounds: FaceBox) -> RecognizedFace {
+    fn face(bounds: FaceBox) -> Face {
         let probabilities = vec![0.02, 0.0, 0.0, 0.93, 0.0, 0.05, 0.0];
-        RecognizedFace { bounds, score: Some(9.0), probabilities }
+        Face::new(bounds, Some(9.0), LabelSet::Fer2013, probabilities)
     }
 
     fn changed(before: &RgbImage, after: &RgbImage) -> usize {
@@ -119,7 +117,7 @@ mod tests {
         let ground = RgbImage::from_pixel(400, 300, Rgb([90, 90, 90]));
         let mut picture = ground.clone();
         let bounds = FaceBox { x: 100, y: 100, width: 120, height: 120 };
-        annotate(&mut picture, &[face(bounds)], LabelSet::Fer2013);
+        annotate(&mut picture, &[face(bounds)]);
         assert_eq!(*picture.get_pixel(100, 200), colour_of("happy"));
         assert_eq!(*picture.get_pixel(219, 219), colour_of("happy"));
         assert_eq!(*picture.get_pixel(160, 160), Rgb([90, 90, 90]));
@@ -130,7 +128,7 @@ mod tests {
     fn the_label_holds_dark_letters_on_its_bar() {
         let mut picture = RgbImage::from_pixel(400, 300, Rgb([90, 90, 90]));
         let bounds = FaceBox { x: 100, y: 100, width: 120, height: 120 };
-        annotate(&mut picture, &[face(bounds)], LabelSet::Fer2013);
+        annotate(&mut picture, &[face(bounds)]);
         let ink = (100..260)
             .flat_map(|x| (70..100).map(move |y| (x, y)))
             .filter(|&(x, y)| picture.get_pixel(x, y).0.iter().all(|&value| value < 30))
@@ -143,7 +141,7 @@ mod tests {
         for (width, height) in [(1, 1), (9, 40), (48, 48), (3000, 30)] {
             let ground = RgbImage::new(width, height);
             let mut picture = ground.clone();
-            annotate(&mut picture, &[face(FaceBox::whole(width, height))], LabelSet::Fer2013);
+            annotate(&mut picture, &[face(FaceBox::whole(width, height))]);
             assert!(changed(&ground, &picture) > 0, "{width} x {height}");
         }
     }

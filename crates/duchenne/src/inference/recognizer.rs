@@ -1,0 +1,142 @@
+//! A *recogniser* is everything needed to recognise faces in a picture: face finder, classifier, views.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::data::faces::picture::Picture;
+use crate::data::faces::views::Views;
+use crate::inference::InferenceError;
+use crate::inference::built_in::BuiltInModel;
+use crate::inference::face_detection::FaceDetector;
+use crate::inference::predictor::Predictor;
+use crate::inference::recognition::{Face, FaceFinder, FoundFace, classify};
+
+/// Finds the faces of pictures and recognises their expressions. One recogniser serves several threads at once.
+///
+/// ```
+/// use duchenne::{Picture, Recognizer, Views};
+///
+/// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).unwrap();
+/// let recognizer = Recognizer::built_in()?.views(Views::TenCrop).min_face(40);
+/// let picture = Picture::open("examples/faces.png".as_ref())?;
+/// for face in recognizer.recognize(&picture)? {
+///     println!("{} {:.0} % at {:?}", face.expression(), 100.0 * face.confidence(), face.bounds());
+/// }
+/// # Ok::<(), duchenne::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Recognizer {
+    predictor: Predictor,
+    finder: FaceFinder,
+    views: Views,
+}
+
+impl Recognizer {
+    /// The more accurate built-in model on the CPU, mirror images averaged in.
+    ///
+    /// # Errors
+    /// None in a build that passes its tests.
+    pub fn built_in() -> Result<Self, InferenceError> {
+        Predictor::built_in(BuiltInModel::Wide, &burn::tensor::Device::flex()).map(Self::new)
+    }
+
+    /// A model file (a network or a support vector machine on the features of several) on the CPU.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not a model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, InferenceError> {
+        Predictor::on_device(path.as_ref(), &burn::tensor::Device::flex()).map(Self::new)
+    }
+
+    /// Any classifier, on the device that it was loaded for.
+    pub fn new(predictor: Predictor) -> Self {
+        Self { predictor, finder: FaceFinder::Detector(FaceDetector::new(None)), views: Views::Mirrored }
+    }
+
+    /// Averages over these views of every face instead of the face and its mirror image.
+    #[must_use]
+    pub fn views(self, views: Views) -> Self {
+        Self { views, ..self }
+    }
+
+    /// Looks for faces of at least `pixels` width (12 or more). Otherwise faces of 24 pixels are found in pictures of up
+    /// to 0.7 megapixels, and the limit grows with the square root of the pixels in larger ones.
+    #[must_use]
+    pub fn min_face(self, pixels: u32) -> Self {
+        Self { finder: FaceFinder::Detector(FaceDetector::new(Some(pixels))), ..self }
+    }
+
+    /// Takes every picture as the crop of one face, without detection.
+    #[must_use]
+    pub fn whole_picture(self) -> Self {
+        Self { finder: FaceFinder::WholePicture, ..self }
+    }
+
+    /// The classifier.
+    pub fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    /// The faces of a picture with their expressions, in reading order.
+    ///
+    /// # Errors
+    /// [`InferenceError`] where the classifier fails.
+    pub fn recognize(&self, picture: &Picture) -> Result<Vec<Face>, InferenceError> {
+        self.classify(self.find(picture))
+    }
+
+    /// The same for another way to find faces than the recogniser's own.
+    ///
+    /// # Errors
+    /// As [`recognize`](Self::recognize).
+    pub fn recognize_by(&self, finder: &FaceFinder, picture: &Picture) -> Result<Vec<Face>, InferenceError> {
+        self.classify(finder.find(picture))
+    }
+
+    /// The faces of several pictures, searched in parallel and classified in common batches.
+    ///
+    /// # Errors
+    /// As [`recognize`](Self::recognize).
+    pub fn recognize_all(&self, pictures: &[Picture]) -> Result<Vec<Vec<Face>>, InferenceError> {
+        let found: Vec<Vec<FoundFace>> = pictures.par_iter().map(|picture| self.find(picture)).collect();
+        let counts: Vec<usize> = found.iter().map(Vec::len).collect();
+        let mut faces = self.classify(found.into_iter().flatten().collect())?.into_iter();
+        Ok(counts.into_iter().map(|count| faces.by_ref().take(count).collect()).collect())
+    }
+
+    /// The faces of a picture, not yet classified: work for one thread.
+    pub fn find(&self, picture: &Picture) -> Vec<FoundFace> {
+        self.finder.find(picture)
+    }
+
+    /// The expressions of found faces, of one picture or of many, in their order.
+    ///
+    /// # Errors
+    /// As [`recognize`](Self::recognize).
+    pub fn classify(&self, faces: Vec<FoundFace>) -> Result<Vec<Face>, InferenceError> {
+        classify(&self.predictor, faces, self.views)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_pictures_give_what_each_gives_alone() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/faces.png");
+        let picture = Picture::open(&path).unwrap();
+        let recognizer = Recognizer::built_in().unwrap().views(Views::Centre);
+        let alone = recognizer.recognize(&picture).unwrap();
+        assert_eq!(alone.len(), 6);
+        let together = recognizer.recognize_all(&[picture.clone(), picture]).unwrap();
+        for faces in together {
+            for (one, other) in alone.iter().zip(&faces) {
+                assert_eq!((one.bounds(), one.expression()), (other.bounds(), other.expression()));
+                assert!((one.confidence() - other.confidence()).abs() < 1e-5);
+            }
+            assert_eq!(faces.len(), 6);
+        }
+    }
+}

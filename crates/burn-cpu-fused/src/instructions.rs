@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use pulp::{Scalar, Simd, WithSimd};
 
-use crate::kernels::tiles::Kernels;
+use crate::direct::tiles::Kernels;
 
 /// A set of vector instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,21 +25,22 @@
 //! Operations share their work out over Rayon's current thread pool. A loop of many small operations is
 //! faster inside the pool, `rayon::scope(|_| ...)`, than outside, where every operation wakes it.
 
-mod autodiff;
-mod buffers;
-mod descent_within;
-mod extension;
-mod feature_map;
+mod burn;
+mod descent;
+mod direct;
+mod elementwise;
+mod filtering;
 mod instructions;
-mod kernels;
-mod packed;
-mod updates;
+mod memory;
+mod normalization;
+mod pooling;
+mod two_passes;
 
-pub use buffers::release_buffers;
-pub use descent_within::with_descent;
-pub use extension::FusedOperations;
-pub use feature_map::{Activation, FeatureMap, linear};
+pub use crate::burn::descent_within::with_descent;
+pub use crate::burn::extension::FusedOperations;
+pub use crate::burn::feature_map::{Activation, FeatureMap, linear};
+pub use crate::burn::packed_layers::{PackedConvolution, PackedLinear};
+pub use crate::burn::updates::{adam_step, sgd_step};
+pub use descent::{AdamStep, SgdStep};
 pub use instructions::Instructions;
-pub use kernels::descent::{AdamStep, SgdStep};
-pub use packed::{PackedConvolution, PackedLinear};
-pub use updates::{adam_step, sgd_step};
+pub use memory::buffers::release_buffers;

@@ -1,0 +1,294 @@
+//! *Packed layers*: weights in the order in which the kernels read them, packed once when a network is
+//! made ready for inference.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use super::feature_map::{Activation, FeatureMap, is_fused};
+use crate::direct::convolution::Epilogue;
+use crate::direct::geometry::{Geometry, Stencil};
+use crate::direct::patches;
+use crate::direct::product::{Product, Values, Weights, Width, blocked_len};
+use crate::direct::weights::{WeightView, pack};
+use crate::filtering::{Filter, Filtering, Tile};
+use crate::instructions::Instructions;
+use crate::memory::blocked::{self, padded, write_from_batch};
+use crate::memory::buffers::Buffer;
+use crate::memory::parallel::SharedBuffer;
+
+/// A convolution with bias, ready for inference: see [`FeatureMap::packed_conv2d`].
+#[derive(Debug, Clone)]
+pub struct PackedConvolution(Arc<Kind>);
+
+// Nearly always the large one.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug)]
+enum Kind {
+    Fused(FusedConvolution),
+    Plain { weight: Tensor<4>, bias: Tensor<1>, stride: usize, padding: usize },
+}
+
+#[derive(Debug)]
+struct FusedConvolution {
+    instructions: Instructions,
+    /// `[output_channels, input_channels, kernel, kernel]`; empty once nothing needs it any more.
+    weight: Vec<f32>,
+    shape: [usize; 4],
+    /// Filled up to whole blocks.
+    bias: Vec<f32>,
+    stride: usize,
+    padding: usize,
+    direct: OnceLock<Vec<f32>>,
+    /// One for each [`Tile`].
+    transformed: [OnceLock<Vec<f32>>; 2],
+    /// Of the image size seen last.
+    stencil: Mutex<Option<([usize; 2], Arc<Stencil>)>>,
+}
+
+impl PackedConvolution {
+    /// From a weight `[output_channels, input_channels, kernel, kernel]` and a bias `[output_channels]`
+    /// without autodiff.
+    ///
+    /// # Panics
+    /// If the bias has another length than the weight's first axis.
+    pub fn new(weight: Tensor<4>, bias: Tensor<1>, stride: usize, padding: usize) -> Self {
+        let shape = weight.dims();
+        assert_eq!(bias.dims(), [shape[0]], "bias and weight differ in output channels");
+        if !is_fused(&weight.device(), weight.dtype()) {
+            return Self(Arc::new(Kind::Plain { weight, bias, stride, padding }));
+        }
+        let bias = padded(&floats(bias.into_data()));
+        let mut fused = FusedConvolution {
+            instructions: Instructions::current(),
+            weight: floats(weight.into_data()),
+            shape,
+            bias,
+            stride,
+            padding,
+            direct: OnceLock::new(),
+            transformed: [const { OnceLock::new() }; 2],
+            stencil: Mutex::new(None),
+        };
+        // Which algorithm a 3x3 convolution takes depends on the images.
+        if shape[2..] != [3, 3] || stride != 1 {
+            fused.direct();
+            fused.weight = Vec::new();
+        }
+        Self(Arc::new(Kind::Fused(fused)))
+    }
+}
+
+/// The values of a tensor's data.
+fn floats(data: TensorData) -> Vec<f32> {
+    data.convert_dtype(DType::F32).try_into_vec::<f32>().expect("converted to f32")
+}
+
+impl FusedConvolution {
+    /// A geometry that stands for the weight's shape.
+    fn view(&self) -> WeightView {
+        let [_, inputs, height, width] = self.shape;
+        WeightView::forward(&Geometry::new([1, inputs, height, width], self.shape, 1, 0))
+    }
+
+    fn direct(&self) -> &[f32] {
+        self.direct.get_or_init(|| {
+            let mut packed = vec![0.0; self.view().packed_len()];
+            pack(&self.weight, &self.view(), self.instructions.run(Width), &mut packed);
+            packed
+        })
+    }
+
+    fn transformed(&self, tile: Tile) -> &[f32] {
+        self.transformed[tile as usize].get_or_init(|| {
+            let mut transformed = vec![0.0; tile.transformed_len(&self.view())];
+            tile.transform_weight(self.instructions, &self.weight, &self.view(), &mut transformed);
+            transformed
+        })
+    }
+
+    fn stencil(&self, geometry: &Geometry) -> Arc<Stencil> {
+        let size = [geometry.height, geometry.width];
+        let mut known = self.stencil.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((known, stencil)) if *known == size => stencil.clone(),
+            _ => {
+                let stencil = Arc::new(Stencil::forward(geometry));
+                *known = Some((size, stencil.clone()));
+                stencil
+            }
+        }
+    }
+
+    fn apply(&self, input: &Activations, residual: Option<&Activations>, slope: f32) -> Activations {
+        let Activations { batch, channels, height, width, .. } = *input;
+        let geometry = Geometry::new([batch, channels, height, width], self.shape, self.stride, self.padding);
+        let residual = residual.map(|residual| residual.buffer.values());
+        let epilogue = Epilogue { bias: Some(&self.bias), residual, slope };
+        let output_positions = geometry.output_positions();
+        let length = blocked_len(geometry.output_channels, output_positions, batch);
+        let buffer = Buffer::filled(length, |output| {
+            let channels = [geometry.input_channels, geometry.output_channels];
+            let (instructions, input_values) = (self.instructions, input.buffer.values());
+            match Filtering::of_packed(&geometry) {
+                None => {}
+                Some(Filtering::Tiles(tile)) => {
+                    let transformed = self.transformed(tile);
+                    let filter = Filter { instructions, transformed, channels, geometry: &geometry };
+                    return tile.apply(&filter, input_values, epilogue, output);
+                }
+                Some(whole) => {
+                    let weight = Values::Packed(self.direct());
+                    return whole.by_channels(
+                        instructions,
+                        &geometry,
+                        channels,
+                        weight,
+                        input_values,
+                        epilogue,
+                        output,
+                    );
+                }
+            }
+            let stencil = self.stencil(&geometry);
+            let product = Product {
+                instructions: self.instructions,
+                weights: Weights {
+                    values: Values::Packed(self.direct()),
+                    outputs: geometry.output_channels,
+                    inputs: geometry.input_channels,
+                    taps: geometry.taps(),
+                },
+                input: input.buffer.values(),
+                input_positions: geometry.input_positions(),
+                output_positions,
+                batch,
+                bias: epilogue.bias,
+                residual: epilogue.residual,
+                slope,
+            };
+            let output = SharedBuffer::new(output);
+            if !patches::pay_packed(&geometry) {
+                return product.run(&stencil, output);
+            }
+            patches::with_patches(&geometry, &stencil, product.input, |pointwise, input| {
+                // The weight of one channel's convolution, packed, is that of the 1x1 convolution, and
+                // positions and images are one long list.
+                let weights = Weights { inputs: pointwise.input_channels, taps: 1, ..product.weights };
+                let batch = batch * output_positions;
+                let product =
+                    Product { weights, input, input_positions: 1, output_positions: 1, batch, ..product };
+                product.run(&Stencil::identity(), output);
+            });
+        });
+        Activations {
+            buffer,
+            batch,
+            channels: geometry.output_channels,
+            height: geometry.output_height,
+            width: geometry.output_width,
+            device: input.device.clone(),
+        }
+    }
+}
+
+/// Blocked activations in a pooled buffer.
+#[derive(Debug, Clone)]
+pub(crate) struct Activations {
+    pub buffer: Buffer,
+    pub batch: usize,
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub device: Device,
+}
+
+impl FeatureMap {
+    /// A packed convolution, then an optional residual and an activation. For inference: the result is
+    /// not differentiable.
+    ///
+    /// # Panics
+    /// If shapes differ, or the map lives on another kind of device than the weights.
+    pub fn packed_conv2d(
+        self,
+        convolution: &PackedConvolution,
+        residual: Option<FeatureMap>,
+        activation: Activation,
+    ) -> Self {
+        match &*convolution.0 {
+            Kind::Fused(fused) => {
+                let input = self.into_activations();
+                let residual = residual.map(FeatureMap::into_activations);
+                Self::from_activations(fused.apply(&input, residual.as_ref(), activation.slope()))
+            }
+            Kind::Plain { weight, bias, stride, padding } => {
+                let (weight, bias) = (weight.clone(), Some(bias.clone()));
+                match residual {
+                    None => self.conv2d(weight, bias, *stride, *padding, activation),
+                    Some(residual) => self
+                        .conv2d(weight, bias, *stride, *padding, Activation::Identity)
+                        .add(residual, activation),
+                }
+            }
+        }
+    }
+}
+
+/// A fully connected layer with bias, ready for inference.
+#[derive(Debug, Clone)]
+pub struct PackedLinear {
+    convolution: PackedConvolution,
+    outputs: usize,
+}
+
+impl PackedLinear {
+    /// From a weight `[outputs, inputs]` and a bias `[outputs]` without autodiff.
+    ///
+    /// # Panics
+    /// If the bias has another length than the weight's first axis.
+    pub fn new(weight: Tensor<2>, bias: Tensor<1>) -> Self {
+        let [outputs, inputs] = weight.dims();
+        let weight = weight.reshape([outputs, inputs, 1, 1]);
+        Self { convolution: PackedConvolution::new(weight, bias, 1, 0), outputs }
+    }
+
+    /// `[samples, inputs]` to `[samples, outputs]`. Not differentiable.
+    pub fn forward(&self, input: Tensor<2>, activation: Activation) -> Tensor<2> {
+        let [samples, inputs] = input.dims();
+        let map = match &*self.convolution.0 {
+            Kind::Fused(_) => {
+                let device = input.device();
+                let values = floats(input.into_data());
+                let buffer = Buffer::filled(blocked_len(inputs, 1, samples), |out| {
+                    write_from_batch(&values, [samples, inputs, 1], out);
+                });
+                let (batch, channels) = (samples, inputs);
+                let activations = Activations { buffer, batch, channels, height: 1, width: 1, device };
+                FeatureMap::from_activations(activations)
+            }
+            Kind::Plain { .. } => FeatureMap::from_batch(input.reshape([samples, inputs, 1, 1])),
+        };
+        let map = map.packed_conv2d(&self.convolution, None, activation);
+        map.into_batch().reshape([samples, self.outputs])
+    }
+}
+
+impl Activations {
+    /// The values as Burn's tensor `[batch, channels, height, width]`.
+    pub(crate) fn to_batch(&self) -> Tensor<4> {
+        let positions = self.height * self.width;
+        let values = blocked::to_batch(self.buffer.values(), [self.batch, self.channels, positions]);
+        let shape = [self.batch, self.channels, self.height, self.width];
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device)
+    }
+
+    /// From Burn's blocked tensor.
+    pub(crate) fn from_blocked(values: Tensor<5>, channels: usize) -> Self {
+        let device = values.device();
+        let [_, height, width, batch, _] = values.dims();
+        let data = values.into_data();
+        let values = data.as_slice::<f32>().expect("fused tensors are f32");
+        let buffer = Buffer::filled(values.len(), |out| out.copy_from_slice(values));
+        Self { buffer, batch, channels, height, width, device }
+    }
+}

@@ -1,0 +1,230 @@
+//! *Buffers*: the memory of activations and gradients. A training step frees hundreds of megabytes and
+//! asks for the same again; given back to the system and taken anew, every page would be cleared by the
+//! kernel once per step. So buffers wait in a pool for their next use, in training and in inference.
+
+use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
+
+use super::blocked::LANES;
+
+/// Shorter buffers are not worth keeping.
+const SHORTEST: usize = 4096;
+/// Floats that may wait in any case: a small network's buffers are of many sizes.
+const SPARE: usize = 4 << 20;
+
+/// Sixteen floats in a line of the cache: allocators that align buffers less, as glibc's does, would have every vector
+/// read and written across two lines.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LANES]);
+
+/// Buffers that nothing uses at the moment, and how much memory is in use.
+#[derive(Debug)]
+struct Pool {
+    waiting: Vec<Vec<Line>>,
+    waiting_floats: usize,
+    used_floats: usize,
+    most_used_floats: usize,
+}
+
+/// Of tensors.
+static POOL: Mutex<Pool> = Mutex::new(Pool::NEW);
+/// Of what an operation needs for a short while: a pool of their own, so that it is found where it lay for the operation
+/// before, in the cache.
+static SCRATCH: Mutex<Pool> = Mutex::new(Pool::NEW);
+
+impl Pool {
+    const NEW: Self = Self { waiting: Vec::new(), waiting_floats: 0, used_floats: 0, most_used_floats: 0 };
+
+    /// A waiting buffer of `length` floats and a quarter more, the tightest.
+    fn tightest(&mut self, length: usize) -> Option<Vec<Line>> {
+        let fits = length..=length + length / 4;
+        let waiting = self.waiting.iter().enumerate();
+        let fitting = waiting.filter(|(_, buffer)| fits.contains(&floats(buffer)));
+        let (index, _) = fitting.min_by_key(|(_, buffer)| buffer.capacity())?;
+        Some(self.take(index))
+    }
+
+    /// A waiting buffer of `length` floats up to four times as many, the one used last.
+    fn latest(&mut self, length: usize) -> Option<Vec<Line>> {
+        let fits = length..=4 * length;
+        let index = self.waiting.iter().rposition(|buffer| fits.contains(&floats(buffer)))?;
+        Some(self.take(index))
+    }
+
+    fn take(&mut self, index: usize) -> Vec<Line> {
+        let buffer = self.waiting.remove(index);
+        self.waiting_floats -= floats(&buffer);
+        buffer
+    }
+
+    fn use_more(&mut self, floats: usize) {
+        self.used_floats += floats;
+        self.most_used_floats = self.most_used_floats.max(self.used_floats);
+    }
+
+    fn put(&mut self, buffer: Vec<Line>) {
+        self.used_floats = self.used_floats.saturating_sub(floats(&buffer));
+        self.waiting_floats += floats(&buffer);
+        self.waiting.push(buffer);
+        // Little more memory than a quarter above what was ever in use at once; the oldest go first.
+        let most = self.most_used_floats + self.most_used_floats / 4 + SPARE;
+        let mut surplus = 0;
+        while self.used_floats + self.waiting_floats > most && surplus < self.waiting.len() {
+            self.waiting_floats -= floats(&self.waiting[surplus]);
+            surplus += 1;
+        }
+        self.waiting.drain(..surplus);
+    }
+}
+
+fn locked(pool: &'static Mutex<Pool>) -> MutexGuard<'static, Pool> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Floats that a buffer holds.
+fn floats(buffer: &Vec<Line>) -> usize {
+    buffer.capacity() * LANES
+}
+
+/// Memory for `length` values that the caller writes in full before reading any.
+///
+/// Zeroing would cost one more pass over memory for every operation.
+pub(crate) fn for_overwrite(length: usize) -> Pooled {
+    from_pool(&POOL, length, Pool::tightest)
+}
+
+/// The same for a short while.
+pub(crate) fn scratch(length: usize) -> Pooled {
+    from_pool(&SCRATCH, length, Pool::latest)
+}
+
+/// A buffer that `find` finds waiting, or a new one.
+fn from_pool(
+    pool: &'static Mutex<Pool>,
+    length: usize,
+    find: fn(&mut Pool, usize) -> Option<Vec<Line>>,
+) -> Pooled {
+    let count = length.div_ceil(LANES);
+    let mut lines = if count * LANES < SHORTEST {
+        Vec::with_capacity(count)
+    } else {
+        let waiting = find(&mut locked(pool), length);
+        let lines = waiting.unwrap_or_else(|| Vec::with_capacity(count));
+        locked(pool).use_more(floats(&lines));
+        lines
+    };
+    // SAFETY: capacity is at least `count`, every bit pattern is a valid f32, and the kernels write every
+    // element before anything reads it.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        lines.set_len(count);
+    }
+    Pooled { lines, length, pool }
+}
+
+/// Floats in memory that goes back to the pool.
+#[derive(Debug)]
+pub(crate) struct Pooled {
+    lines: Vec<Line>,
+    length: usize,
+    pool: &'static Mutex<Pool>,
+}
+
+impl Deref for Pooled {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: the lines are floats without gaps, at least `length` of them.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
+
+impl From<&[f32]> for Pooled {
+    fn from(values: &[f32]) -> Self {
+        let mut pooled = for_overwrite(values.len());
+        pooled.copy_from_slice(values);
+        pooled
+    }
+}
+
+impl Pooled {
+    /// As the bytes of a tensor.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        let length = size_of_val(&*self);
+        // SAFETY: all of the elements are written.
+        unsafe { Bytes::from_controller(Box::new(self), length) }
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        if floats(&lines) >= SHORTEST {
+            locked(self.pool).put(lines);
+        }
+    }
+}
+
+impl AllocationController for Pooled {
+    fn alloc_align(&self) -> usize {
+        align_of::<Line>()
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+        let length = size_of_val(&**self);
+        // SAFETY: the elements as bytes; the caller writes initialised data only.
+        Ok(unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), length) })
+    }
+
+    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
+        let length = size_of_val(&**self);
+        // SAFETY: the elements as bytes.
+        Ok(unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), length) })
+    }
+}
+
+/// A buffer of floats outside Burn's tensors; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Buffer(Arc<Pooled>);
+
+impl Buffer {
+    /// A buffer of `length` floats that `write` fills in; their contents before are arbitrary.
+    pub(crate) fn filled(length: usize, write: impl FnOnce(&mut [f32])) -> Self {
+        let mut values = for_overwrite(length);
+        write(&mut values);
+        Self(Arc::new(values))
+    }
+
+    /// The floats.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+/// Gives the memory that waits for its next use back to the system: after training, say.
+pub fn release_buffers() {
+    for pool in [&POOL, &SCRATCH] {
+        let mut pool = locked(pool);
+        pool.waiting_floats = 0;
+        pool.most_used_floats = pool.used_floats;
+        let waiting = std::mem::take(&mut pool.waiting);
+        // Others need not wait while memory is given back.
+        drop(pool);
+        drop(waiting);
+    }
+}

@@ -1,0 +1,8 @@
+//! *Memory*: the buffers that activations lie in, the blocked format in which they lie there, and how tasks share,
+//! prefetch and transpose it.
+
+pub(crate) mod blocked;
+pub(crate) mod buffers;
+pub(crate) mod parallel;
+pub(crate) mod prefetch;
+pub(crate) mod transpose;

@@ -1,6 +1,7 @@
 //! Optimiser updates in one pass over memory: stochastic gradient descent and Adam.
 
-use crate::direct::tiles::Kernels;
+use pulp::Simd;
+
 use crate::instructions::vectorized;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part, stream};
 
@@ -53,8 +54,8 @@ impl Update<'_> {
 /// Writes the gradients at `start`, or the weights after the step, to `out`; the latter past the caches, so that the
 /// thread must call `end_stream` before another reads them.
 #[inline(always)]
-pub(crate) fn write<K: Kernels>(
-    kernels: K,
+pub(crate) fn write<S: Simd>(
+    simd: S,
     update: Option<Update<'_>>,
     start: usize,
     gradients: &[f32],
@@ -69,14 +70,14 @@ pub(crate) fn write<K: Kernels>(
         return;
     };
     let weights = &weight[start..start + gradients.len()];
-    let (rate, decay) = (kernels.splat_f32s(step.rate), kernels.splat_f32s(step.decay));
-    let whole = out.len() / K::F32_LANES * K::F32_LANES;
-    for at in (0..whole).step_by(K::F32_LANES) {
-        let gradient = K::as_simd_f32s(&gradients[at..at + K::F32_LANES]).0[0];
-        let weight = K::as_simd_f32s(&weights[at..at + K::F32_LANES]).0[0];
-        let slope = kernels.add_f32s(gradient, kernels.mul_f32s(decay, weight));
-        let stepped = kernels.sub_f32s(weight, kernels.mul_f32s(rate, slope));
-        stream::<K>(stepped, &mut out[at..at + K::F32_LANES]);
+    let (rate, decay) = (simd.splat_f32s(step.rate), simd.splat_f32s(step.decay));
+    let whole = out.len() / S::F32_LANES * S::F32_LANES;
+    for at in (0..whole).step_by(S::F32_LANES) {
+        let gradient = S::as_simd_f32s(&gradients[at..at + S::F32_LANES]).0[0];
+        let weight = S::as_simd_f32s(&weights[at..at + S::F32_LANES]).0[0];
+        let slope = simd.add_f32s(gradient, simd.mul_f32s(decay, weight));
+        let stepped = simd.sub_f32s(weight, simd.mul_f32s(rate, slope));
+        stream::<S>(stepped, &mut out[at..at + S::F32_LANES]);
     }
     for at in whole..out.len() {
         out[at] = weights[at] - step.rate * (gradients[at] + step.decay * weights[at]);

@@ -1,7 +1,7 @@
 //! Elementwise passes over blocked activations, and sums over all lines of a block.
 
 use crate::instructions::vectorized;
-use crate::memory::blocked::LANES;
+use crate::memory::LANES;
 use crate::memory::buffers::{Pooled, for_overwrite};
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use pulp::{Scalar, Simd, WithSimd};
-
-use crate::direct::tiles::Kernels;
+use pulp::{Simd, WithSimd};
 
 /// A set of vector instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,45 +66,40 @@ impl Instructions {
             _ => false,
         }
     }
-
-    /// Runs `work` compiled for these instructions.
-    pub(crate) fn run<W: WithKernels>(self, work: W) -> W::Output {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => enter(pulp::x86::V4::try_new().expect(AVAILABLE), work),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => enter(pulp::x86::V3::try_new().expect(AVAILABLE), work),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => enter(pulp::aarch64::Neon::try_new().expect(AVAILABLE), work),
-            _ => enter(Scalar, work),
-        }
-    }
 }
 
 /// Why a processor feature must be there.
-const AVAILABLE: &str = "instructions are selected only where the processor has them";
+pub(crate) const AVAILABLE: &str = "instructions are selected only where the processor has them";
 
-/// Work that is compiled once for every set of instructions.
-pub(crate) trait WithKernels {
-    /// What it returns.
-    type Output;
-
-    /// The work; everything it calls must be inlined to use the instructions.
-    fn run<K: Kernels>(self, kernels: K) -> Self::Output;
-}
-
-fn enter<K: Kernels, W: WithKernels>(kernels: K, work: W) -> W::Output {
-    struct Entered<K, W>(K, W);
-    impl<K: Kernels, W: WithKernels> WithSimd for Entered<K, W> {
-        type Output = W::Output;
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> W::Output {
-            self.1.run(self.0)
+/// `$work`, compiled once for each set of instructions with `$token` as pulp's proof that the processor has them: the one
+/// of `$instructions` runs.
+macro_rules! with_token {
+    ($instructions:expr, |$token:ident| $work:expr) => {
+        match $instructions {
+            #[cfg(target_arch = "x86_64")]
+            $crate::instructions::Instructions::Avx512 => {
+                let $token = pulp::x86::V4::try_new().expect($crate::instructions::AVAILABLE);
+                $work
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::instructions::Instructions::Avx2 => {
+                let $token = pulp::x86::V3::try_new().expect($crate::instructions::AVAILABLE);
+                $work
+            }
+            #[cfg(target_arch = "aarch64")]
+            $crate::instructions::Instructions::Neon => {
+                let $token = pulp::aarch64::Neon::try_new().expect($crate::instructions::AVAILABLE);
+                $work
+            }
+            _ => {
+                let $token = pulp::Scalar;
+                $work
+            }
         }
-    }
-    kernels.vectorize(Entered(kernels, work))
+    };
 }
+
+pub(crate) use with_token;
 
 /// Runs `function(arguments)` with the current instructions, which vectorise its plain loops.
 ///
@@ -114,13 +107,14 @@ fn enter<K: Kernels, W: WithKernels>(kernels: K, work: W) -> W::Output {
 /// instructions, and a closure of more than a few lines is not.
 pub(crate) fn vectorized<A, R>(arguments: A, function: impl Fn(A) -> R) -> R {
     struct Call<A, F>(A, F);
-    impl<A, R, F: Fn(A) -> R> WithKernels for Call<A, F> {
+    impl<A, R, F: Fn(A) -> R> WithSimd for Call<A, F> {
         type Output = R;
 
         #[inline(always)]
-        fn run<K: Kernels>(self, _: K) -> R {
+        fn with_simd<S: Simd>(self, _: S) -> R {
             self.1(self.0)
         }
     }
-    Instructions::current().run(Call(arguments, function))
+    let call = Call(arguments, function);
+    with_token!(Instructions::current(), |token| Simd::vectorize(token, call))
 }

@@ -26,9 +26,11 @@
 //! faster inside the pool, `rayon::scope(|_| ...)`, than outside, where every operation wakes it.
 
 mod burn;
+mod convolution;
 mod descent;
 mod direct;
 mod elementwise;
+mod epilogue;
 mod filtering;
 mod instructions;
 mod memory;

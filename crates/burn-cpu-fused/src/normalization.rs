@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::elementwise::{Lines, add_parts, leaky, line_sums};
 use crate::instructions::vectorized;
-use crate::memory::blocked::LANES;
+use crate::memory::LANES;
 use crate::memory::buffers::{Pooled, for_overwrite};
 use crate::memory::parallel::SharedBuffer;
 use crate::two_passes::two_passes;

@@ -1,7 +1,7 @@
 //! Max pooling and global average pooling over blocked activations.
 
 use crate::instructions::vectorized;
-use crate::memory::blocked::LANES;
+use crate::memory::LANES;
 use crate::memory::buffers::{Pooled, for_overwrite};
 use crate::memory::parallel::{SharedBuffer, for_each_task};
 

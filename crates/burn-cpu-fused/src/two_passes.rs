@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::elementwise::line_parts;
-use crate::memory::blocked::LANES;
+use crate::memory::LANES;
 use crate::memory::parallel::{for_each_task, map_tasks, part};
 
 /// Bytes of one operand's block up to which a second-level cache keeps all operands between the passes.

@@ -10,9 +10,9 @@ use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
-use super::extension::{FusedOperations, values};
-use super::feature_map::is_fused;
-use crate::SgdStep;
+use super::extension::{FusedOperations, is_fused};
+use super::tensors::values;
+use crate::descent::SgdStep;
 
 /// The descent of the innermost [`with_descent`].
 #[derive(Default)]

@@ -2,15 +2,16 @@
 //! blocked with fused operations on Flex in f32, batch-major with Burn's own operations on every other
 //! backend and in every other precision. Networks written against it read the same.
 
-use burn::backend::{Dispatch, DispatchDevice};
+use burn::backend::Dispatch;
 use burn::tensor::activation::{leaky_relu, relu};
 use burn::tensor::module::{conv_transpose2d, conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
-use super::extension::FusedOperations;
-use super::packed_layers::Activations;
-use crate::memory::blocked::{LANES, blocks};
+use super::activations::Activations;
+use super::extension::{FusedOperations, is_fused};
+use crate::memory::LANES;
+use crate::memory::blocked::blocks;
 use crate::memory::buffers::Buffer;
 use crate::pooling::{self, Window};
 
@@ -62,11 +63,6 @@ enum Values {
     Pooled(Activations),
     /// `[batch, channels, height, width]`, Burn's operations.
     Batch(Tensor<4>),
-}
-
-/// Whether fused operations exist for tensors of this device and precision.
-pub(crate) fn is_fused(device: &Device, dtype: DType) -> bool {
-    dtype == DType::F32 && matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// The tensor `[...]` of a fused operation on others.

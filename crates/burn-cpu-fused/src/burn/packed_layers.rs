@@ -3,17 +3,19 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
-use super::feature_map::{Activation, FeatureMap, is_fused};
-use crate::direct::convolution::Epilogue;
+use super::activations::Activations;
+use super::extension::is_fused;
+use super::feature_map::{Activation, FeatureMap};
 use crate::direct::geometry::{Geometry, Stencil};
 use crate::direct::patches;
-use crate::direct::product::{Product, Values, Weights, Width, blocked_len};
+use crate::direct::product::{ConvolutionProduct, Values, Weights, Width, blocked_len};
 use crate::direct::weights::{WeightView, pack};
+use crate::epilogue::Epilogue;
 use crate::filtering::{Filter, Filtering, Tile};
 use crate::instructions::Instructions;
-use crate::memory::blocked::{self, padded, write_from_batch};
+use crate::memory::blocked::{padded, write_from_batch};
 use crate::memory::buffers::Buffer;
 use crate::memory::parallel::SharedBuffer;
 
@@ -151,7 +153,7 @@ impl FusedConvolution {
                 }
             }
             let stencil = self.stencil(&geometry);
-            let product = Product {
+            let product = ConvolutionProduct {
                 instructions: self.instructions,
                 weights: Weights {
                     values: Values::Packed(self.direct()),
@@ -176,8 +178,14 @@ impl FusedConvolution {
                 // positions and images are one long list.
                 let weights = Weights { inputs: pointwise.input_channels, taps: 1, ..product.weights };
                 let batch = batch * output_positions;
-                let product =
-                    Product { weights, input, input_positions: 1, output_positions: 1, batch, ..product };
+                let product = ConvolutionProduct {
+                    weights,
+                    input,
+                    input_positions: 1,
+                    output_positions: 1,
+                    batch,
+                    ..product
+                };
                 product.run(&Stencil::identity(), output);
             });
         });
@@ -190,17 +198,6 @@ impl FusedConvolution {
             device: input.device.clone(),
         }
     }
-}
-
-/// Blocked activations in a pooled buffer.
-#[derive(Debug, Clone)]
-pub(crate) struct Activations {
-    pub buffer: Buffer,
-    pub batch: usize,
-    pub channels: usize,
-    pub height: usize,
-    pub width: usize,
-    pub device: Device,
 }
 
 impl FeatureMap {
@@ -270,25 +267,5 @@ impl PackedLinear {
         };
         let map = map.packed_conv2d(&self.convolution, None, activation);
         map.into_batch().reshape([samples, self.outputs])
-    }
-}
-
-impl Activations {
-    /// The values as Burn's tensor `[batch, channels, height, width]`.
-    pub(crate) fn to_batch(&self) -> Tensor<4> {
-        let positions = self.height * self.width;
-        let values = blocked::to_batch(self.buffer.values(), [self.batch, self.channels, positions]);
-        let shape = [self.batch, self.channels, self.height, self.width];
-        Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device)
-    }
-
-    /// From Burn's blocked tensor.
-    pub(crate) fn from_blocked(values: Tensor<5>, channels: usize) -> Self {
-        let device = values.device();
-        let [_, height, width, batch, _] = values.dims();
-        let data = values.into_data();
-        let values = data.as_slice::<f32>().expect("fused tensors are f32");
-        let buffer = Buffer::filled(values.len(), |out| out.copy_from_slice(values));
-        Self { buffer, batch, channels, height, width, device }
     }
 }

@@ -4,9 +4,8 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::extension::FusedOperations;
-use super::feature_map::is_fused;
-use crate::{AdamStep, SgdStep};
+use super::extension::{FusedOperations, is_fused};
+use crate::descent::{AdamStep, SgdStep};
 
 /// One step of stochastic gradient descent: the new weight and, with momentum, its velocity. A missing
 /// velocity is zero.

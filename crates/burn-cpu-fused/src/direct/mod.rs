@@ -2,6 +2,7 @@
 
 pub(crate) mod convolution;
 pub(crate) mod geometry;
+pub(crate) mod outer_sum;
 pub(crate) mod patches;
 mod pointwise_gradient;
 pub(crate) mod product;

@@ -7,10 +7,12 @@
 use std::ops::Range;
 
 use super::geometry::{Geometry, NOWHERE, Stencil};
-use super::tiles::Kernels;
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, blocks};
-use crate::memory::parallel::{SharedBuffer, for_each_task, part, with_scratch};
+use super::tiles::{Kernels, WithKernels};
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::blocks;
+use crate::memory::buffers::with_scratch;
+use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 use crate::memory::transpose::{EMPTY, ROWS};
 
 /// Up to so many input channels; of three the patches take as long as they save.
@@ -70,7 +72,7 @@ fn write(geometry: &Geometry, stencil: &Stencil, input: &[f32], patches: &mut [f
         take_lanes(geometry, input, images, lanes);
         let lanes = &*lanes;
         each(&|positions| {
-            Instructions::current().run(Task { geometry, stencil, lanes, images, positions, patches });
+            Instructions::current().run(PatchTask { geometry, stencil, lanes, images, positions, patches });
         });
     });
 }
@@ -134,7 +136,7 @@ fn take_lanes(geometry: &Geometry, input: &[f32], images: usize, lanes: &mut [f3
 }
 
 /// The patches at some positions.
-struct Task<'a> {
+struct PatchTask<'a> {
     geometry: &'a Geometry,
     stencil: &'a Stencil,
     lanes: &'a [f32],
@@ -143,7 +145,7 @@ struct Task<'a> {
     patches: SharedBuffer<'a, f32>,
 }
 
-impl WithKernels for Task<'_> {
+impl WithKernels for PatchTask<'_> {
     type Output = ();
 
     #[inline(always)]

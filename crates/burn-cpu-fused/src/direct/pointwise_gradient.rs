@@ -3,11 +3,12 @@
 
 use super::geometry::Geometry;
 use super::product::Width;
-use super::tiles::{Kernels, OuterTile, Run, outer_rows};
+use super::tiles::{Kernels, OuterTile, Run, WithKernels, outer_rows};
 use super::weights::{tile_channels, tiles};
 use crate::descent::{Update, write};
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, blocks};
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::blocks;
 use crate::memory::parallel::{SharedBuffer, end_stream, for_each_task, part};
 use crate::memory::prefetch::prefetch;
 
@@ -19,7 +20,7 @@ const MOST_LANES: usize = 32;
 const MOST_ROWS: usize = 8;
 
 /// The gradient, or the weight after `update` by it; `lines` are those of input and output gradient that meet.
-pub(super) fn weight_gradient(
+pub(super) fn sum_by_rows(
     geometry: &Geometry,
     [input, output_gradient]: [&[f32]; 2],
     lines: &[Run],

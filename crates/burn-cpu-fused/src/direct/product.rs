@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::geometry::{NOWHERE, Stencil};
-use super::tiles::{Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets};
+use super::tiles::{Finish, Kernels, MOST_ROWS, ProductTile, Sources, Start, Targets, WithKernels};
 use super::weights::{PackTile, WeightView, tile_channels, tiles};
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, apart, blocks};
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 use crate::memory::prefetch::Ahead;
@@ -47,9 +48,9 @@ pub(crate) struct Weights<'a> {
     pub taps: usize,
 }
 
-/// One product.
+/// The product that is a convolution, or its input gradient.
 #[derive(Clone, Copy)]
-pub(crate) struct Product<'a> {
+pub(crate) struct ConvolutionProduct<'a> {
     /// The instructions that the weights were packed for.
     pub instructions: Instructions,
     /// The weights.
@@ -70,7 +71,7 @@ pub(crate) struct Product<'a> {
     pub slope: f32,
 }
 
-impl Product<'_> {
+impl ConvolutionProduct<'_> {
     /// Writes the stencil's targets in `output`, all output channels.
     pub(crate) fn run(&self, stencil: &Stencil, output: SharedBuffer<'_, f32>) {
         let positions = self.output_positions;
@@ -81,7 +82,7 @@ impl Product<'_> {
             return flat.run(&Stencil::identity(), output);
         }
         let width = self.instructions.run(Width);
-        let tiling = Tiling::new(stencil, self.batch, self.instructions.run(Rows));
+        let tiling = LineTiling::new(stencil, self.batch, self.instructions.run(Rows));
         let channel_tiles = tiles(self.weights.outputs, width);
         let lines_at_once = (INPUT_BYTES / 4 / self.weights.inputs.max(1)).max(4 * MOST_ROWS);
         let lines = stencil.targets.len() * self.batch;
@@ -95,7 +96,7 @@ impl Product<'_> {
         for_each_task(ranges * groups, |task| {
             let channel_tiles = part(channel_tiles, groups, task % groups, 1);
             let line_tiles = part(tiling.tiles, ranges, task / groups, 1);
-            let task = Task { product: self, stencil, tiling, channel_tiles, line_tiles, output };
+            let task = ProductTask { product: self, stencil, tiling, channel_tiles, line_tiles, output };
             self.instructions.run(task);
         });
     }
@@ -133,7 +134,7 @@ impl WithKernels for Rows {
 
 /// How lines (positions times images) are cut into register tiles.
 #[derive(Debug, Clone, Copy)]
-struct Tiling {
+struct LineTiling {
     positions: usize,
     batch: usize,
     /// Tiles at each position, or 0 if tiles go over several positions.
@@ -141,7 +142,7 @@ struct Tiling {
     tiles: usize,
 }
 
-impl Tiling {
+impl LineTiling {
     fn new(stencil: &Stencil, batch: usize, rows: usize) -> Self {
         let positions = stencil.targets.len();
         if batch >= MANY_IMAGES || positions == 1 {
@@ -163,21 +164,22 @@ impl Tiling {
     }
 }
 
-struct Task<'a> {
-    product: &'a Product<'a>,
+/// Some tiles of channels and of lines of a [`ConvolutionProduct`].
+struct ProductTask<'a> {
+    product: &'a ConvolutionProduct<'a>,
     stencil: &'a Stencil,
-    tiling: Tiling,
+    tiling: LineTiling,
     channel_tiles: Range<usize>,
     line_tiles: Range<usize>,
     output: SharedBuffer<'a, f32>,
 }
 
-impl WithKernels for Task<'_> {
+impl WithKernels for ProductTask<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Product { weights, residual, slope, bias, .. } = *self.product;
+        let ConvolutionProduct { weights, residual, slope, bias, .. } = *self.product;
         let (taps, depth) = (self.stencil.taps.len(), weights.taps * weights.inputs);
         let taps_at_once = (WEIGHT_BYTES / (4 * K::WIDTH * weights.inputs).max(1)).clamp(1, taps.max(1));
         let passes = taps.div_ceil(taps_at_once).max(1);

@@ -5,7 +5,8 @@
 use pulp::{Scalar, Simd, WithSimd};
 
 use super::geometry::NOWHERE;
-use crate::memory::blocked::LANES;
+use crate::instructions::{Instructions, with_token};
+use crate::memory::LANES;
 use crate::memory::parallel::SharedBuffer;
 use crate::memory::prefetch::Ahead;
 #[cfg(target_arch = "x86_64")]
@@ -47,6 +48,35 @@ pub(crate) trait Kernels: Simd {
         self.transpose::<LANES>(rows, square.as_flattened_mut(), &ROWS);
         square
     }
+}
+
+/// Work with register tiles that is compiled once for every set of instructions.
+pub(crate) trait WithKernels {
+    /// What the work returns.
+    type Output;
+
+    /// The work; everything it calls must be inlined to use the instructions.
+    fn run<K: Kernels>(self, kernels: K) -> Self::Output;
+}
+
+impl Instructions {
+    /// Runs `work` compiled for these instructions.
+    pub(crate) fn run<W: WithKernels>(self, work: W) -> W::Output {
+        with_token!(self, |kernels| enter(kernels, work))
+    }
+}
+
+fn enter<K: Kernels, W: WithKernels>(kernels: K, work: W) -> W::Output {
+    struct Entered<K, W>(K, W);
+    impl<K: Kernels, W: WithKernels> WithSimd for Entered<K, W> {
+        type Output = W::Output;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> W::Output {
+            self.1.run(self.0)
+        }
+    }
+    kernels.vectorize(Entered(kernels, work))
 }
 
 /// The most lines of a tile on any instruction set.
@@ -166,9 +196,9 @@ pub(crate) struct Run {
 }
 
 /// [`ProductTile`] for fixed numbers of lines and of vectors that make up its channels.
-struct Product<'a, const ROWS: usize, const VECTORS: usize>(ProductTile<'a>);
+struct SizedProduct<'a, const ROWS: usize, const VECTORS: usize>(ProductTile<'a>);
 
-impl<const ROWS: usize, const VECTORS: usize> WithSimd for Product<'_, ROWS, VECTORS> {
+impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedProduct<'_, ROWS, VECTORS> {
     type Output = ();
 
     #[inline(always)]
@@ -317,9 +347,9 @@ fn accumulate<'a, S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 /// [`OuterTile`] for fixed numbers of input channels and of vectors.
-struct Outer<'a, const ROWS: usize, const VECTORS: usize>(OuterTile<'a>);
+struct SizedOuter<'a, const ROWS: usize, const VECTORS: usize>(OuterTile<'a>);
 
-impl<const ROWS: usize, const VECTORS: usize> WithSimd for Outer<'_, ROWS, VECTORS> {
+impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedOuter<'_, ROWS, VECTORS> {
     type Output = ();
 
     #[inline(always)]
@@ -384,8 +414,8 @@ macro_rules! kernels {
             fn product(self, tile: ProductTile<'_>) {
                 match (tile.rows, tile.wide) {
                     $(
-                        ($rows, true) => Simd::vectorize(self, Product::<$rows, $wide>(tile)),
-                        ($rows, false) => Simd::vectorize(self, Product::<$rows, $narrow>(tile)),
+                        ($rows, true) => Simd::vectorize(self, SizedProduct::<$rows, $wide>(tile)),
+                        ($rows, false) => Simd::vectorize(self, SizedProduct::<$rows, $narrow>(tile)),
                     )*
                     (rows, _) => unreachable!("a tile has at most {} lines, not {rows}", $most),
                 }
@@ -406,16 +436,16 @@ macro_rules! kernels {
             #[inline(always)]
             fn outer(self, tile: OuterTile<'_>) {
                 match (tile.rows, tile.wide) {
-                    (1, true) => Simd::vectorize(self, Outer::<1, $wide>(tile)),
-                    (2, true) => Simd::vectorize(self, Outer::<2, $wide>(tile)),
-                    (3, true) => Simd::vectorize(self, Outer::<3, $wide>(tile)),
-                    (4, true) => Simd::vectorize(self, Outer::<4, $wide>(tile)),
-                    (8, true) => Simd::vectorize(self, Outer::<8, $wide>(tile)),
-                    (1, false) => Simd::vectorize(self, Outer::<1, $narrow>(tile)),
-                    (2, false) => Simd::vectorize(self, Outer::<2, $narrow>(tile)),
-                    (3, false) => Simd::vectorize(self, Outer::<3, $narrow>(tile)),
-                    (4, false) => Simd::vectorize(self, Outer::<4, $narrow>(tile)),
-                    (8, false) => Simd::vectorize(self, Outer::<8, $narrow>(tile)),
+                    (1, true) => Simd::vectorize(self, SizedOuter::<1, $wide>(tile)),
+                    (2, true) => Simd::vectorize(self, SizedOuter::<2, $wide>(tile)),
+                    (3, true) => Simd::vectorize(self, SizedOuter::<3, $wide>(tile)),
+                    (4, true) => Simd::vectorize(self, SizedOuter::<4, $wide>(tile)),
+                    (8, true) => Simd::vectorize(self, SizedOuter::<8, $wide>(tile)),
+                    (1, false) => Simd::vectorize(self, SizedOuter::<1, $narrow>(tile)),
+                    (2, false) => Simd::vectorize(self, SizedOuter::<2, $narrow>(tile)),
+                    (3, false) => Simd::vectorize(self, SizedOuter::<3, $narrow>(tile)),
+                    (4, false) => Simd::vectorize(self, SizedOuter::<4, $narrow>(tile)),
+                    (8, false) => Simd::vectorize(self, SizedOuter::<8, $narrow>(tile)),
                     (rows, _) => unreachable!("{rows} rows are cut into 8, 4, 3, 2 and 1"),
                 }
             }

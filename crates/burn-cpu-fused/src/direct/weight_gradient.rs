@@ -1,66 +1,54 @@
-//! The gradient of a convolution with respect to its weight: for every kernel offset a sum of outer
+//! The gradient of a convolution with respect to its weight by its definition: for every kernel offset a sum of outer
 //! products of input and output-gradient lines.
 
-use std::ops::Range;
-
 use super::geometry::{Geometry, NOWHERE, Stencil};
+use super::outer_sum::{OuterSum, OuterTask, chunks, identity_passes};
 use super::product::Width;
-use super::tiles::{Kernels, OuterTile, Run, outer_rows};
+use super::tiles::Run;
 use super::weights::{UnpackTile, WeightView, tile_channels, tiles, unpack};
 use super::{patches, pointwise_gradient};
 use crate::descent::Update;
-use crate::filtering::Filtering;
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, apart, blocks};
-use crate::memory::buffers::{Pooled, for_overwrite};
-use crate::memory::parallel::{SharedBuffer, for_each_task, part, with_scratch};
+use crate::instructions::Instructions;
+use crate::memory::blocked::{apart, blocks};
+use crate::memory::buffers::with_scratch;
+use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 
-/// Lines that one pass over the weight takes: their channels of one register tile stay in the
-/// first-level cache.
-const LINES_AT_ONCE: usize = 256;
-/// Up to this many lines, one pass takes all.
-const LINES_IN_ONE: usize = 640;
 /// From this many weights on, the packed sums do not stay in any cache.
 const MANY_WEIGHTS: usize = 200_000;
 /// Tasks at the least, where the weight is large enough. A constant: bits do not depend on threads.
 const TASKS: usize = 16;
 
 /// The gradient, `[output_channels, input_channels, kernel_height, kernel_width]`, or the weight after `update` by it.
-pub(crate) fn weight_gradient(
+pub(crate) fn sum_products(
     geometry: &Geometry,
-    input: &[f32],
-    output_gradient: &[f32],
+    [input, output_gradient]: [&[f32]; 2],
     update: Option<Update<'_>>,
-) -> Pooled {
+    gradient: &mut [f32],
+) {
+    let stencil = Stencil::forward(geometry);
     if patches::pay(geometry) {
-        return patches::with_patches(geometry, &Stencil::forward(geometry), input, |geometry, patches| {
-            weight_gradient(geometry, patches, output_gradient, update)
+        return patches::with_patches(geometry, &stencil, input, |geometry, patches| {
+            sum_products(geometry, [patches, output_gradient], update, gradient);
         });
     }
     let view = WeightView::forward(geometry);
-    let mut gradient = for_overwrite(view.outputs * view.inputs * view.taps);
-    if let Some(filtering) = Filtering::of(geometry) {
-        filtering.weight_gradient(geometry, [input, output_gradient], update, &mut gradient);
-        return gradient;
-    }
     let instructions = Instructions::current();
     let width = instructions.run(Width);
-    let passes = passes(geometry, &Stencil::forward(geometry));
+    let passes = passes(geometry, &stencil);
     let sum = OuterSum::new(geometry, input, output_gradient, &passes);
     match &passes[..] {
         [pass] if view.taps == 1 => {
             let operands = [input, output_gradient];
-            pointwise_gradient::weight_gradient(geometry, operands, &pass[0], update, &mut gradient);
+            pointwise_gradient::sum_by_rows(geometry, operands, &pass[0], update, gradient);
         }
         _ if tiles(view.outputs, width) >= TASKS / 2 && gradient.len() >= MANY_WEIGHTS => {
-            by_channel_tiles(&sum, &view, update, &mut gradient);
+            by_channel_tiles(&sum, &view, update, gradient);
         }
         _ => with_scratch(view.packed_len(), |packed| {
-            direct(&sum, packed);
-            unpack(packed, &view, width, update, &mut gradient);
+            by_all_tiles(&sum, packed);
+            unpack(packed, &view, width, update, gradient);
         }),
     }
-    gradient
 }
 
 /// For large weights: each task sums up a tile of output channels and writes it to its place at once, so
@@ -93,7 +81,8 @@ fn by_channel_tiles(sum: &OuterSum<'_>, view: &WeightView, update: Option<Update
     });
 }
 
-fn direct(sum: &OuterSum<'_>, packed: &mut [f32]) {
+/// For few weights: the sums of all tiles, packed, come first.
+fn by_all_tiles(sum: &OuterSum<'_>, packed: &mut [f32]) {
     let instructions = Instructions::current();
     let sum = OuterSum { packed: SharedBuffer::new(packed), ..*sum };
     let channel_tiles = tiles(sum.outputs, instructions.run(Width));
@@ -134,119 +123,4 @@ fn passes(geometry: &Geometry, stencil: &Stencil) -> Vec<Vec<Vec<Run>>> {
             stencil.sources.chunks(positions).map(runs).collect()
         })
         .collect()
-}
-
-/// Passes over `lines` lines that each meet themselves.
-pub(crate) fn identity_passes(lines: usize) -> Vec<Vec<Vec<Run>>> {
-    chunks(lines)
-        .map(|chunk| vec![vec![Run { source: chunk.start, target: chunk.start, length: chunk.len() }]])
-        .collect()
-}
-
-/// Nearly equal ranges of `lines`.
-fn chunks(lines: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = if lines <= LINES_IN_ONE { 1 } else { lines.div_ceil(LINES_AT_ONCE) };
-    (0..count).map(move |index| part(lines, count, index, 1))
-}
-
-/// A sum of outer products for every kernel offset.
-pub(crate) struct OuterSum<'a> {
-    /// Input channels.
-    pub inputs: usize,
-    /// Output channels.
-    pub outputs: usize,
-    /// Blocks of input channels.
-    pub input: &'a [f32],
-    /// Distance between them.
-    pub input_plane: usize,
-    /// Blocks of output channels.
-    pub output_gradient: &'a [f32],
-    /// Distance between them.
-    pub output_plane: usize,
-    /// For each pass and kernel offset, the lines that meet.
-    pub passes: &'a [Vec<Vec<Run>>],
-    /// Kernel offsets.
-    pub taps: usize,
-    /// The sums, laid out as packed weights.
-    pub packed: SharedBuffer<'a, f32>,
-    /// Floats of packed weights before the first of `packed`.
-    pub packed_start: usize,
-    /// Floats between those of one kernel offset and of the next.
-    pub gap: usize,
-    /// Whether they go on from what is there.
-    pub go_on: bool,
-}
-
-impl<'a> OuterSum<'a> {
-    /// Of a convolution, without a place for the sums yet.
-    fn new(
-        geometry: &Geometry,
-        input: &'a [f32],
-        output_gradient: &'a [f32],
-        passes: &'a [Vec<Vec<Run>>],
-    ) -> Self {
-        Self {
-            inputs: geometry.input_channels,
-            outputs: geometry.output_channels,
-            input,
-            input_plane: geometry.input_positions() * geometry.batch * LANES,
-            output_gradient,
-            output_plane: geometry.output_positions() * geometry.batch * LANES,
-            passes,
-            taps: geometry.taps(),
-            packed: SharedBuffer::new(&mut []),
-            packed_start: 0,
-            gap: 0,
-            go_on: false,
-        }
-    }
-}
-
-/// The part of a sum that one task computes.
-pub(crate) struct OuterTask<'a> {
-    pub sum: &'a OuterSum<'a>,
-    pub channel_tiles: Range<usize>,
-    pub input_blocks: Range<usize>,
-    pub taps: Range<usize>,
-}
-
-impl WithKernels for OuterTask<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Kernels>(self, kernels: K) {
-        let sum = self.sum;
-        for (pass, taps) in sum.passes.iter().enumerate() {
-            for tile in self.channel_tiles.clone() {
-                let channels = tile_channels(sum.outputs, K::WIDTH, tile);
-                let width = channels.len();
-                let output_gradient = &sum.output_gradient[channels.start / LANES * sum.output_plane..];
-                for block in self.input_blocks.clone() {
-                    let present = (sum.inputs - block * LANES).min(LANES);
-                    for tap in self.taps.clone() {
-                        let start = channels.start * sum.taps * sum.inputs - sum.packed_start
-                            + tap * (sum.inputs * width + sum.gap)
-                            + block * LANES * width;
-                        let mut lane = 0;
-                        while lane < present {
-                            let rows = outer_rows(present - lane);
-                            let at = start + lane * width..start + (lane + rows) * width;
-                            kernels.outer(OuterTile {
-                                rows,
-                                wide: width > LANES || K::WIDTH == LANES,
-                                input: &sum.input[block * sum.input_plane + lane..],
-                                output_gradient,
-                                output_plane: sum.output_plane,
-                                runs: &taps[tap],
-                                // SAFETY: tasks take distinct channels or kernel offsets.
-                                sums: unsafe { sum.packed.slice(at) },
-                                accumulate: sum.go_on || pass > 0,
-                            });
-                            lane += rows;
-                        }
-                    }
-                }
-            }
-        }
-    }
 }

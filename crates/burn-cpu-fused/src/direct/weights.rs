@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::geometry::Geometry;
-use super::tiles::Kernels;
+use super::tiles::{Kernels, WithKernels};
 use crate::descent::{Update, write};
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, blocks};
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::blocks;
 use crate::memory::parallel::{SharedBuffer, end_stream, for_each_task};
 use crate::memory::prefetch::{Ahead, prefetch};
 use crate::memory::transpose::EMPTY;

@@ -7,8 +7,8 @@
 
 use pulp::Simd;
 
-use crate::direct::convolution::finish;
-use crate::memory::blocked::LANES;
+use crate::epilogue::finish;
+use crate::memory::LANES;
 
 /// The matrices for a kernel of so many taps, pixels read and pixels written along an axis, with so many multiplications.
 pub(super) trait Algorithm<const TAPS: usize, const READ: usize, const WRITTEN: usize, const POINTS: usize>:

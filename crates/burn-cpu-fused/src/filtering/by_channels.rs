@@ -8,21 +8,22 @@ use std::ops::Range;
 use super::bilinear::{Algorithm, lines_mut, transform};
 use super::schemes::{Scheme, Writing};
 use super::tilings::{OutputTransform, Tiling, Transformed};
-use crate::direct::convolution::Epilogue;
 use crate::direct::geometry::Geometry;
 use crate::direct::product::{MatrixProduct, Values, Width};
-use crate::direct::tiles::Kernels;
+use crate::direct::tiles::{Kernels, WithKernels};
 use crate::direct::weights::{PackTile, tile_channels, tiles};
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, apart, blocks};
+use crate::epilogue::Epilogue;
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 
 /// Bytes of transformed input that every tile of output channels reads at once.
 const INPUT_BYTES: usize = 16 << 20;
 
-/// A convolution.
-pub(super) struct Product<'a, const TAPS: usize> {
+/// A convolution by products at every point, weights transformed where they are used.
+pub(super) struct PointProduct<'a, const TAPS: usize> {
     /// Those that packed weights are packed for.
     pub instructions: Instructions,
     pub geometry: &'a Geometry,
@@ -34,7 +35,7 @@ pub(super) struct Product<'a, const TAPS: usize> {
     pub epilogue: Epilogue<'a>,
 }
 
-impl<const TAPS: usize> Product<'_, TAPS> {
+impl<const TAPS: usize> PointProduct<'_, TAPS> {
     /// `y = epilogue(weight * x)`.
     pub(super) fn run<
         A: Algorithm<TAPS, READ, SIDE, POINTS>,
@@ -72,7 +73,7 @@ impl<const TAPS: usize> Product<'_, TAPS> {
                 instructions.run(transformed.block::<A::Input, READ, POINTS>(index));
             });
             for_each_task(tiles(outputs, instructions.run(Width)), |tile| {
-                instructions.run(Tile {
+                instructions.run(ChannelTile {
                     algorithm: PhantomData::<A>,
                     tile,
                     product: self,
@@ -87,10 +88,10 @@ impl<const TAPS: usize> Product<'_, TAPS> {
 }
 
 /// One tile of output channels.
-struct Tile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> {
+struct ChannelTile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> {
     algorithm: PhantomData<A>,
     tile: usize,
-    product: &'a Product<'a, TAPS>,
+    product: &'a PointProduct<'a, TAPS>,
     tiling: &'a Tiling,
     /// The transformed input.
     points: &'a [f32],
@@ -99,7 +100,7 @@ struct Tile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, cons
 }
 
 impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
-    for Tile<'_, A, TAPS, READ, SIDE, POINTS>
+    for ChannelTile<'_, A, TAPS, READ, SIDE, POINTS>
 where
     A: Algorithm<TAPS, READ, SIDE, POINTS>,
 {
@@ -107,7 +108,7 @@ where
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Product { geometry, channels: [inputs, outputs], scheme, weight, .. } = self.product;
+        let PointProduct { geometry, channels: [inputs, outputs], scheme, weight, .. } = self.product;
         let channels = tile_channels(*outputs, K::WIDTH, self.tile);
         let length = channels.len() * inputs;
         let mut packed = scratch(match weight {
@@ -138,7 +139,7 @@ where
 }
 
 impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize>
-    Tile<'_, A, TAPS, READ, SIDE, POINTS>
+    ChannelTile<'_, A, TAPS, READ, SIDE, POINTS>
 where
     A: Algorithm<TAPS, READ, SIDE, POINTS>,
 {
@@ -152,7 +153,7 @@ where
         filter_len: usize,
         channels: Range<usize>,
     ) {
-        let Product { channels: [inputs, _], epilogue, .. } = *self.product;
+        let PointProduct { channels: [inputs, _], epilogue, .. } = *self.product;
         let block_len = self.tiling.tiles() * self.tiling.line_len();
         let lines = block_len / LANES;
         let product_len = apart(channels.len() * lines);

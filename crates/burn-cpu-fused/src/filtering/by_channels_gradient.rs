@@ -9,17 +9,18 @@ use super::schemes::Scheme;
 use super::tilings::{Tiling, Transformed};
 use crate::descent::Update;
 use crate::direct::geometry::Geometry;
+use crate::direct::outer_sum::{OuterSum, OuterTask, identity_passes};
 use crate::direct::product::Width;
-use crate::direct::tiles::{Kernels, Run};
-use crate::direct::weight_gradient::{OuterSum, OuterTask, identity_passes};
+use crate::direct::tiles::{Kernels, Run, WithKernels};
 use crate::direct::weights::{UnpackTile, WeightView, tile_channels, tiles};
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, apart, blocks};
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task};
 
 /// The gradient of the weight, or the weight after `update` by it, of a convolution of such a scheme.
-pub(super) fn weight_gradient<
+pub(super) fn sum_by_channels<
     A: Algorithm<TAPS, READ, SIDE, POINTS>,
     const TAPS: usize,
     const READ: usize,
@@ -60,7 +61,7 @@ pub(super) fn weight_gradient<
     let passes = identity_passes(block_len / LANES);
     let out = SharedBuffer::new(gradient);
     for_each_task(tiles(geometry.output_channels, instructions.run(Width)), |tile| {
-        instructions.run(Tile {
+        instructions.run(GradientTile {
             algorithm: PhantomData::<A>,
             tile,
             geometry,
@@ -76,7 +77,7 @@ pub(super) fn weight_gradient<
 }
 
 /// The weights of one tile of output channels.
-struct Tile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> {
+struct GradientTile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> {
     algorithm: PhantomData<A>,
     tile: usize,
     geometry: &'a Geometry,
@@ -93,7 +94,7 @@ struct Tile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usize, cons
 }
 
 impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
-    for Tile<'_, A, TAPS, READ, SIDE, POINTS>
+    for GradientTile<'_, A, TAPS, READ, SIDE, POINTS>
 where
     A: Algorithm<TAPS, READ, SIDE, POINTS>,
 {

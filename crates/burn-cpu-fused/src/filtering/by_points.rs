@@ -6,13 +6,14 @@ use std::ops::Range;
 
 use super::bilinear::{Algorithm, lines, transform};
 use super::tilings::{Lattice, OutputTransform, Tiling, Transformed};
-use crate::direct::convolution::Epilogue;
 use crate::direct::geometry::Geometry;
 use crate::direct::product::{MatrixProduct, Width};
-use crate::direct::tiles::Kernels;
+use crate::direct::tiles::{Kernels, WithKernels};
 use crate::direct::weights::{PackTile, WeightView, tile_channels, tiles};
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, apart, blocks};
+use crate::epilogue::Epilogue;
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 

@@ -8,17 +8,18 @@ use super::by_points::{SHARED_BYTES, TAPS};
 use super::tilings::{Lattice, Tiling, Transformed};
 use crate::descent::Update;
 use crate::direct::geometry::Geometry;
+use crate::direct::outer_sum::{OuterSum, OuterTask, identity_passes};
 use crate::direct::product::Width;
-use crate::direct::tiles::Kernels;
-use crate::direct::weight_gradient::{OuterSum, OuterTask, identity_passes};
+use crate::direct::tiles::{Kernels, WithKernels};
 use crate::direct::weights::{UnpackTile, WeightView, tile_channels, tiles};
-use crate::instructions::{Instructions, WithKernels};
-use crate::memory::blocked::{LANES, apart, blocks};
+use crate::instructions::Instructions;
+use crate::memory::LANES;
+use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 
 /// The gradient of the weight, or the weight after `update` by it.
-pub(super) fn weight_gradient<
+pub(super) fn sum_by_points<
     A: Algorithm<TAPS, POINTS, SIDE, POINTS>,
     const SIDE: usize,
     const POINTS: usize,

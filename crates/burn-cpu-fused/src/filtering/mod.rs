@@ -14,19 +14,21 @@ mod schemes;
 mod tilings;
 mod toeplitz;
 
-use self::by_channels::Product;
+use self::by_channels::PointProduct;
+use self::by_channels_gradient::sum_by_channels;
 pub(crate) use self::by_points::Filter;
+use self::by_points_gradient::sum_by_points;
 use self::cook_toom::{F3, F4, F4OfTwo};
 use self::schemes::{Scheme, doubling, halving};
 use self::tilings::Tiling;
 use self::toeplitz::{Three, Two};
 use crate::descent::Update;
-use crate::direct::convolution::Epilogue;
 use crate::direct::geometry::Geometry;
 use crate::direct::product::Values;
 use crate::direct::weights::WeightView;
+use crate::epilogue::Epilogue;
 use crate::instructions::Instructions;
-use crate::memory::blocked::LANES;
+use crate::memory::LANES;
 use crate::memory::buffers::scratch;
 
 /// Channels from which on the multiplications that whole images save pay for the transforms, and tiles of channels are
@@ -198,7 +200,7 @@ impl Filtering {
     ) {
         let view = WeightView::backward(geometry);
         if self == Self::Halves {
-            let product = Product {
+            let product = PointProduct {
                 instructions: Instructions::current(),
                 geometry,
                 channels: [view.inputs, view.outputs],
@@ -252,11 +254,11 @@ impl Filtering {
     ) {
         if self == Self::Halves {
             let scheme = halving(geometry);
-            let product = Product { instructions, geometry, channels, scheme, weight, input, epilogue };
+            let product = PointProduct { instructions, geometry, channels, scheme, weight, input, epilogue };
             return product.run::<F4OfTwo, 5, 4, 5>(output);
         }
         let scheme = self.same(geometry);
-        let product = Product { instructions, geometry, channels, scheme, weight, input, epilogue };
+        let product = PointProduct { instructions, geometry, channels, scheme, weight, input, epilogue };
         match self {
             Self::WholeTwo => product.run::<Two, 2, 2, 3>(output),
             Self::WholeThree => product.run::<Three, 3, 3, 5>(output),
@@ -267,32 +269,38 @@ impl Filtering {
     }
 
     /// The gradient of the weight, or the weight after `update` by it; `operands` are input and output gradient.
-    pub(crate) fn weight_gradient(
+    pub(crate) fn filter_gradient(
         self,
         geometry: &Geometry,
         operands: [&[f32]; 2],
         update: Option<Update<'_>>,
         gradient: &mut [f32],
     ) {
-        use by_channels_gradient::weight_gradient as by_channels;
-        use by_points_gradient::weight_gradient as by_points;
         let many = pairs(geometry) >= MANY_PAIRS;
         let same = || self.same(geometry);
         match self {
-            Self::WholeTwo => by_channels::<Two, 3, 2, 2, 3>(geometry, &same(), operands, update, gradient),
+            Self::WholeTwo => {
+                sum_by_channels::<Two, 3, 2, 2, 3>(geometry, &same(), operands, update, gradient)
+            }
             Self::WholeThree => {
-                by_channels::<Three, 3, 3, 3, 5>(geometry, &same(), operands, update, gradient)
+                sum_by_channels::<Three, 3, 3, 3, 5>(geometry, &same(), operands, update, gradient)
             }
             Self::Tiles(Tile::Three) if many => {
-                by_channels::<F3, 3, 5, 3, 5>(geometry, &same(), operands, update, gradient);
+                sum_by_channels::<F3, 3, 5, 3, 5>(geometry, &same(), operands, update, gradient);
             }
             Self::Tiles(Tile::Four) if many => {
-                by_channels::<F4, 3, 6, 4, 6>(geometry, &same(), operands, update, gradient);
+                sum_by_channels::<F4, 3, 6, 4, 6>(geometry, &same(), operands, update, gradient);
             }
-            Self::Tiles(Tile::Three) => by_points::<F3, 3, 5>(geometry, operands, update, gradient),
-            Self::Tiles(Tile::Four) => by_points::<F4, 4, 6>(geometry, operands, update, gradient),
+            Self::Tiles(Tile::Three) => sum_by_points::<F3, 3, 5>(geometry, operands, update, gradient),
+            Self::Tiles(Tile::Four) => sum_by_points::<F4, 4, 6>(geometry, operands, update, gradient),
             Self::Halves => {
-                by_channels::<F4OfTwo, 2, 5, 4, 5>(geometry, &halving(geometry), operands, update, gradient);
+                sum_by_channels::<F4OfTwo, 2, 5, 4, 5>(
+                    geometry,
+                    &halving(geometry),
+                    operands,
+                    update,
+                    gradient,
+                );
             }
         }
     }

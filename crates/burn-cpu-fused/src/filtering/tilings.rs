@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::bilinear::{Map, transform, write_pixels};
-use crate::direct::convolution::Epilogue;
 use crate::direct::geometry::Geometry;
-use crate::direct::tiles::Kernels;
-use crate::instructions::WithKernels;
-use crate::memory::blocked::{LANES, apart};
+use crate::direct::tiles::{Kernels, WithKernels};
+use crate::epilogue::Epilogue;
+use crate::memory::LANES;
+use crate::memory::blocked::apart;
 use crate::memory::buffers::{Pooled, scratch};
 use crate::memory::parallel::SharedBuffer;
 

@@ -6,11 +6,10 @@
 //! skipped, not masked. (oneDNN's `nChw16c` is the nearest relative; there the batch comes first.)
 //! Channels that fill up the last block are zero.
 
+use super::LANES;
 use super::buffers::{Pooled, for_overwrite};
 use super::parallel::{SharedBuffer, for_each_task, part};
 
-/// Channels in a block.
-pub(crate) const LANES: usize = 16;
 /// Positions that are brought into blocks at once: their lines stay in the cache.
 const POSITIONS_AT_ONCE: usize = 16;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
-use super::blocked::LANES;
+use super::LANES;
 
 /// Shorter buffers are not worth keeping.
 const SHORTEST: usize = 4096;
@@ -100,6 +100,11 @@ pub(crate) fn for_overwrite(length: usize) -> Pooled {
 /// The same for a short while.
 pub(crate) fn scratch(length: usize) -> Pooled {
     from_pool(&SCRATCH, length, Pool::latest)
+}
+
+/// Calls `work` with `length` floats of reused memory (contents arbitrary).
+pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    work(&mut scratch(length))
 }
 
 /// A buffer that `find` finds waiting, or a new one.
@@ -226,5 +231,19 @@ pub fn release_buffers() {
         // Others need not wait while memory is given back.
         drop(pool);
         drop(waiting);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_scratch_buffers_are_distinct() {
+        with_scratch(4, |outer| {
+            outer.fill(1.0);
+            with_scratch(4, |inner| inner.fill(2.0));
+            assert_eq!(outer, [1.0; 4]);
+        });
     }
 }

@@ -6,3 +6,6 @@ pub(crate) mod buffers;
 pub(crate) mod parallel;
 pub(crate) mod prefetch;
 pub(crate) mod transpose;
+
+/// Channels in a block of the blocked format: floats in a line of the cache.
+pub(crate) const LANES: usize = 16;

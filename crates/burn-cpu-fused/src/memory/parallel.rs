@@ -1,4 +1,4 @@
-//! Work sharing: fixed-size tasks over Rayon, shared output buffers, and scratch memory.
+//! Work sharing: fixed-size tasks over Rayon, and shared output buffers.
 //!
 //! Tasks are cut by the shape of the work, never by the number of threads, so results have the same
 //! bits on any number of threads.
@@ -8,8 +8,6 @@ use std::ops::Range;
 
 use pulp::Simd;
 use rayon::prelude::*;
-
-use super::buffers::scratch;
 
 /// Runs `task(0..tasks)`, in parallel when there is more than one.
 pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
@@ -105,11 +103,6 @@ pub(crate) fn end_stream() {
     }
 }
 
-/// Calls `work` with `length` floats of reused memory (contents arbitrary).
-pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    work(&mut scratch(length))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,14 +120,5 @@ mod tests {
                 assert_eq!(next, length);
             }
         }
-    }
-
-    #[test]
-    fn nested_scratch_buffers_are_distinct() {
-        with_scratch(4, |outer| {
-            outer.fill(1.0);
-            with_scratch(4, |inner| inner.fill(2.0));
-            assert_eq!(outer, [1.0; 4]);
-        });
     }
 }

@@ -1,6 +1,6 @@
 //! Memory brought near before it is needed.
 
-use super::blocked::LANES;
+use super::LANES;
 
 /// Asks for the memory at `index` to be brought near, if there is such an element: into the first-level cache, or
 /// the second-level one if it is wanted `LATER`.

@@ -1,6 +1,6 @@
 //! Blocks of 16 x 16 floats, transposed in registers where the compiler finds no way to.
 
-use super::blocked::LANES;
+use super::LANES;
 
 /// A block of 16 x 16.
 pub(crate) type Square = [[f32; LANES]; LANES];

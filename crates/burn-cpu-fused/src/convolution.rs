@@ -17,7 +17,8 @@ pub(crate) fn forward(geometry: &Geometry, input: &[f32], weight: &[f32], epilog
         Some(filtering) => filtering.forward(geometry, weight, input, epilogue, &mut output),
         None => direct::convolution::forward(geometry, weight, input, epilogue, &mut output),
     }
-    output
+    // SAFETY: either way writes all positions of all blocks of output channels.
+    unsafe { output.assume_written() }
 }
 
 /// The gradient with respect to the input; also the transposed convolution, whose input is
@@ -39,7 +40,8 @@ pub(crate) fn input_gradient(
             direct::convolution::input_gradient(geometry, weight, output_gradient, epilogue, &mut gradient);
         }
     }
-    gradient
+    // SAFETY: either way writes all positions of all blocks of input channels; positions that no output reads get zeros.
+    unsafe { gradient.assume_written() }
 }
 
 /// The gradient with respect to the weight, `[output_channels, input_channels, kernel_height, kernel_width]`, or the weight
@@ -56,5 +58,6 @@ pub(crate) fn weight_gradient(
         Some(filtering) => filtering.filter_gradient(geometry, operands, update, &mut gradient),
         None => direct::weight_gradient::sum_products(geometry, operands, update, &mut gradient),
     }
-    gradient
+    // SAFETY: either way writes the weights of all pairs of channels under all kernel offsets.
+    unsafe { gradient.assume_written() }
 }

@@ -4,6 +4,7 @@ use pulp::Simd;
 
 use crate::instructions::vectorized;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part, stream};
+use crate::memory::unwritten::Unwritten;
 
 /// Settings of one update, in PyTorch's form: `g += decay * w; v = momentum * v + g;
 /// w -= rate * (nesterov ? g + momentum * v : v)`.
@@ -59,13 +60,13 @@ pub(crate) fn write<S: Simd>(
     update: Option<Update<'_>>,
     start: usize,
     gradients: &[f32],
-    out: &mut [f32],
+    out: &mut [Unwritten],
 ) {
     assert_eq!(gradients.len(), out.len(), "gradients and their place differ in size");
     let Some(Update { weight, step }) = update else {
         // A call of memcpy would cost more than these few floats.
         for (to, from) in out.iter_mut().zip(gradients) {
-            *to = *from;
+            to.write(*from);
         }
         return;
     };
@@ -80,7 +81,7 @@ pub(crate) fn write<S: Simd>(
         stream::<S>(stepped, &mut out[at..at + S::F32_LANES]);
     }
     for at in whole..out.len() {
-        out[at] = weights[at] - step.rate * (gradients[at] + step.decay * weights[at]);
+        out[at].write(weights[at] - step.rate * (gradients[at] + step.decay * weights[at]));
     }
 }
 

@@ -4,6 +4,7 @@ use crate::instructions::vectorized;
 use crate::memory::LANES;
 use crate::memory::buffers::{Pooled, for_overwrite};
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
+use crate::memory::unwritten::Unwritten;
 
 /// Lines summed in single precision before the sum is carried over to double, so that the error does
 /// not grow with their number.
@@ -87,7 +88,8 @@ pub(crate) fn activation_backward(
         sum[0] = vectorized((y, dy, dz, slope), activation_backward_part);
     });
     let bias = sums.chunks_exact(parts).flat_map(|parts| add_parts(parts).map(|sum| sum as f32)).collect();
-    (gradient, bias)
+    // SAFETY: the tasks wrote the parts of every block.
+    (unsafe { gradient.assume_written() }, bias)
 }
 
 /// Lines of one block.
@@ -95,13 +97,15 @@ pub(crate) type Lines<'a> = &'a [[f32; LANES]];
 
 #[inline(always)]
 fn activation_backward_part(
-    (y, dy, dz, slope): (Lines<'_>, Lines<'_>, &mut [[f32; LANES]], f32),
+    (y, dy, dz, slope): (Lines<'_>, Lines<'_>, &mut [[Unwritten; LANES]], f32),
 ) -> [f64; LANES] {
     for ((dz, y), dy) in dz.iter_mut().zip(y).zip(dy) {
         for lane in 0..LANES {
-            dz[lane] = dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope };
+            dz[lane].write(dy[lane] * if y[lane] > 0.0 { 1.0 } else { slope });
         }
     }
+    // SAFETY: the loop wrote every line: the three slices are equally long.
+    let dz = unsafe { dz.as_flattened().assume_init_ref() }.as_chunks::<LANES>().0;
     let [sum] = line_sums(dz.len(), |line, lane| [dz[line][lane]]);
     sum
 }
@@ -119,13 +123,14 @@ pub(crate) fn gate(values: &[f32], by: &[f32], slope: f32) -> Pooled {
         let (values, by) = (&values[range.clone()], &by[range]);
         vectorized((out, values, by, slope), gate_part);
     });
-    gated
+    // SAFETY: the tasks wrote every part.
+    unsafe { gated.assume_written() }
 }
 
 #[inline(always)]
-fn gate_part((out, values, by, slope): (&mut [f32], &[f32], &[f32], f32)) {
+fn gate_part((out, values, by, slope): (&mut [Unwritten], &[f32], &[f32], f32)) {
     for ((out, value), by) in out.iter_mut().zip(values).zip(by) {
-        *out = *value * if *by > 0.0 { 1.0 } else { slope };
+        out.write(*value * if *by > 0.0 { 1.0 } else { slope });
     }
 }
 

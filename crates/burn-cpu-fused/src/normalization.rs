@@ -11,6 +11,7 @@ use crate::instructions::vectorized;
 use crate::memory::LANES;
 use crate::memory::buffers::{Pooled, for_overwrite};
 use crate::memory::parallel::SharedBuffer;
+use crate::memory::unwritten::Unwritten;
 use crate::two_passes::two_passes;
 
 /// What the forward pass returns.
@@ -94,7 +95,8 @@ pub(crate) fn forward(
         },
     );
     let [mean, variance] = [0, 1].map(|index| statistics.iter().flat_map(|both| both[index]).collect());
-    Normalized { output, mean, variance }
+    // SAFETY: the second of the passes wrote every part of every block.
+    Normalized { output: unsafe { output.assume_written() }, mean, variance }
 }
 
 /// Vectors of one block: mean, scale and shift.
@@ -105,7 +107,7 @@ fn normalize_part(
     (x, residual, y, [mean, scale, shift], slope): (
         Lines<'_>,
         Option<Lines<'_>>,
-        &mut [[f32; LANES]],
+        &mut [[Unwritten; LANES]],
         Affine<'_>,
         f32,
     ),
@@ -114,7 +116,7 @@ fn normalize_part(
         None => {
             for (y, x) in y.iter_mut().zip(x) {
                 for lane in 0..LANES {
-                    y[lane] = leaky((x[lane] - mean[lane]) * scale[lane] + shift[lane], slope);
+                    y[lane].write(leaky((x[lane] - mean[lane]) * scale[lane] + shift[lane], slope));
                 }
             }
         }
@@ -122,7 +124,7 @@ fn normalize_part(
             for ((y, x), residual) in y.iter_mut().zip(x).zip(residual) {
                 for lane in 0..LANES {
                     let value = (x[lane] - mean[lane]) * scale[lane] + shift[lane];
-                    y[lane] = leaky(value + residual[lane], slope);
+                    y[lane].write(leaky(value + residual[lane], slope));
                 }
             }
         }

@@ -4,6 +4,7 @@ use crate::instructions::vectorized;
 use crate::memory::LANES;
 use crate::memory::buffers::{Pooled, for_overwrite};
 use crate::memory::parallel::{SharedBuffer, for_each_task};
+use crate::memory::unwritten::{Unwritten, fill};
 
 /// Sizes of a max pooling; padding counts as minus infinity.
 #[derive(Debug, Clone, Copy)]
@@ -50,11 +51,12 @@ pub(crate) fn forward(window: &Window, input: &[f32]) -> Pooled {
     let (height, width) = window.output();
     let mut output = for_overwrite(window.blocks * height * width * window.line());
     forward_into(window, input, &mut output);
-    output
+    // SAFETY: `forward_into` wrote every output position.
+    unsafe { output.assume_written() }
 }
 
 /// [`forward`] into a buffer of the right size.
-pub(crate) fn forward_into(window: &Window, input: &[f32], output: &mut [f32]) {
+pub(crate) fn forward_into(window: &Window, input: &[f32], output: &mut [Unwritten]) {
     let (height, width) = window.output();
     let line = window.line();
     let plane = window.height * window.width * line;
@@ -69,15 +71,14 @@ pub(crate) fn forward_into(window: &Window, input: &[f32], output: &mut [f32]) {
 }
 
 #[inline(always)]
-fn forward_row((window, image, row, out): (&Window, &[f32], usize, &mut [f32])) {
+fn forward_row((window, image, row, out): (&Window, &[f32], usize, &mut [Unwritten])) {
     let line = window.line();
     for (column, out) in out.chunks_exact_mut(line).enumerate() {
-        for (index, position) in window.positions(row, column).enumerate() {
-            let values = &image[position * line..(position + 1) * line];
-            if index == 0 {
-                out.copy_from_slice(values);
-                continue;
-            }
+        let mut values =
+            window.positions(row, column).map(|position| &image[position * line..(position + 1) * line]);
+        let first = values.next().expect("no window lies wholly in the padding");
+        let out = out.write_copy_of_slice(first);
+        for values in values {
             for (out, value) in out.iter_mut().zip(values) {
                 // NaN wins, as in PyTorch, so that it is not hidden.
                 *out = if *value > *out || value.is_nan() { *value } else { *out };
@@ -101,13 +102,16 @@ pub(crate) fn backward(window: &Window, input: &[f32], output: &[f32], output_gr
         let out = unsafe { shared.slice(block * plane..(block + 1) * plane) };
         vectorized((window, image, results, gradients, out), backward_block);
     });
-    gradient
+    // SAFETY: the task of each block wrote all of it, zeros first.
+    unsafe { gradient.assume_written() }
 }
 
 #[inline(always)]
-fn backward_block((window, image, results, gradients, out): (&Window, &[f32], &[f32], &[f32], &mut [f32])) {
+fn backward_block(
+    (window, image, results, gradients, out): (&Window, &[f32], &[f32], &[f32], &mut [Unwritten]),
+) {
     let ((_, width), line) = (window.output(), window.line());
-    out.fill(0.0);
+    let out = fill(out, 0.0);
     // What of a window's gradient has not found its element yet.
     let mut left = vec![0.0_f32; line];
     let windows = results.chunks_exact(line).zip(gradients.chunks_exact(line));
@@ -139,10 +143,11 @@ pub(crate) fn average(values: &[f32], [batch, channels, positions]: [usize; 3]) 
         for (image, sums) in sums.chunks_exact(LANES).enumerate() {
             let start = image * channels + block * LANES;
             let out = &mut means[start..start + present];
-            out.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum * share);
+            out.iter_mut().zip(sums).for_each(|(mean, sum)| _ = mean.write(sum * share));
         }
     }
-    means
+    // SAFETY: the loops wrote every channel of every block, image by image.
+    unsafe { means.assume_written() }
 }
 
 #[inline(always)]
@@ -170,12 +175,15 @@ pub(crate) fn average_backward(
         let (first, rest) = plane.split_at_mut(line);
         let present = (channels - block * LANES).min(LANES);
         for (image, out) in first.chunks_exact_mut(LANES).enumerate() {
-            out.fill(0.0);
+            let out = fill(out, 0.0);
             let start = image * channels + block * LANES;
             let gradient = &gradient[start..start + present];
             out.iter_mut().zip(gradient).for_each(|(to, from)| *to = from * share);
         }
-        rest.chunks_exact_mut(line).for_each(|line| line.copy_from_slice(first));
+        // SAFETY: the loop wrote the line of every image.
+        let first = unsafe { first.assume_init_ref() };
+        rest.chunks_exact_mut(line).for_each(|line| _ = line.write_copy_of_slice(first));
     });
-    result
+    // SAFETY: the task of each block wrote the first position, and copied it to all others.
+    unsafe { result.assume_written() }
 }

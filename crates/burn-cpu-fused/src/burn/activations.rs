@@ -31,7 +31,8 @@ impl Activations {
         let [_, height, width, batch, _] = values.dims();
         let data = values.into_data();
         let values = data.as_slice::<f32>().expect("fused tensors are f32");
-        let buffer = Buffer::filled(values.len(), |out| out.copy_from_slice(values));
+        // SAFETY: the copy writes as many values as there are.
+        let buffer = unsafe { Buffer::filled(values.len(), |out| _ = out.write_copy_of_slice(values)) };
         Self { buffer, batch, channels, height, width, device }
     }
 }

@@ -13,6 +13,7 @@ use super::extension::{FusedOperations, is_fused};
 use crate::memory::LANES;
 use crate::memory::blocked::blocks;
 use crate::memory::buffers::Buffer;
+use crate::memory::unwritten::Unwritten;
 use crate::pooling::{self, Window};
 
 /// What follows an operation, elementwise.
@@ -332,9 +333,11 @@ impl FeatureMap {
                 let window =
                     Window { blocks: blocks(channels), height, width, batch, kernel, stride, padding };
                 let (height, width) = window.output();
-                let buffer = Buffer::filled(window.blocks * height * width * batch * LANES, |output| {
-                    pooling::forward_into(&window, map.buffer.values(), output);
-                });
+                let length = window.blocks * height * width * batch * LANES;
+                let write =
+                    |output: &mut [Unwritten]| pooling::forward_into(&window, map.buffer.values(), output);
+                // SAFETY: `forward_into` writes every output position.
+                let buffer = unsafe { Buffer::filled(length, write) };
                 Self(Values::Pooled(Activations { buffer, height, width, ..map }))
             }
             Values::Batch(values) => {

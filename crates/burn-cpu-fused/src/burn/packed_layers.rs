@@ -18,6 +18,7 @@ use crate::instructions::Instructions;
 use crate::memory::blocked::{padded, write_from_batch};
 use crate::memory::buffers::Buffer;
 use crate::memory::parallel::SharedBuffer;
+use crate::memory::unwritten::{Unwritten, of_written, to_write_again};
 
 /// A convolution with bias, ready for inference: see [`FeatureMap::packed_conv2d`].
 #[derive(Debug, Clone)]
@@ -95,8 +96,12 @@ impl FusedConvolution {
 
     fn direct(&self) -> &[f32] {
         self.direct.get_or_init(|| {
-            let mut packed = vec![0.0; self.view().packed_len()];
-            pack(&self.weight, &self.view(), self.instructions.run(Width), &mut packed);
+            let length = self.view().packed_len();
+            let mut packed = Vec::with_capacity(length);
+            let out = &mut packed.spare_capacity_mut()[..length];
+            pack(&self.weight, &self.view(), self.instructions.run(Width), out);
+            // SAFETY: `pack` wrote all of them.
+            unsafe { packed.set_len(length) };
             packed
         })
     }
@@ -104,7 +109,9 @@ impl FusedConvolution {
     fn transformed(&self, tile: Tile) -> &[f32] {
         self.transformed[tile as usize].get_or_init(|| {
             let mut transformed = vec![0.0; tile.transformed_len(&self.view())];
-            tile.transform_weight(self.instructions, &self.weight, &self.view(), &mut transformed);
+            // SAFETY: the transform stores values only. (What lies between the matrices stays zero.)
+            let out = unsafe { to_write_again(&mut transformed) };
+            tile.transform_weight(self.instructions, &self.weight, &self.view(), out);
             transformed
         })
     }
@@ -129,14 +136,15 @@ impl FusedConvolution {
         let epilogue = Epilogue { bias: Some(&self.bias), residual, slope };
         let output_positions = geometry.output_positions();
         let length = blocked_len(geometry.output_channels, output_positions, batch);
-        let buffer = Buffer::filled(length, |output| {
+        let write = |output: &mut [Unwritten]| {
             let channels = [geometry.input_channels, geometry.output_channels];
             let (instructions, input_values) = (self.instructions, input.buffer.values());
             match Filtering::of_packed(&geometry) {
                 None => {}
                 Some(Filtering::Tiles(tile)) => {
-                    let transformed = self.transformed(tile);
-                    let filter = Filter { instructions, transformed, channels, geometry: &geometry };
+                    let transformed = of_written(self.transformed(tile));
+                    // SAFETY: all of it is written.
+                    let filter = unsafe { Filter::new(instructions, transformed, channels, &geometry) };
                     return tile.apply(&filter, input_values, epilogue, output);
                 }
                 Some(whole) => {
@@ -188,7 +196,9 @@ impl FusedConvolution {
                 };
                 product.run(&Stencil::identity(), output);
             });
-        });
+        };
+        // SAFETY: each of these ways writes all positions of all blocks of output channels.
+        let buffer = unsafe { Buffer::filled(length, write) };
         Activations {
             buffer,
             batch,
@@ -256,9 +266,9 @@ impl PackedLinear {
             Kind::Fused(_) => {
                 let device = input.device();
                 let values = floats(input.into_data());
-                let buffer = Buffer::filled(blocked_len(inputs, 1, samples), |out| {
-                    write_from_batch(&values, [samples, inputs, 1], out);
-                });
+                let write = |out: &mut [Unwritten]| write_from_batch(&values, [samples, inputs, 1], out);
+                // SAFETY: `write_from_batch` writes every line of every block.
+                let buffer = unsafe { Buffer::filled(blocked_len(inputs, 1, samples), write) };
                 let (batch, channels) = (samples, inputs);
                 let activations = Activations { buffer, batch, channels, height: 1, width: 1, device };
                 FeatureMap::from_activations(activations)

@@ -8,6 +8,7 @@ use crate::epilogue::Epilogue;
 use crate::instructions::Instructions;
 use crate::memory::buffers::with_scratch;
 use crate::memory::parallel::SharedBuffer;
+use crate::memory::unwritten::Unwritten;
 
 /// From this many weights on, packing them all first costs more than the products wait for it.
 const MANY_WEIGHTS: usize = 200_000;
@@ -20,7 +21,7 @@ pub(crate) fn forward(
     weight: &[f32],
     input: &[f32],
     epilogue: Epilogue<'_>,
-    output: &mut [f32],
+    output: &mut [Unwritten],
 ) {
     let stencil = Stencil::forward(geometry);
     if patches::pay(geometry) {
@@ -39,7 +40,7 @@ pub(crate) fn input_gradient(
     weight: &[f32],
     output_gradient: &[f32],
     epilogue: Epilogue<'_>,
-    gradient: &mut [f32],
+    gradient: &mut [Unwritten],
 ) {
     let view = WeightView::backward(geometry);
     let stencils = Stencil::backward(geometry);
@@ -56,7 +57,7 @@ fn multiply(
     [input_positions, output_positions]: [usize; 2],
     stencils: &[Stencil],
     epilogue: Epilogue<'_>,
-    output: &mut [f32],
+    output: &mut [Unwritten],
 ) {
     let instructions = Instructions::current();
     let shared = SharedBuffer::new(output);
@@ -85,6 +86,7 @@ fn multiply(
     }
     with_scratch(view.packed_len(), |packed| {
         pack(weight, view, instructions.run(Width), packed);
-        run(Values::Packed(packed));
+        // SAFETY: `pack` wrote all of it.
+        run(Values::Packed(unsafe { packed.assume_init_ref() }));
     });
 }

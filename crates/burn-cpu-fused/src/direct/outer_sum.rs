@@ -8,6 +8,7 @@ use super::tiles::{Kernels, OuterTile, Run, WithKernels, outer_rows};
 use super::weights::tile_channels;
 use crate::memory::LANES;
 use crate::memory::parallel::{SharedBuffer, part};
+use crate::memory::unwritten::Unwritten;
 
 /// Lines that one pass over the weight takes: their channels of one register tile stay in the
 /// first-level cache.
@@ -47,12 +48,12 @@ pub(crate) struct OuterSum<'a> {
     /// Kernel offsets.
     pub taps: usize,
     /// The sums, laid out as packed weights.
-    pub packed: SharedBuffer<'a, f32>,
+    pub packed: SharedBuffer<'a, Unwritten>,
     /// Floats of packed weights before the first of `packed`.
     pub packed_start: usize,
     /// Floats between those of one kernel offset and of the next.
     pub gap: usize,
-    /// Whether they go on from what is there.
+    /// Whether they go on from what an earlier sum wrote there.
     pub go_on: bool,
 }
 
@@ -110,7 +111,7 @@ impl WithKernels for OuterTask<'_> {
                         while lane < present {
                             let rows = outer_rows(present - lane);
                             let at = start + lane * width..start + (lane + rows) * width;
-                            kernels.outer(OuterTile {
+                            let tile = OuterTile {
                                 rows,
                                 wide: width > LANES || K::WIDTH == LANES,
                                 input: &sum.input[block * sum.input_plane + lane..],
@@ -120,7 +121,10 @@ impl WithKernels for OuterTask<'_> {
                                 // SAFETY: tasks take distinct channels or kernel offsets.
                                 sums: unsafe { sum.packed.slice(at) },
                                 accumulate: sum.go_on || pass > 0,
-                            });
+                            };
+                            // SAFETY: the first pass writes all of the task's sums; where it goes on itself, an earlier sum of the
+                            // same channels and kernel offsets has written them, as `go_on` says.
+                            unsafe { kernels.outer(tile) };
                             lane += rows;
                         }
                     }

@@ -14,6 +14,7 @@ use crate::memory::blocked::blocks;
 use crate::memory::buffers::with_scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 use crate::memory::transpose::{EMPTY, ROWS};
+use crate::memory::unwritten::{Unwritten, fill, stored};
 
 /// Up to so many input channels; of three the patches take as long as they save.
 const FEW_CHANNELS: usize = 1;
@@ -51,11 +52,12 @@ pub(crate) fn with_patches<R>(
     let plane = geometry.output_positions() * geometry.batch * LANES;
     with_scratch(blocks(channels) * plane, |patches| {
         write(geometry, stencil, input, patches);
-        work(&pointwise, patches)
+        // SAFETY: `write` wrote every lane of every block at every position.
+        work(&pointwise, unsafe { patches.assume_init_ref() })
     })
 }
 
-fn write(geometry: &Geometry, stencil: &Stencil, input: &[f32], patches: &mut [f32]) {
+fn write(geometry: &Geometry, stencil: &Stencil, input: &[f32], patches: &mut [Unwritten]) {
     let all = geometry.output_positions();
     let patches = SharedBuffer::new(patches);
     let each = |work: &(dyn Fn(Range<usize>) + Sync)| {
@@ -70,7 +72,8 @@ fn write(geometry: &Geometry, stencil: &Stencil, input: &[f32], patches: &mut [f
     let length = geometry.input_channels * geometry.input_positions() * images;
     with_scratch(length, |lanes| {
         take_lanes(geometry, input, images, lanes);
-        let lanes = &*lanes;
+        // SAFETY: `take_lanes` wrote every position of every channel.
+        let lanes = unsafe { lanes.assume_init_ref() };
         each(&|positions| {
             Instructions::current().run(PatchTask { geometry, stencil, lanes, images, positions, patches });
         });
@@ -99,7 +102,7 @@ fn gather(
     stencil: &Stencil,
     input: &[f32],
     positions: Range<usize>,
-    patches: SharedBuffer<'_, f32>,
+    patches: SharedBuffer<'_, Unwritten>,
 ) {
     let (batch, all) = (geometry.batch, geometry.output_positions());
     for position in positions {
@@ -110,14 +113,14 @@ fn gather(
             // SAFETY: every position belongs to one task.
             let out = unsafe { patches.slice(start..start + batch * LANES) };
             for (image, line) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                *line = starts.map(|start| start.map_or(0.0, |start| input[start + image * LANES]));
+                *line = stored(&starts.map(|start| start.map_or(0.0, |start| input[start + image * LANES])));
             }
         }
     }
 }
 
 /// The channels of `input` without the lanes that hold none: `[channels, positions, images]`.
-fn take_lanes(geometry: &Geometry, input: &[f32], images: usize, lanes: &mut [f32]) {
+fn take_lanes(geometry: &Geometry, input: &[f32], images: usize, lanes: &mut [Unwritten]) {
     let positions = geometry.input_positions();
     let shared = SharedBuffer::new(lanes);
     for_each_task(TASKS, |task| {
@@ -128,8 +131,8 @@ fn take_lanes(geometry: &Geometry, input: &[f32], images: usize, lanes: &mut [f3
                 // SAFETY: every position belongs to one task.
                 let row = unsafe { shared.slice(start..start + images) };
                 let values = lines[channel..].iter().step_by(LANES);
-                row.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
-                row[geometry.batch..].fill(0.0);
+                row.iter_mut().zip(values).for_each(|(to, from)| _ = to.write(*from));
+                fill(&mut row[geometry.batch..], 0.0);
             }
         }
     });
@@ -142,7 +145,7 @@ struct PatchTask<'a> {
     lanes: &'a [f32],
     images: usize,
     positions: Range<usize>,
-    patches: SharedBuffer<'a, f32>,
+    patches: SharedBuffer<'a, Unwritten>,
 }
 
 impl WithKernels for PatchTask<'_> {
@@ -172,7 +175,7 @@ impl WithKernels for PatchTask<'_> {
                         kernels.transpose::<LANES>(square, lines, &ROWS);
                     } else {
                         let all = kernels.transposed(square);
-                        lines.copy_from_slice(&all.as_flattened()[..lines.len()]);
+                        lines.write_copy_of_slice(&all.as_flattened()[..lines.len()]);
                     }
                 }
             }

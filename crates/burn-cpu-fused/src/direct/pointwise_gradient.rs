@@ -11,6 +11,7 @@ use crate::memory::LANES;
 use crate::memory::blocked::blocks;
 use crate::memory::parallel::{SharedBuffer, end_stream, for_each_task, part};
 use crate::memory::prefetch::prefetch;
+use crate::memory::unwritten::Unwritten;
 
 /// Tasks at the least, where the weight is large enough. A constant: bits do not depend on threads.
 const TASKS: usize = 16;
@@ -25,7 +26,7 @@ pub(super) fn sum_by_rows(
     [input, output_gradient]: [&[f32]; 2],
     lines: &[Run],
     update: Option<Update<'_>>,
-    gradient: &mut [f32],
+    gradient: &mut [Unwritten],
 ) {
     let instructions = Instructions::current();
     // Gradient and input change places.
@@ -60,7 +61,7 @@ struct Rows<'a> {
     block: usize,
     input_tiles: std::ops::Range<usize>,
     update: Option<Update<'a>>,
-    out: SharedBuffer<'a, f32>,
+    out: SharedBuffer<'a, Unwritten>,
 }
 
 impl WithKernels for Rows<'_> {
@@ -72,7 +73,7 @@ impl WithKernels for Rows<'_> {
         let input_plane = self.geometry.input_positions() * batch * LANES;
         let output_plane = self.geometry.output_positions() * batch * LANES;
         let present = (outputs - self.block * LANES).min(LANES);
-        let mut sums = [0.0; MOST_ROWS * MOST_LANES];
+        let mut sums = [Unwritten::uninit(); MOST_ROWS * MOST_LANES];
         for tile in self.input_tiles {
             let channels = tile_channels(inputs, K::WIDTH, tile);
             let (width, columns) = (channels.len(), channels.start..inputs.min(channels.end));
@@ -87,7 +88,7 @@ impl WithKernels for Rows<'_> {
                         }
                     }
                 }
-                kernels.outer(OuterTile {
+                let tile = OuterTile {
                     rows,
                     wide: width > LANES || K::WIDTH == LANES,
                     input: &self.output_gradient[self.block * output_plane + lane..],
@@ -96,8 +97,12 @@ impl WithKernels for Rows<'_> {
                     runs: self.runs,
                     sums: &mut sums[..rows * width],
                     accumulate: false,
-                });
-                for (row, values) in sums.chunks_exact(width).enumerate().take(rows) {
+                };
+                // SAFETY: the sums start from zero.
+                unsafe { kernels.outer(tile) };
+                // SAFETY: `outer` wrote all sums of the tile.
+                let sums = unsafe { sums[..rows * width].assume_init_ref() };
+                for (row, values) in sums.chunks_exact(width).enumerate() {
                     let values = &values[..columns.len()];
                     let start = start(row);
                     // SAFETY: every block and tile belongs to one task.

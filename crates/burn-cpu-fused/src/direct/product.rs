@@ -12,6 +12,7 @@ use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 use crate::memory::prefetch::Ahead;
+use crate::memory::unwritten::{Unwritten, of_written};
 
 /// Bytes of weights that one pass over the lines of a task reads: about half a second-level cache. More
 /// weights are taken in several passes, the sums waiting in the output.
@@ -72,8 +73,8 @@ pub(crate) struct ConvolutionProduct<'a> {
 }
 
 impl ConvolutionProduct<'_> {
-    /// Writes the stencil's targets in `output`, all output channels.
-    pub(crate) fn run(&self, stencil: &Stencil, output: SharedBuffer<'_, f32>) {
+    /// Writes the stencil's targets in `output`, all output channels, whole blocks of them.
+    pub(crate) fn run(&self, stencil: &Stencil, output: SharedBuffer<'_, Unwritten>) {
         let positions = self.output_positions;
         if positions > 1 && self.input_positions == positions && stencil.is_identity(positions) {
             // Positions and images are one long list.
@@ -171,7 +172,7 @@ struct ProductTask<'a> {
     tiling: LineTiling,
     channel_tiles: Range<usize>,
     line_tiles: Range<usize>,
-    output: SharedBuffer<'a, f32>,
+    output: SharedBuffer<'a, Unwritten>,
 }
 
 impl WithKernels for ProductTask<'_> {
@@ -194,7 +195,9 @@ impl WithKernels for ProductTask<'_> {
             let wide = channels.len() > LANES || K::WIDTH == LANES;
             let length = weights.inputs * channels.len();
             let (values, plane) = match weights.values {
-                Values::Packed(values) => (&values[channels.start * depth..channels.end * depth], length),
+                Values::Packed(values) => {
+                    (of_written(&values[channels.start * depth..channels.end * depth]), length)
+                }
                 // A stencil without kernel offsets, which writes zeros, reads no weights.
                 Values::Plain(..) if taps == 0 => (&[][..], 0),
                 Values::Plain(weight, view) => {
@@ -227,7 +230,7 @@ impl WithKernels for ProductTask<'_> {
                     } else {
                         scratch.adjacent(self.stencil, &taps, lines, self.product.batch)
                     };
-                    kernels.product(ProductTile {
+                    let tile = ProductTile {
                         rows,
                         wide,
                         input: self.product.input,
@@ -243,7 +246,10 @@ impl WithKernels for ProductTask<'_> {
                         start,
                         finish,
                         ahead,
-                    });
+                    };
+                    // SAFETY: weights are packed: by `PackTile` above, all kernel offsets, or by who made this product. The
+                    // tiles of a task do not overlap, nor do tasks, and a pass after the first finds what the first wrote.
+                    unsafe { kernels.product(tile) };
                     ahead = ahead.after(taps.len(), weights.inputs);
                 }
             }
@@ -322,7 +328,7 @@ pub(crate) struct MatrixProduct<'a> {
     /// Lines.
     pub lines: usize,
     /// Holds the result, `[blocks, lines, 16]`.
-    pub output: SharedBuffer<'a, f32>,
+    pub output: SharedBuffer<'a, Unwritten>,
     /// Where in it the result starts.
     pub output_start: usize,
     /// Tiles of output channels to compute.
@@ -339,10 +345,10 @@ impl WithKernels for MatrixProduct<'_> {
         let line_tiles = self.lines.div_ceil(K::ROWS);
         for channel_tile in self.channel_tiles {
             let channels = tile_channels(self.outputs, K::WIDTH, channel_tile);
-            let values = &weights[channels.start * inputs..channels.end * inputs];
+            let values = of_written(&weights[channels.start * inputs..channels.end * inputs]);
             for tile in 0..line_tiles {
                 let lines = part(self.lines, line_tiles, tile, 1);
-                kernels.product(ProductTile {
+                let tile = ProductTile {
                     rows: lines.len(),
                     wide: channels.len() > LANES || K::WIDTH == LANES,
                     input: self.input,
@@ -358,7 +364,9 @@ impl WithKernels for MatrixProduct<'_> {
                     start: Start::Zero,
                     finish: None,
                     ahead: Ahead::NONE,
-                });
+                };
+                // SAFETY: the weights are written, tiles of channels belong to one task, and sums start from zero.
+                unsafe { kernels.product(tile) };
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::memory::prefetch::Ahead;
 #[cfg(target_arch = "x86_64")]
 use crate::memory::transpose::transpose_avx512;
 use crate::memory::transpose::{EMPTY, ROWS, Square};
+use crate::memory::unwritten::Unwritten;
 
 /// Instruction sets with the register tiles that suit their number of registers.
 pub(crate) trait Kernels: Simd {
@@ -21,22 +22,29 @@ pub(crate) trait Kernels: Simd {
     const ROWS: usize;
 
     /// Computes one tile of a product of activations and weights.
-    fn product(self, tile: ProductTile<'_>);
+    ///
+    /// # Safety
+    /// The weights of every kernel offset among the tile's sources must be written. No other task may access the lines that
+    /// are its targets meanwhile; where the sum starts from them, they must be written.
+    unsafe fn product(self, tile: ProductTile<'_>);
 
-    /// Computes one tile of a sum of outer products.
-    fn outer(self, tile: OuterTile<'_>);
+    /// Computes one tile of a sum of outer products, all of its sums.
+    ///
+    /// # Safety
+    /// Where the sums go on, they must be written.
+    unsafe fn outer(self, tile: OuterTile<'_>);
 
     /// Writes the first `COLUMNS` columns of a block of 16 x 16, given by its rows, to `out` from each of `starts` on.
     #[inline(always)]
     fn transpose<const COLUMNS: usize>(
         self,
         rows: [&[f32; LANES]; LANES],
-        out: &mut [f32],
+        out: &mut [Unwritten],
         starts: &[usize; LANES],
     ) {
         for (column, start) in starts.iter().enumerate().take(COLUMNS) {
             for (value, row) in out[*start..*start + LANES].iter_mut().zip(rows) {
-                *value = row[column];
+                value.write(row[column]);
             }
         }
     }
@@ -44,9 +52,10 @@ pub(crate) trait Kernels: Simd {
     /// The transpose of a block of 16 x 16, given by its rows.
     #[inline(always)]
     fn transposed(self, rows: [&[f32; LANES]; LANES]) -> Square {
-        let mut square = [EMPTY; LANES];
+        let mut square = [[Unwritten::uninit(); LANES]; LANES];
         self.transpose::<LANES>(rows, square.as_flattened_mut(), &ROWS);
-        square
+        // SAFETY: `transpose` wrote sixteen columns, each to one of the sixteen rows.
+        unsafe { std::mem::transmute::<[[Unwritten; LANES]; LANES], Square>(square) }
     }
 }
 
@@ -122,14 +131,14 @@ pub(crate) struct ProductTile<'a> {
     pub input_plane: usize,
     /// Input channels.
     pub inputs: usize,
-    /// `[taps, inputs, width]`
-    pub weights: &'a [f32],
+    /// `[taps, inputs, width]`; what lies between taps need not be written.
+    pub weights: &'a [Unwritten],
     /// Distance between taps in it.
     pub weights_plane: usize,
     /// What is read.
     pub sources: Sources<'a>,
     /// All of the output.
-    pub output: SharedBuffer<'a, f32>,
+    pub output: SharedBuffer<'a, Unwritten>,
     /// First element of the tile's first block of output channels.
     pub output_block: usize,
     /// Distance between blocks of output channels.
@@ -179,8 +188,8 @@ pub(crate) struct OuterTile<'a> {
     /// The lines that meet.
     pub runs: &'a [Run],
     /// `[rows, width]`
-    pub sums: &'a mut [f32],
-    /// Whether the sums go on or start from zero.
+    pub sums: &'a mut [Unwritten],
+    /// Whether the sums go on from what is there or start from zero.
     pub accumulate: bool,
 }
 
@@ -196,6 +205,8 @@ pub(crate) struct Run {
 }
 
 /// [`ProductTile`] for fixed numbers of lines and of vectors that make up its channels.
+///
+/// What [`Kernels::product`] demands of its caller holds for whoever makes one.
 struct SizedProduct<'a, const ROWS: usize, const VECTORS: usize>(ProductTile<'a>);
 
 impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedProduct<'_, ROWS, VECTORS> {
@@ -215,13 +226,16 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedProduct<'_, ROWS
                 }
             }
             Start::Output => tile.visit_lines::<S, ROWS, VECTORS>(|line, row, vector| {
-                sums[row][vector] = S::as_simd_f32s(line).0[0];
+                // SAFETY: `product`'s caller says that these lines are written.
+                sums[row][vector] = S::as_simd_f32s(unsafe { line.assume_init_ref() }).0[0];
             }),
         }
         match tile.sources {
             Sources::Adjacent(taps) => {
                 for (index, &(tap, first)) in taps.iter().enumerate() {
                     let weights = &tile.weights[tap * tile.weights_plane..][..tile.inputs * width];
+                    // SAFETY: `product`'s caller says that these weights are written.
+                    let weights = unsafe { weights.assume_init_ref() };
                     let lines = |block: usize| adjacent::<ROWS>(tile.input, block * tile.input_plane + first);
                     let ahead = tile.ahead.after(index, tile.inputs);
                     sums = accumulate(simd, sums, tile.inputs, weights, ahead, lines);
@@ -233,6 +247,8 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedProduct<'_, ROWS
                         continue;
                     }
                     let weights = &tile.weights[tap * tile.weights_plane..][..tile.inputs * width];
+                    // SAFETY: `product`'s caller says that these weights are written.
+                    let weights = unsafe { weights.assume_init_ref() };
                     let lines =
                         |block: usize| scattered::<ROWS>(&tile.input[block * tile.input_plane..], offsets);
                     let ahead = tile.ahead.after(index, tile.inputs);
@@ -259,7 +275,7 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedProduct<'_, ROWS
             }
         }
         tile.visit_lines::<S, ROWS, VECTORS>(|line, row, vector| {
-            S::as_mut_simd_f32s(line).0[0] = sums[row][vector];
+            S::as_uninit_mut_simd_f32s(line).0[0].write(sums[row][vector]);
         });
     }
 }
@@ -276,12 +292,12 @@ impl ProductTile<'_> {
     #[inline(always)]
     fn visit_lines<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
-        mut visit: impl FnMut(&mut [f32], usize, usize),
+        mut visit: impl FnMut(&mut [Unwritten], usize, usize),
     ) {
         for row in 0..ROWS {
             for vector in 0..VECTORS {
                 let at = self.address::<S>(row, vector);
-                // SAFETY: tiles of one product do not overlap, and a tile belongs to one task.
+                // SAFETY: `product`'s caller says that no other task accesses the tile's lines.
                 visit(unsafe { self.output.slice(at..at + S::F32_LANES) }, row, vector);
             }
         }
@@ -347,6 +363,8 @@ fn accumulate<'a, S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 /// [`OuterTile`] for fixed numbers of input channels and of vectors.
+///
+/// What [`Kernels::outer`] demands of its caller holds for whoever makes one.
 struct SizedOuter<'a, const ROWS: usize, const VECTORS: usize>(OuterTile<'a>);
 
 impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedOuter<'_, ROWS, VECTORS> {
@@ -356,10 +374,13 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedOuter<'_, ROWS, 
     fn with_simd<S: Simd>(self, simd: S) {
         let tile = self.0;
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-        let (memory, _) = S::as_mut_simd_f32s(tile.sums).0.as_chunks_mut::<VECTORS>();
+        let (memory, _) = S::as_uninit_mut_simd_f32s(tile.sums).0.as_chunks_mut::<VECTORS>();
         let memory = &mut memory[..ROWS];
         if tile.accumulate {
-            sums.copy_from_slice(memory);
+            for (sum, memory) in sums.as_flattened_mut().iter_mut().zip(memory.as_flattened()) {
+                // SAFETY: `outer`'s caller says that these sums are written.
+                *sum = unsafe { memory.assume_init() };
+            }
         }
         // Whether the tile's vectors come from two blocks of output channels.
         let second = if VECTORS * S::F32_LANES > LANES { tile.output_plane } else { 0 };
@@ -369,7 +390,9 @@ impl<const ROWS: usize, const VECTORS: usize> WithSimd for SizedOuter<'_, ROWS, 
             let second = &tile.output_gradient[second + run.target * LANES..][..run.length * LANES];
             sums = accumulate_outer(simd, sums, input, first, second);
         }
-        memory.copy_from_slice(&sums);
+        for (memory, sum) in memory.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+            memory.write(*sum);
+        }
     }
 }
 
@@ -411,7 +434,7 @@ macro_rules! kernels {
             const ROWS: usize = $most;
 
             #[inline(always)]
-            fn product(self, tile: ProductTile<'_>) {
+            unsafe fn product(self, tile: ProductTile<'_>) {
                 match (tile.rows, tile.wide) {
                     $(
                         ($rows, true) => Simd::vectorize(self, SizedProduct::<$rows, $wide>(tile)),
@@ -426,7 +449,7 @@ macro_rules! kernels {
                 fn transpose<const COLUMNS: usize>(
                     self,
                     rows: [&[f32; LANES]; LANES],
-                    out: &mut [f32],
+                    out: &mut [Unwritten],
                     starts: &[usize; LANES],
                 ) {
                     $transpose::<COLUMNS>(self, rows, out, starts);
@@ -434,7 +457,7 @@ macro_rules! kernels {
             )?
 
             #[inline(always)]
-            fn outer(self, tile: OuterTile<'_>) {
+            unsafe fn outer(self, tile: OuterTile<'_>) {
                 match (tile.rows, tile.wide) {
                     (1, true) => Simd::vectorize(self, SizedOuter::<1, $wide>(tile)),
                     (2, true) => Simd::vectorize(self, SizedOuter::<2, $wide>(tile)),

@@ -12,6 +12,7 @@ use crate::instructions::Instructions;
 use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::with_scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
+use crate::memory::unwritten::Unwritten;
 
 /// From this many weights on, the packed sums do not stay in any cache.
 const MANY_WEIGHTS: usize = 200_000;
@@ -23,7 +24,7 @@ pub(crate) fn sum_products(
     geometry: &Geometry,
     [input, output_gradient]: [&[f32]; 2],
     update: Option<Update<'_>>,
-    gradient: &mut [f32],
+    gradient: &mut [Unwritten],
 ) {
     let stencil = Stencil::forward(geometry);
     if patches::pay(geometry) {
@@ -46,14 +47,20 @@ pub(crate) fn sum_products(
         }
         _ => with_scratch(view.packed_len(), |packed| {
             by_all_tiles(&sum, packed);
-            unpack(packed, &view, width, update, gradient);
+            // SAFETY: `by_all_tiles` wrote the sums of all channels under all kernel offsets.
+            unpack(unsafe { packed.assume_init_ref() }, &view, width, update, gradient);
         }),
     }
 }
 
 /// For large weights: each task sums up a tile of output channels and writes it to its place at once, so
 /// that only the result goes through memory.
-fn by_channel_tiles(sum: &OuterSum<'_>, view: &WeightView, update: Option<Update<'_>>, gradient: &mut [f32]) {
+fn by_channel_tiles(
+    sum: &OuterSum<'_>,
+    view: &WeightView,
+    update: Option<Update<'_>>,
+    gradient: &mut [Unwritten],
+) {
     let instructions = Instructions::current();
     let width = instructions.run(Width);
     let depth = view.taps * view.inputs;
@@ -76,13 +83,14 @@ fn by_channel_tiles(sum: &OuterSum<'_>, view: &WeightView, update: Option<Update
             let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
             let update = update.map(|update| update.part(present.start * depth..present.end * depth));
             let width = channels.len();
-            instructions.run(UnpackTile { packed, plane, view, width, update, out });
+            // SAFETY: the sum above wrote all channels of the tile under all kernel offsets.
+            instructions.run(unsafe { UnpackTile::new(packed, plane, view, width, update, out) });
         });
     });
 }
 
 /// For few weights: the sums of all tiles, packed, come first.
-fn by_all_tiles(sum: &OuterSum<'_>, packed: &mut [f32]) {
+fn by_all_tiles(sum: &OuterSum<'_>, packed: &mut [Unwritten]) {
     let instructions = Instructions::current();
     let sum = OuterSum { packed: SharedBuffer::new(packed), ..*sum };
     let channel_tiles = tiles(sum.outputs, instructions.run(Width));

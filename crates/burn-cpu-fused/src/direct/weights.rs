@@ -12,6 +12,7 @@ use crate::memory::blocked::blocks;
 use crate::memory::parallel::{SharedBuffer, end_stream, for_each_task};
 use crate::memory::prefetch::{Ahead, prefetch};
 use crate::memory::transpose::EMPTY;
+use crate::memory::unwritten::{Unwritten, fill, of_written, stored, written};
 
 /// How far ahead of the block in work a row is brought near, in floats.
 const AHEAD: usize = 8 * LANES;
@@ -105,8 +106,8 @@ pub(crate) fn tiles(outputs: usize, width: usize) -> usize {
     (blocks(outputs) * LANES).div_ceil(width)
 }
 
-/// Packs `weight` for tiles of `width` channels.
-pub(crate) fn pack(weight: &[f32], view: &WeightView, width: usize, packed: &mut [f32]) {
+/// Packs `weight` for tiles of `width` channels: all of `packed` is written.
+pub(crate) fn pack(weight: &[f32], view: &WeightView, width: usize, packed: &mut [Unwritten]) {
     assert_eq!(weight.len(), view.len(), "weight of the wrong size");
     assert_eq!(packed.len(), view.packed_len(), "packed weights of the wrong size");
     let shared = SharedBuffer::new(packed);
@@ -129,8 +130,9 @@ pub(crate) struct PackTile<'a> {
     pub view: &'a WeightView,
     /// See [`tile_channels`].
     pub channels: Range<usize>,
-    /// `[kernel offsets, input channels, channels of the tile]`
-    pub out: &'a mut [f32],
+    /// `[kernel offsets, input channels, channels of the tile]`, all of which is written, but not what lies between the kernel
+    /// offsets.
+    pub out: &'a mut [Unwritten],
     /// Distance between kernel offsets in it.
     pub plane: usize,
 }
@@ -144,7 +146,7 @@ impl WithKernels for PackTile<'_> {
         let width = channels.len();
         let present = view.outputs.min(channels.end) - channels.start;
         if present < width {
-            out.fill(0.0);
+            fill(out, 0.0);
         }
         let (groups, length) = view.groups();
         if view.output_stride == 1 {
@@ -155,8 +157,8 @@ impl WithKernels for PackTile<'_> {
                 // Whole blocks by fixed size: a call of memcpy would cost more than the copy.
                 let (blocks, end) = weight[start..start + present].as_chunks::<LANES>();
                 let (rows, rest) = row[..present].as_chunks_mut::<LANES>();
-                rows.iter_mut().zip(blocks).for_each(|(to, from)| *to = *from);
-                rest.iter_mut().zip(end).for_each(|(to, from)| *to = *from);
+                rows.iter_mut().zip(blocks).for_each(|(to, from)| *to = stored(from));
+                rest.iter_mut().zip(end).for_each(|(to, from)| _ = to.write(*from));
             }
             return;
         }
@@ -187,7 +189,7 @@ impl WithKernels for PackTile<'_> {
                                 let block = kernels.transposed(square);
                                 for (values, start) in block.iter().zip(starts).take(columns) {
                                     *out[start..].first_chunk_mut().expect("packed rows hold whole blocks") =
-                                        *values;
+                                        stored(values);
                                 }
                             }
                         }
@@ -195,7 +197,7 @@ impl WithKernels for PackTile<'_> {
                         for column in 0..columns {
                             let row = starts[column];
                             for lane in 0..lanes {
-                                out[row + lane] = weight[at + lane * view.output_stride + column];
+                                out[row + lane].write(weight[at + lane * view.output_stride + column]);
                             }
                         }
                     }
@@ -259,13 +261,13 @@ impl RowStarts<'_> {
     }
 }
 
-/// The reverse of [`pack`] for the view of the convolution itself.
+/// The reverse of [`pack`] for the view of the convolution itself: all of `weight` is written.
 pub(crate) fn unpack(
     packed: &[f32],
     view: &WeightView,
     width: usize,
     update: Option<Update<'_>>,
-    weight: &mut [f32],
+    weight: &mut [Unwritten],
 ) {
     assert_eq!(weight.len(), view.len(), "weight of the wrong size");
     assert!(view.groups().0 == 1, "rows of one output channel must lie together");
@@ -274,29 +276,43 @@ pub(crate) fn unpack(
         let channels = tile_channels(view.outputs, width, tile);
         let present = channels.start..view.outputs.min(channels.end);
         let depth = view.taps * view.inputs;
-        let packed = &packed[channels.start * depth..channels.end * depth];
+        let packed = of_written(&packed[channels.start * depth..channels.end * depth]);
         // SAFETY: every tile belongs to one task.
         let out = unsafe { shared.slice(present.start * depth..present.end * depth) };
         let update = update.map(|update| update.part(present.start * depth..present.end * depth));
         let (width, plane) = (channels.len(), view.inputs * channels.len());
-        Instructions::current().run(UnpackTile { packed, plane, view, width, update, out });
+        // SAFETY: all of `packed` is written.
+        Instructions::current().run(unsafe { UnpackTile::new(packed, plane, view, width, update, out) });
     });
 }
 
 /// The reverse of [`PackTile`].
 pub(crate) struct UnpackTile<'a> {
-    /// `[kernel offsets, input channels, width]`
-    pub packed: &'a [f32],
-    /// Distance between kernel offsets in it.
-    pub plane: usize,
-    /// How the weight is read.
-    pub view: &'a WeightView,
-    /// Channels of the tile, filled up to whole blocks.
-    pub width: usize,
-    /// What becomes of gradients, in the rows of `out`.
-    pub update: Option<Update<'a>>,
-    /// Rows of the channels present.
-    pub out: &'a mut [f32],
+    packed: &'a [Unwritten],
+    plane: usize,
+    view: &'a WeightView,
+    width: usize,
+    update: Option<Update<'a>>,
+    out: &'a mut [Unwritten],
+}
+
+impl<'a> UnpackTile<'a> {
+    /// Of `packed`, `[kernel offsets, input channels, width]` with `plane` floats for each kernel offset, to the rows of the
+    /// channels present, `out`: the gradients, or the weights after `update` by them. The tile is `width` channels wide, whole
+    /// blocks; all of `out` is written.
+    ///
+    /// # Safety
+    /// All of `packed` must be written, but for what lies between the kernel offsets.
+    pub(crate) unsafe fn new(
+        packed: &'a [Unwritten],
+        plane: usize,
+        view: &'a WeightView,
+        width: usize,
+        update: Option<Update<'a>>,
+        out: &'a mut [Unwritten],
+    ) -> Self {
+        Self { packed, plane, view, width, update, out }
+    }
 }
 
 impl WithKernels for UnpackTile<'_> {
@@ -316,7 +332,9 @@ impl WithKernels for UnpackTile<'_> {
                 rows.next(&mut starts);
                 let mut square = [&EMPTY; LANES];
                 for (values, start) in square.iter_mut().zip(starts).take(columns) {
-                    *values = packed[start..].first_chunk().expect("packed rows hold whole blocks");
+                    let row = packed[start..].first_chunk().expect("packed rows hold whole blocks");
+                    // SAFETY: rows lie within their kernel offsets, which `new`'s caller says are written.
+                    *values = unsafe { written(row) };
                 }
                 let block = kernels.transposed(square);
                 for (row, values) in block.iter().enumerate().take(present - lane) {
@@ -346,6 +364,13 @@ impl WithKernels for UnpackTile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::unwritten::to_write_again;
+
+    /// [`super::pack`] to memory that is written.
+    fn pack(weight: &[f32], view: &WeightView, width: usize, packed: &mut [f32]) {
+        // SAFETY: packing stores values only.
+        super::pack(weight, view, width, unsafe { to_write_again(packed) });
+    }
 
     #[test]
     fn unpacking_reverses_packing() {
@@ -356,7 +381,8 @@ mod tests {
             let mut packed = vec![-1.0; view.packed_len()];
             pack(&weight, &view, width, &mut packed);
             let mut back = vec![-1.0; weight.len()];
-            unpack(&packed, &view, width, None, &mut back);
+            // SAFETY: unpacking stores values only.
+            unpack(&packed, &view, width, None, unsafe { to_write_again(&mut back) });
             assert_eq!(back, weight);
             // The last tile: channels 48 and 49, then zeros.
             let depth = view.taps * view.inputs;

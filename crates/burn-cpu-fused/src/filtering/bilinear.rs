@@ -9,6 +9,7 @@ use pulp::Simd;
 
 use crate::epilogue::finish;
 use crate::memory::LANES;
+use crate::memory::unwritten::Unwritten;
 
 /// The matrices for a kernel of so many taps, pixels read and pixels written along an axis, with so many multiplications.
 pub(super) trait Algorithm<const TAPS: usize, const READ: usize, const WRITTEN: usize, const POINTS: usize>:
@@ -95,12 +96,12 @@ fn of_row<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     X::of(simd, values)
 }
 
-/// The product with a matrix along both axes, of lines of equal length, element by element.
+/// The product with a matrix along both axes, of lines of equal length, element by element; all of the targets is written.
 #[inline(always)]
 pub(super) fn transform<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     simd: S,
     sources: [[&[f32]; N]; N],
-    targets: [[&mut [f32]; M]; M],
+    targets: [[&mut [Unwritten]; M]; M],
 ) {
     let mut targets = targets;
     for at in (0..sources[0][0].len()).step_by(S::F32_LANES) {
@@ -108,7 +109,7 @@ pub(super) fn transform<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
         for (row, targets) in targets.iter_mut().enumerate() {
             let values = of_row::<S, X, N, M>(simd, &columns, row);
             for (target, value) in targets.iter_mut().zip(values) {
-                S::as_mut_simd_f32s(&mut target[at..at + S::F32_LANES]).0[0] = value;
+                S::as_uninit_mut_simd_f32s(&mut target[at..at + S::F32_LANES]).0[0].write(value);
             }
         }
     }
@@ -123,7 +124,7 @@ pub(super) fn write_pixels<S: Simd, X: Map<N, M>, const N: usize, const M: usize
     bias: Option<&[f32]>,
     residuals: Option<[[&[f32]; M]; M]>,
     slope: f32,
-    pixels: [[Option<&mut [f32]>; M]; M],
+    pixels: [[Option<&mut [Unwritten]>; M]; M],
 ) {
     let mut pixels = pixels;
     let slope = simd.splat_f32s(slope);
@@ -136,7 +137,7 @@ pub(super) fn write_pixels<S: Simd, X: Map<N, M>, const N: usize, const M: usize
                     let here = at..at + S::F32_LANES;
                     let residual = residuals.as_ref().map(|residuals| &residuals[row][column][here.clone()]);
                     let value = finish(simd, values[column], bias, at % LANES, residual, slope);
-                    S::as_mut_simd_f32s(&mut pixel[here]).0[0] = value;
+                    S::as_uninit_mut_simd_f32s(&mut pixel[here]).0[0].write(value);
                 }
             }
         }
@@ -144,18 +145,31 @@ pub(super) fn write_pixels<S: Simd, X: Map<N, M>, const N: usize, const M: usize
 }
 
 /// `N` times `N` lines of a buffer, each `stride` after the one before.
+///
+/// # Safety
+/// These lines must be written; what lies between them need not be.
 #[inline(always)]
-pub(super) fn lines<const N: usize>(values: &[f32], stride: usize, length: usize) -> [[&[f32]; N]; N] {
-    std::array::from_fn(|row| std::array::from_fn(|column| &values[(row * N + column) * stride..][..length]))
-}
-
-/// The same for writing.
-#[inline(always)]
-pub(super) fn lines_mut<const N: usize>(
-    values: &mut [f32],
+pub(super) unsafe fn lines<const N: usize>(
+    values: &[Unwritten],
     stride: usize,
     length: usize,
-) -> [[&mut [f32]; N]; N] {
+) -> [[&[f32]; N]; N] {
+    std::array::from_fn(|row| {
+        std::array::from_fn(|column| {
+            let line = &values[(row * N + column) * stride..][..length];
+            // SAFETY: by the contract of this function.
+            unsafe { line.assume_init_ref() }
+        })
+    })
+}
+
+/// The same lines for writing.
+#[inline(always)]
+pub(super) fn lines_mut<const N: usize>(
+    values: &mut [Unwritten],
+    stride: usize,
+    length: usize,
+) -> [[&mut [Unwritten]; N]; N] {
     let mut rest = values.chunks_mut(stride);
     std::array::from_fn(|_| {
         std::array::from_fn(|_| &mut rest.next().expect("the buffer holds all lines")[..length])

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::bilinear::{Algorithm, lines_mut, transform};
 use super::schemes::{Scheme, Writing};
-use super::tilings::{OutputTransform, Tiling, Transformed};
+use super::tilings::{OutputTransform, Tiling, Transformed, Written};
 use crate::direct::geometry::Geometry;
 use crate::direct::product::{MatrixProduct, Values, Width};
 use crate::direct::tiles::{Kernels, WithKernels};
@@ -18,6 +18,7 @@ use crate::memory::LANES;
 use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
+use crate::memory::unwritten::{Unwritten, of_written};
 
 /// Bytes of transformed input that every tile of output channels reads at once.
 const INPUT_BYTES: usize = 16 << 20;
@@ -44,7 +45,7 @@ impl<const TAPS: usize> PointProduct<'_, TAPS> {
         const POINTS: usize,
     >(
         &self,
-        output: &mut [f32],
+        output: &mut [Unwritten],
     ) {
         let instructions = self.instructions;
         let [inputs, outputs] = self.channels;
@@ -93,10 +94,10 @@ struct ChannelTile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usiz
     tile: usize,
     product: &'a PointProduct<'a, TAPS>,
     tiling: &'a Tiling,
-    /// The transformed input.
-    points: &'a [f32],
+    /// The transformed input: all lines are written, what lies between points need not be.
+    points: &'a [Unwritten],
     point_len: usize,
-    output: SharedBuffer<'a, f32>,
+    output: SharedBuffer<'a, Unwritten>,
 }
 
 impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
@@ -116,7 +117,9 @@ where
             Values::Packed(_) => 0,
         });
         let (weights, plane) = match *weight {
-            Values::Packed(values) => (&values[channels.start * geometry.taps() * inputs..], length),
+            Values::Packed(values) => {
+                (of_written(&values[channels.start * geometry.taps() * inputs..]), length)
+            }
             Values::Plain(weight, view) => {
                 let (out, plane) = (&mut *packed, apart(length));
                 PackTile { weight, view, channels: channels.clone(), out: &mut *out, plane }.run(kernels);
@@ -128,12 +131,17 @@ where
             let mut filters = scratch(POINTS * POINTS * filter_len);
             for (reading, taps) in writing.taps.iter().enumerate() {
                 let taps = std::array::from_fn(|row| {
-                    std::array::from_fn(|column| &weights[taps[row][column] * plane..][..length])
+                    std::array::from_fn(|column| {
+                        let weights = &weights[taps[row][column] * plane..][..length];
+                        // SAFETY: packed, all kernel offsets of them: by `PackTile`, or before.
+                        unsafe { weights.assume_init_ref() }
+                    })
                 });
                 let points = lines_mut(&mut filters[reading * length..], filter_len, length);
                 transform::<K, A::Filter, TAPS, POINTS>(kernels, taps, points);
             }
-            self.multiply(kernels, writing, &filters, filter_len, channels.clone());
+            // SAFETY: the loop transformed the weights of every reading to all points.
+            unsafe { self.multiply(kernels, writing, &filters, filter_len, channels.clone()) };
         }
     }
 }
@@ -144,12 +152,15 @@ where
     A: Algorithm<TAPS, READ, SIDE, POINTS>,
 {
     /// The pixels of `writing` by transformed weights, each point's `filter_len` after the one before.
+    ///
+    /// # Safety
+    /// The weights of all points must be written; what lies between the points need not be.
     #[inline(always)]
-    fn multiply<K: Kernels>(
+    unsafe fn multiply<K: Kernels>(
         &self,
         kernels: K,
         writing: &Writing<TAPS>,
-        filters: &[f32],
+        filters: &[Unwritten],
         filter_len: usize,
         channels: Range<usize>,
     ) {
@@ -161,11 +172,17 @@ where
         let mut products = scratch(POINTS * POINTS * product_len);
         let shared = SharedBuffer::new(&mut products);
         for point in 0..POINTS * POINTS {
+            let input = &self.points[point * self.point_len + writing.first * blocks(inputs) * block_len..];
+            let input = &input[..blocks(summed) * block_len];
+            let weights = &filters[point * filter_len..][..summed * channels.len()];
+            // SAFETY: `run` transformed all blocks of the input before any tile of channels, and the caller says that the weights
+            // are written.
+            let (input, weights) = unsafe { (input.assume_init_ref(), weights.assume_init_ref()) };
             MatrixProduct {
-                weights: &filters[point * filter_len..][..summed * channels.len()],
+                weights,
                 outputs: channels.len(),
                 inputs: summed,
-                input: &self.points[point * self.point_len + writing.first * blocks(inputs) * block_len..],
+                input,
                 lines,
                 output: shared,
                 output_start: point * product_len,
@@ -174,18 +191,19 @@ where
             .run(kernels);
         }
         for block in 0..channels.len() / LANES {
-            OutputTransform {
-                by: PhantomData::<A::Output>,
+            let place = Written {
                 tiling: self.tiling,
                 lattice: &writing.lattice,
-                points: &products[block * block_len..],
-                point_len: product_len,
                 tiles: 0..self.tiling.tiles(),
                 block: channels.start / LANES + block,
                 epilogue,
                 output: self.output,
-            }
-            .run(kernels);
+            };
+            // SAFETY: the products above wrote all lines of the tile's channels at all points.
+            let transform =
+                unsafe { OutputTransform::new(place, &products[block * block_len..], product_len) };
+            let transform: OutputTransform<'_, A::Output, SIDE, POINTS> = transform;
+            transform.run(kernels);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::memory::LANES;
 use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task};
+use crate::memory::unwritten::Unwritten;
 
 /// The gradient of the weight, or the weight after `update` by it, of a convolution of such a scheme.
 pub(super) fn sum_by_channels<
@@ -31,7 +32,7 @@ pub(super) fn sum_by_channels<
     scheme: &Scheme<TAPS>,
     [input, output_gradient]: [&[f32]; 2],
     update: Option<Update<'_>>,
-    gradient: &mut [f32],
+    gradient: &mut [Unwritten],
 ) {
     let instructions = Instructions::current();
     let tiling = Tiling::new(geometry, SIDE);
@@ -85,12 +86,12 @@ struct GradientTile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usi
     taps: &'a [[[usize; TAPS]; TAPS]],
     /// Floats of one point of a block of channels.
     block_len: usize,
-    /// The transformed input and output gradient.
-    points: [&'a [f32]; 2],
+    /// The transformed input and output gradient: all lines are written, what lies between points need not be.
+    points: [&'a [Unwritten]; 2],
     point_lens: [usize; 2],
     passes: &'a [Vec<Vec<Run>>],
     update: Option<Update<'a>>,
-    out: SharedBuffer<'a, f32>,
+    out: SharedBuffer<'a, Unwritten>,
 }
 
 impl<A, const TAPS: usize, const READ: usize, const SIDE: usize, const POINTS: usize> WithKernels
@@ -110,13 +111,17 @@ where
         let mut sums = scratch(POINTS * POINTS * sums_len);
         let [input, gradient] = self.points;
         for point in 0..POINTS * POINTS {
-            let gradient = &gradient[point * self.point_lens[1]..];
+            let input = &input[point * self.point_lens[0]..][..blocks(inputs) * block_len];
+            let gradient = &gradient[point * self.point_lens[1] + channels.start / LANES * block_len..];
+            let gradient = &gradient[..channels.len() / LANES * block_len];
+            // SAFETY: all blocks of both are transformed before any tile of channels.
+            let (input, output_gradient) = unsafe { (input.assume_init_ref(), gradient.assume_init_ref()) };
             let sum = OuterSum {
                 inputs,
                 outputs: channels.len(),
-                input: &input[point * self.point_lens[0]..],
+                input,
                 input_plane: block_len,
-                output_gradient: &gradient[channels.start / LANES * block_len..],
+                output_gradient,
                 output_plane: block_len,
                 passes: self.passes,
                 taps: 1,
@@ -140,7 +145,8 @@ where
                     unsafe { offsets.slice(start..start + length) }
                 })
             });
-            let sums = lines(&sums[reading * length..], sums_len, length);
+            // SAFETY: the loop above wrote the sums of all channels at all points.
+            let sums = unsafe { lines(&sums[reading * length..], sums_len, length) };
             transform::<K, A::FilterTransposed, POINTS, TAPS>(kernels, sums, taps);
         }
         let depth = view.taps * view.inputs;
@@ -148,6 +154,7 @@ where
         let update = self.update.map(|update| update.part(place.clone()));
         // SAFETY: every tile belongs to one task.
         let out = unsafe { self.out.slice(place) };
-        UnpackTile { packed: &packed, plane, view: &view, width: channels.len(), update, out }.run(kernels);
+        // SAFETY: every kernel offset is a tap of a reading, and so was written by its transform.
+        unsafe { UnpackTile::new(&packed, plane, &view, channels.len(), update, out) }.run(kernels);
     }
 }

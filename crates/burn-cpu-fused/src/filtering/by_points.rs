@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::bilinear::{Algorithm, lines, transform};
-use super::tilings::{Lattice, OutputTransform, Tiling, Transformed};
+use super::tilings::{Lattice, OutputTransform, Tiling, Transformed, Written};
 use crate::direct::geometry::Geometry;
 use crate::direct::product::{MatrixProduct, Width};
 use crate::direct::tiles::{Kernels, WithKernels};
@@ -16,6 +16,7 @@ use crate::memory::LANES;
 use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
+use crate::memory::unwritten::Unwritten;
 
 /// Taps of the kernel along an axis.
 pub(super) const TAPS: usize = 3;
@@ -33,7 +34,8 @@ pub(super) fn transformed_len(view: &WeightView, points: usize) -> usize {
     apart(view.packed_len() / (TAPS * TAPS)) * points
 }
 
-/// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions.
+/// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions; what lies between the matrices is
+/// not written.
 pub(super) fn transform_weight<
     A: Algorithm<TAPS, POINTS, SIDE, POINTS>,
     const SIDE: usize,
@@ -42,7 +44,7 @@ pub(super) fn transform_weight<
     instructions: Instructions,
     weight: &[f32],
     view: &WeightView,
-    transformed: &mut [f32],
+    transformed: &mut [Unwritten],
 ) {
     let width = instructions.run(Width);
     let point_len = transformed.len() / (POINTS * POINTS);
@@ -70,7 +72,7 @@ struct FilterTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     /// Where their weights of the first point start.
     start: usize,
     point_len: usize,
-    out: SharedBuffer<'a, f32>,
+    out: SharedBuffer<'a, Unwritten>,
 }
 
 impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
@@ -86,7 +88,8 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
         let mut packed = scratch(TAPS * TAPS * plane);
         let packed = &mut *packed;
         PackTile { weight, view, channels, out: &mut *packed, plane }.run(kernels);
-        let taps = lines(packed, plane, length);
+        // SAFETY: `PackTile` wrote all kernel offsets.
+        let taps = unsafe { lines(packed, plane, length) };
         let points = std::array::from_fn(|row| {
             std::array::from_fn(|column| {
                 let start = self.start + (row * POINTS + column) * self.point_len;
@@ -101,13 +104,28 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
 /// A 3x3 convolution whose weights are transformed.
 pub(crate) struct Filter<'a> {
     /// The instructions that they were packed for.
-    pub instructions: Instructions,
-    /// See [`transform_weight`].
-    pub transformed: &'a [f32],
+    instructions: Instructions,
+    transformed: &'a [Unwritten],
     /// Channels read and written.
-    pub channels: [usize; 2],
+    channels: [usize; 2],
     /// Only the number of the images and their size are used.
-    pub geometry: &'a Geometry,
+    geometry: &'a Geometry,
+}
+
+impl<'a> Filter<'a> {
+    /// Of weights that [`transform_weight`] wrote for `instructions`, `channels` read and written, and images as `geometry`
+    /// has them.
+    ///
+    /// # Safety
+    /// All weights must be written; what lies between the matrices of the points need not be.
+    pub(crate) unsafe fn new(
+        instructions: Instructions,
+        transformed: &'a [Unwritten],
+        channels: [usize; 2],
+        geometry: &'a Geometry,
+    ) -> Self {
+        Self { instructions, transformed, channels, geometry }
+    }
 }
 
 impl Filter<'_> {
@@ -116,7 +134,7 @@ impl Filter<'_> {
         &self,
         input: &[f32],
         epilogue: Epilogue<'_>,
-        output: &mut [f32],
+        output: &mut [Unwritten],
     ) {
         let [inputs, outputs] = self.channels;
         let tiling = Tiling::new(self.geometry, SIDE);
@@ -167,7 +185,7 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
     }
 
     /// All three stages.
-    fn run(&self, input: &[f32], output: SharedBuffer<'_, f32>) {
+    fn run(&self, input: &[f32], output: SharedBuffer<'_, Unwritten>) {
         let Filter { instructions, channels: [inputs, outputs], transformed, .. } = *self.filter;
         let tiling = self.tiling;
         let lines = self.tiles.len() * tiling.line_len() / LANES;
@@ -193,13 +211,18 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
         let channel_tiles = tiles(outputs, instructions.run(Width));
         let parts = if self.with_tasks { channel_tiles.min(2) } else { 1 };
         let weight_len = transformed.len() / (POINTS * POINTS);
+        let weights_len = blocks(outputs) * LANES * inputs;
         self.each(POINTS * POINTS * parts, |task| {
             let point = task / parts;
+            let weights = &transformed[point * weight_len..][..weights_len];
+            let input = &read[point * read_len..][..blocks(inputs) * block_len];
+            // SAFETY: `new`'s caller says that the weights are written, and the stage before wrote all blocks of the input.
+            let (weights, input) = unsafe { (weights.assume_init_ref(), input.assume_init_ref()) };
             instructions.run(MatrixProduct {
-                weights: &transformed[point * weight_len..(point + 1) * weight_len],
+                weights,
                 outputs,
                 inputs,
-                input: &read[point * read_len..(point + 1) * read_len],
+                input,
                 lines,
                 output: shared_written,
                 output_start: point * written_len,
@@ -208,17 +231,13 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
         });
         let written = &*written;
         self.each(blocks(outputs), |block| {
-            instructions.run(OutputTransform {
-                by: PhantomData::<A::Output>,
-                tiling,
-                lattice: &writing,
-                points: &written[block * block_len..],
-                point_len: written_len,
-                tiles: self.tiles.clone(),
-                block,
-                epilogue: self.epilogue,
-                output,
-            });
+            let (tiles, epilogue) = (self.tiles.clone(), self.epilogue);
+            let place = Written { tiling, lattice: &writing, tiles, block, epilogue, output };
+            // SAFETY: the stage before wrote all blocks at all points.
+            let transform =
+                unsafe { OutputTransform::new(place, &written[block * block_len..], written_len) };
+            let transform: OutputTransform<'_, A::Output, SIDE, POINTS> = transform;
+            instructions.run(transform);
         });
     }
 }

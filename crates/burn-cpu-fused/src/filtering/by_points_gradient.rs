@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 
-use super::bilinear::{Algorithm, lines_mut, transform};
+use super::bilinear::{Algorithm, lines, lines_mut, transform};
 use super::by_points::{SHARED_BYTES, TAPS};
 use super::tilings::{Lattice, Tiling, Transformed};
 use crate::descent::Update;
@@ -17,6 +17,7 @@ use crate::memory::LANES;
 use crate::memory::blocked::{apart, blocks};
 use crate::memory::buffers::scratch;
 use crate::memory::parallel::{SharedBuffer, for_each_task, part};
+use crate::memory::unwritten::Unwritten;
 
 /// The gradient of the weight, or the weight after `update` by it.
 pub(super) fn sum_by_points<
@@ -27,7 +28,7 @@ pub(super) fn sum_by_points<
     geometry: &Geometry,
     [input, output_gradient]: [&[f32]; 2],
     update: Option<Update<'_>>,
-    gradient: &mut [f32],
+    gradient: &mut [Unwritten],
 ) {
     let instructions = Instructions::current();
     let [inputs, outputs] = [geometry.input_channels, geometry.output_channels];
@@ -42,7 +43,6 @@ pub(super) fn sum_by_points<
     let read = Lattice { first: [-1; 2], ..written };
     let zeros = tiling.zeros();
     let mut sums = scratch(POINTS * POINTS * point_len);
-    let sums = SharedBuffer::new(&mut sums);
     for group in 0..count {
         let tiles_here = part(tiling.tiles(), count, group, 1);
         let block_len = tiles_here.len() * tiling.line_len();
@@ -67,21 +67,28 @@ pub(super) fn sum_by_points<
         });
         let passes = identity_passes(block_len / LANES);
         let (inputs_read, gradients_read) = (&*inputs_read, &*gradients_read);
+        let sums = SharedBuffer::new(&mut sums);
         for_each_task(POINTS * POINTS, |point| {
             // SAFETY: every point belongs to one task.
             let sums = unsafe { sums.slice(point * point_len..(point + 1) * point_len) };
+            let input = &inputs_read[point * read_len..][..input_blocks * block_len];
+            let output_gradient = &gradients_read[point * gradient_len..][..output_blocks * block_len];
+            // SAFETY: the tasks above transformed all blocks of both.
+            let (input, output_gradient) =
+                unsafe { (input.assume_init_ref(), output_gradient.assume_init_ref()) };
             let sum = OuterSum {
                 inputs,
                 outputs,
-                input: &inputs_read[point * read_len..],
+                input,
                 input_plane: block_len,
-                output_gradient: &gradients_read[point * gradient_len..],
+                output_gradient,
                 output_plane: block_len,
                 passes: &passes,
                 taps: 1,
                 packed: SharedBuffer::new(sums),
                 packed_start: 0,
                 gap: 0,
+                // From the second group on, the first has written the sums of all channels.
                 go_on: group > 0,
             };
             instructions.run(OuterTask {
@@ -92,7 +99,8 @@ pub(super) fn sum_by_points<
             });
         });
     }
-    let out = SharedBuffer::new(gradient);
+    // Only read from here on.
+    let (sums, out) = (&*sums, SharedBuffer::new(gradient));
     for_each_task(tiles(outputs, width), |tile| {
         let channels = tile_channels(outputs, width, tile);
         let depth = TAPS * TAPS * inputs;
@@ -114,7 +122,8 @@ pub(super) fn sum_by_points<
 /// `G^T u G` for one tile of output channels.
 struct SumTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     algorithm: PhantomData<A>,
-    sums: SharedBuffer<'a, f32>,
+    /// All sums, which all tasks share, written.
+    sums: &'a [Unwritten],
     /// Where the tile's sums of the first point start.
     start: usize,
     point_len: usize,
@@ -123,7 +132,7 @@ struct SumTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     width: usize,
     /// Of the rows of `out`.
     update: Option<Update<'a>>,
-    out: &'a mut [f32],
+    out: &'a mut [Unwritten],
 }
 
 impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
@@ -134,18 +143,14 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
         let length = self.width * self.view.inputs;
-        let sources = std::array::from_fn(|row| {
-            std::array::from_fn(|column| {
-                let start = self.start + (row * POINTS + column) * self.point_len;
-                // SAFETY: read only, after all sums are written.
-                unsafe { &*self.sums.slice(start..start + length) }
-            })
-        });
+        // SAFETY: every group of tiles wrote the sums of all channels at all points.
+        let sources = unsafe { lines(&self.sums[self.start..], self.point_len, length) };
         let plane = apart(length);
         let mut packed = scratch(TAPS * TAPS * plane);
         let taps = lines_mut(&mut packed, plane, length);
         transform::<K, A::FilterTransposed, POINTS, TAPS>(kernels, sources, taps);
         let Self { view, width, update, out, .. } = self;
-        UnpackTile { packed: &packed, plane, view, width, update, out }.run(kernels);
+        // SAFETY: the transform wrote all kernel offsets.
+        unsafe { UnpackTile::new(&packed, plane, view, width, update, out) }.run(kernels);
     }
 }

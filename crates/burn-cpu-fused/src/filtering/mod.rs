@@ -30,6 +30,7 @@ use crate::epilogue::Epilogue;
 use crate::instructions::Instructions;
 use crate::memory::LANES;
 use crate::memory::buffers::scratch;
+use crate::memory::unwritten::Unwritten;
 
 /// Channels from which on the multiplications that whole images save pay for the transforms, and tiles of channels are
 /// enough tasks.
@@ -102,13 +103,14 @@ impl Tile {
         }
     }
 
-    /// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions.
+    /// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions; what lies between the
+    /// matrices is not written.
     pub(crate) fn transform_weight(
         self,
         instructions: Instructions,
         weight: &[f32],
         view: &WeightView,
-        transformed: &mut [f32],
+        transformed: &mut [Unwritten],
     ) {
         match self {
             Self::Three => by_points::transform_weight::<F3, 3, 5>(instructions, weight, view, transformed),
@@ -122,7 +124,7 @@ impl Tile {
         filter: &Filter<'_>,
         input: &[f32],
         epilogue: Epilogue<'_>,
-        output: &mut [f32],
+        output: &mut [Unwritten],
     ) {
         match self {
             Self::Three => filter.apply::<F3, 3, 5>(input, epilogue, output),
@@ -183,7 +185,7 @@ impl Filtering {
         weight: &[f32],
         input: &[f32],
         epilogue: Epilogue<'_>,
-        output: &mut [f32],
+        output: &mut [Unwritten],
     ) {
         let view = WeightView::forward(geometry);
         self.product(geometry, &view, weight, input, epilogue, output);
@@ -196,7 +198,7 @@ impl Filtering {
         weight: &[f32],
         output_gradient: &[f32],
         epilogue: Epilogue<'_>,
-        gradient: &mut [f32],
+        gradient: &mut [Unwritten],
     ) {
         let view = WeightView::backward(geometry);
         if self == Self::Halves {
@@ -222,14 +224,15 @@ impl Filtering {
         weight: &[f32],
         input: &[f32],
         epilogue: Epilogue<'_>,
-        output: &mut [f32],
+        output: &mut [Unwritten],
     ) {
         let (instructions, channels) = (Instructions::current(), [view.inputs, view.outputs]);
         match self {
             Self::Tiles(tile) if pairs(geometry) < MANY_PAIRS => {
                 let mut transformed = scratch(tile.transformed_len(view));
                 tile.transform_weight(instructions, weight, view, &mut transformed);
-                let filter = Filter { instructions, transformed: &transformed, channels, geometry };
+                // SAFETY: `transform_weight` wrote the weights of all channels.
+                let filter = unsafe { Filter::new(instructions, &transformed, channels, geometry) };
                 tile.apply(&filter, input, epilogue, output);
             }
             _ => {
@@ -250,7 +253,7 @@ impl Filtering {
         weight: Values<'_>,
         input: &[f32],
         epilogue: Epilogue<'_>,
-        output: &mut [f32],
+        output: &mut [Unwritten],
     ) {
         if self == Self::Halves {
             let scheme = halving(geometry);
@@ -274,7 +277,7 @@ impl Filtering {
         geometry: &Geometry,
         operands: [&[f32]; 2],
         update: Option<Update<'_>>,
-        gradient: &mut [f32],
+        gradient: &mut [Unwritten],
     ) {
         let many = pairs(geometry) >= MANY_PAIRS;
         let same = || self.same(geometry);

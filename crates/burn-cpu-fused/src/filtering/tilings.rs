@@ -12,6 +12,7 @@ use crate::memory::LANES;
 use crate::memory::blocked::apart;
 use crate::memory::buffers::{Pooled, scratch};
 use crate::memory::parallel::SharedBuffer;
+use crate::memory::unwritten::{Unwritten, fill};
 
 /// The pixels of an image that tiles are made of: every so many along both axes.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +70,9 @@ impl Tiling {
     /// A line of zeros, for pixels outside the image.
     pub(super) fn zeros(&self) -> Pooled {
         let mut zeros = scratch(self.line_len());
-        zeros.fill(0.0);
-        zeros
+        fill(&mut zeros, 0.0);
+        // SAFETY: just filled.
+        unsafe { zeros.assume_written() }
     }
 
     /// Floats of a block of channels of the whole batch.
@@ -103,7 +105,7 @@ pub(super) struct Transformed<'a> {
     /// See [`Tiling::zeros`].
     pub zeros: &'a [f32],
     /// Holds the points [`apart`], each `[readings, blocks, tiles, batch, 16]`.
-    pub out: SharedBuffer<'a, f32>,
+    pub out: SharedBuffer<'a, Unwritten>,
 }
 
 impl<'a> Transformed<'a> {
@@ -151,7 +153,7 @@ pub(super) struct TileTransform<'a, X, const SIDE: usize, const POINTS: usize> {
     zeros: &'a [f32],
     tiles: Range<usize>,
     /// Each of the points, `[tiles, batch, 16]` of this block, is `point_len` after the one before.
-    out: SharedBuffer<'a, f32>,
+    out: SharedBuffer<'a, Unwritten>,
     /// Where in it the block's first point starts.
     start: usize,
     point_len: usize,
@@ -189,17 +191,31 @@ impl<X: Map<SIDE, POINTS>, const SIDE: usize, const POINTS: usize> WithKernels
 
 /// `A m A^T` of one block of channels of some tiles, then the epilogue.
 pub(super) struct OutputTransform<'a, X, const SIDE: usize, const POINTS: usize> {
-    pub by: PhantomData<X>,
+    by: PhantomData<X>,
+    place: Written<'a>,
+    points: &'a [Unwritten],
+    point_len: usize,
+}
+
+/// The block of channels of some tiles that an output transform writes.
+pub(super) struct Written<'a> {
     pub tiling: &'a Tiling,
     pub lattice: &'a Lattice,
-    /// The block's lines of the first point, and the others `point_len` apart.
-    pub points: &'a [f32],
-    pub point_len: usize,
     pub tiles: Range<usize>,
     pub block: usize,
     pub epilogue: Epilogue<'a>,
     /// All blocks of the output.
-    pub output: SharedBuffer<'a, f32>,
+    pub output: SharedBuffer<'a, Unwritten>,
+}
+
+impl<'a, X, const SIDE: usize, const POINTS: usize> OutputTransform<'a, X, SIDE, POINTS> {
+    /// Of the block's lines of the first point, `points`, and those of the others, `point_len` apart.
+    ///
+    /// # Safety
+    /// The tiles' lines of all points must be written; what lies between the points need not be.
+    pub(super) unsafe fn new(place: Written<'a>, points: &'a [Unwritten], point_len: usize) -> Self {
+        Self { by: PhantomData, place, points, point_len }
+    }
 }
 
 impl<X: Map<POINTS, SIDE>, const SIDE: usize, const POINTS: usize> WithKernels
@@ -209,24 +225,25 @@ impl<X: Map<POINTS, SIDE>, const SIDE: usize, const POINTS: usize> WithKernels
 
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) {
-        let Self { tiling, lattice, epilogue, .. } = self;
+        let Written { tiling, lattice, tiles, block, epilogue, output } = self.place;
         let length = tiling.line_len();
-        let bias = epilogue.bias.map(|bias| &bias[self.block * LANES..][..LANES]);
-        for (index, tile) in self.tiles.enumerate() {
+        let bias = epilogue.bias.map(|bias| &bias[block * LANES..][..LANES]);
+        for (index, tile) in tiles.enumerate() {
             let sources = std::array::from_fn(|row| {
                 std::array::from_fn(|column| {
-                    &self.points[(row * POINTS + column) * self.point_len + index * length..][..length]
+                    let start = (row * POINTS + column) * self.point_len + index * length;
+                    // SAFETY: `new`'s caller says that the tiles' lines of all points are written.
+                    unsafe { self.points[start..start + length].assume_init_ref() }
                 })
             });
             let place = |row, column| {
-                let start =
-                    self.block * tiling.plane(lattice) + tiling.pixel(lattice, tile, [row, column])?;
+                let start = block * tiling.plane(lattice) + tiling.pixel(lattice, tile, [row, column])?;
                 Some(start..start + length)
             };
             let pixels = std::array::from_fn(|row| {
                 std::array::from_fn(|column| {
                     // SAFETY: every pixel of a block is written by one task.
-                    place(row, column).map(|place| unsafe { self.output.slice(place) })
+                    place(row, column).map(|place| unsafe { output.slice(place) })
                 })
             });
             let residuals = epilogue.residual.map(|residual| {

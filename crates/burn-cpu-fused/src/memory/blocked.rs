@@ -9,6 +9,7 @@
 use super::LANES;
 use super::buffers::{Pooled, for_overwrite};
 use super::parallel::{SharedBuffer, for_each_task, part};
+use super::unwritten::{Unwritten, fill};
 
 /// Positions that are brought into blocks at once: their lines stay in the cache.
 const POSITIONS_AT_ONCE: usize = 16;
@@ -28,14 +29,15 @@ pub(crate) fn apart(length: usize) -> usize {
 pub(crate) fn from_batch(values: &[f32], [batch, channels, positions]: [usize; 3]) -> Pooled {
     let mut blocked = for_overwrite(blocks(channels) * positions * batch * LANES);
     write_from_batch(values, [batch, channels, positions], &mut blocked);
-    blocked
+    // SAFETY: `write_from_batch` wrote every line of every block, zeros where it holds no channel.
+    unsafe { blocked.assume_written() }
 }
 
 /// [`from_batch`] into a buffer of the right size.
 pub(crate) fn write_from_batch(
     values: &[f32],
     [batch, channels, positions]: [usize; 3],
-    blocked: &mut [f32],
+    blocked: &mut [Unwritten],
 ) {
     let plane = positions * batch * LANES;
     assert_eq!(blocked.len(), blocks(channels) * plane, "blocked buffer of the wrong size");
@@ -49,14 +51,14 @@ pub(crate) fn write_from_batch(
         let out = unsafe { shared.slice(line(positions_here.start)..line(positions_here.end)) };
         let present = (channels - block * LANES).min(LANES);
         if present < LANES {
-            out.fill(0.0);
+            fill(out, 0.0);
         }
         for image in 0..batch {
             for lane in 0..present {
                 let channel = image * channels + block * LANES + lane;
                 let source = &values[channel * positions..][positions_here.clone()];
                 let targets = out[image * LANES + lane..].iter_mut().step_by(batch * LANES);
-                targets.zip(source).for_each(|(to, from)| *to = *from);
+                targets.zip(source).for_each(|(to, from)| _ = to.write(*from));
             }
         }
     });
@@ -74,10 +76,11 @@ pub(crate) fn to_batch(blocked: &[f32], [batch, channels, positions]: [usize; 3]
         for (channel, out) in out.chunks_exact_mut(positions).enumerate() {
             let start = channel / LANES * plane + image * LANES + channel % LANES;
             let source = blocked[start..].iter().step_by(batch * LANES);
-            out.iter_mut().zip(source).for_each(|(to, from)| *to = *from);
+            out.iter_mut().zip(source).for_each(|(to, from)| _ = to.write(*from));
         }
     });
-    values
+    // SAFETY: the task of each image wrote all its channels.
+    unsafe { values.assume_written() }
 }
 
 /// A vector over channels, filled up with zeros to whole blocks.

@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 
 use super::LANES;
+use super::unwritten::Unwritten;
 
 /// Shorter buffers are not worth keeping.
 const SHORTEST: usize = 4096;
 /// Floats that may wait in any case: a small network's buffers are of many sizes.
 const SPARE: usize = 4 << 20;
 
-/// Sixteen floats in a line of the cache: allocators that align buffers less, as glibc's does, would have every vector
+/// Sixteen floats in a line of the cache, written or not: allocators that align buffers less, as glibc's does, would have every vector
 /// read and written across two lines.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f32; LANES]);
+struct Line([Unwritten; LANES]);
 
 /// Buffers that nothing uses at the moment, and how much memory is in use.
 #[derive(Debug)]
@@ -90,20 +91,18 @@ fn floats(buffer: &Vec<Line>) -> usize {
     buffer.capacity() * LANES
 }
 
-/// Memory for `length` values that the caller writes in full before reading any.
-///
-/// Zeroing would cost one more pass over memory for every operation.
-pub(crate) fn for_overwrite(length: usize) -> Pooled {
+/// Memory for the `length` values of a tensor.
+pub(crate) fn for_overwrite(length: usize) -> PooledUninit {
     from_pool(&POOL, length, Pool::tightest)
 }
 
-/// The same for a short while.
-pub(crate) fn scratch(length: usize) -> Pooled {
+/// Memory for `length` values that an operation needs for a short while.
+pub(crate) fn scratch(length: usize) -> PooledUninit {
     from_pool(&SCRATCH, length, Pool::latest)
 }
 
-/// Calls `work` with `length` floats of reused memory (contents arbitrary).
-pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+/// Calls `work` with [`scratch`] memory.
+pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [Unwritten]) -> R) -> R {
     work(&mut scratch(length))
 }
 
@@ -112,7 +111,7 @@ fn from_pool(
     pool: &'static Mutex<Pool>,
     length: usize,
     find: fn(&mut Pool, usize) -> Option<Vec<Line>>,
-) -> Pooled {
+) -> PooledUninit {
     let count = length.div_ceil(LANES);
     let mut lines = if count * LANES < SHORTEST {
         Vec::with_capacity(count)
@@ -122,44 +121,75 @@ fn from_pool(
         locked(pool).use_more(floats(&lines));
         lines
     };
-    // SAFETY: capacity is at least `count`, every bit pattern is a valid f32, and the kernels write every
-    // element before anything reads it.
-    #[allow(clippy::uninit_vec)]
+    // SAFETY: capacity is at least `count`, and lines need not be written.
     unsafe {
         lines.set_len(count);
     }
-    Pooled { lines, length, pool }
+    PooledUninit { lines, length, pool }
 }
 
-/// Floats in memory that goes back to the pool.
+/// Floats that may not be written yet, in memory that goes back to the pool.
 #[derive(Debug)]
-pub(crate) struct Pooled {
+pub(crate) struct PooledUninit {
     lines: Vec<Line>,
     length: usize,
     pool: &'static Mutex<Pool>,
 }
 
-impl Deref for Pooled {
-    type Target = [f32];
+impl Deref for PooledUninit {
+    type Target = [Unwritten];
 
-    fn deref(&self) -> &[f32] {
+    fn deref(&self) -> &[Unwritten] {
         // SAFETY: the lines are floats without gaps, at least `length` of them.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
     }
 }
 
-impl DerefMut for Pooled {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl DerefMut for PooledUninit {
+    fn deref_mut(&mut self) -> &mut [Unwritten] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
+
+impl PooledUninit {
+    /// The floats.
+    ///
+    /// # Safety
+    /// Every one of them must have been written.
+    pub(crate) unsafe fn assume_written(self) -> Pooled {
+        Pooled(self)
+    }
+}
+
+impl Drop for PooledUninit {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        if floats(&lines) >= SHORTEST {
+            locked(self.pool).put(lines);
+        }
+    }
+}
+
+/// Floats in memory that goes back to the pool; all of them are written.
+#[derive(Debug)]
+pub(crate) struct Pooled(PooledUninit);
+
+impl Deref for Pooled {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `assume_written`'s caller has said so.
+        unsafe { self.0.assume_init_ref() }
     }
 }
 
 impl From<&[f32]> for Pooled {
     fn from(values: &[f32]) -> Self {
         let mut pooled = for_overwrite(values.len());
-        pooled.copy_from_slice(values);
-        pooled
+        pooled.write_copy_of_slice(values);
+        // SAFETY: the copy wrote as many values as there are.
+        unsafe { pooled.assume_written() }
     }
 }
 
@@ -167,17 +197,8 @@ impl Pooled {
     /// As the bytes of a tensor.
     pub(crate) fn into_bytes(self) -> Bytes {
         let length = size_of_val(&*self);
-        // SAFETY: all of the elements are written.
+        // SAFETY: all of the floats are written, and they are as many bytes.
         unsafe { Bytes::from_controller(Box::new(self), length) }
-    }
-}
-
-impl Drop for Pooled {
-    fn drop(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
-        if floats(&lines) >= SHORTEST {
-            locked(self.pool).put(lines);
-        }
     }
 }
 
@@ -192,14 +213,14 @@ impl AllocationController for Pooled {
 
     unsafe fn memory_mut(&mut self, _: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
         let length = size_of_val(&**self);
-        // SAFETY: the elements as bytes; the caller writes initialised data only.
-        Ok(unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), length) })
+        // SAFETY: the floats as bytes; the caller promises to store values only.
+        Ok(unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), length) })
     }
 
     fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
         let length = size_of_val(&**self);
-        // SAFETY: the elements as bytes.
-        Ok(unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), length) })
+        // SAFETY: the floats as bytes.
+        Ok(unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), length) })
     }
 }
 
@@ -208,11 +229,15 @@ impl AllocationController for Pooled {
 pub(crate) struct Buffer(Arc<Pooled>);
 
 impl Buffer {
-    /// A buffer of `length` floats that `write` fills in; their contents before are arbitrary.
-    pub(crate) fn filled(length: usize, write: impl FnOnce(&mut [f32])) -> Self {
+    /// A buffer of `length` floats that `write` fills in.
+    ///
+    /// # Safety
+    /// `write` must write every one of them.
+    pub(crate) unsafe fn filled(length: usize, write: impl FnOnce(&mut [Unwritten])) -> Self {
         let mut values = for_overwrite(length);
         write(&mut values);
-        Self(Arc::new(values))
+        // SAFETY: by the contract of this function.
+        Self(Arc::new(unsafe { values.assume_written() }))
     }
 
     /// The floats.
@@ -236,13 +261,14 @@ pub fn release_buffers() {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unwritten::fill;
     use super::*;
 
     #[test]
     fn nested_scratch_buffers_are_distinct() {
         with_scratch(4, |outer| {
-            outer.fill(1.0);
-            with_scratch(4, |inner| inner.fill(2.0));
+            let outer = fill(outer, 1.0);
+            with_scratch(4, |inner| fill(inner, 2.0).len());
             assert_eq!(outer, [1.0; 4]);
         });
     }

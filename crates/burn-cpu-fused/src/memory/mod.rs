@@ -6,6 +6,7 @@ pub(crate) mod buffers;
 pub(crate) mod parallel;
 pub(crate) mod prefetch;
 pub(crate) mod transpose;
+pub(crate) mod unwritten;
 
 /// Channels in a block of the blocked format: floats in a line of the cache.
 pub(crate) const LANES: usize = 16;

@@ -9,6 +9,8 @@ use std::ops::Range;
 use pulp::Simd;
 use rayon::prelude::*;
 
+use super::unwritten::Unwritten;
+
 /// Runs `task(0..tasks)`, in parallel when there is more than one.
 pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
     match tasks {
@@ -79,18 +81,18 @@ impl<'a, T> SharedBuffer<'a, T> {
 /// Writes what will not be read soon to `to`, as many floats as `values`, past the caches where the processor can and
 /// `to` is aligned like a vector. The thread must call [`end_stream`] before another reads it.
 #[inline(always)]
-pub(crate) fn stream<S: Simd>(values: S::f32s, to: &mut [f32]) {
+pub(crate) fn stream<S: Simd>(values: S::f32s, to: &mut [Unwritten]) {
     #[cfg(target_arch = "x86_64")]
     if S::F32_LANES >= 4 && to.as_ptr().addr().is_multiple_of(size_of::<S::f32s>()) {
         use std::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps};
         let values: &[[f32; 4]] = pulp::bytemuck::cast_slice(std::slice::from_ref(&values));
         for (values, to) in values.iter().zip(to.as_chunks_mut::<4>().0) {
             // SAFETY: both are four floats, the target is aligned, and every x86-64 processor has SSE.
-            unsafe { _mm_stream_ps(to.as_mut_ptr(), _mm_loadu_ps(values.as_ptr())) };
+            unsafe { _mm_stream_ps(to.as_mut_ptr().cast(), _mm_loadu_ps(values.as_ptr())) };
         }
         return;
     }
-    S::as_mut_simd_f32s(to).0[0] = values;
+    S::as_uninit_mut_simd_f32s(to).0[0].write(values);
 }
 
 /// Makes what was written past the caches visible like any other write.

@@ -1,6 +1,8 @@
 //! Blocks of 16 x 16 floats, transposed in registers where the compiler finds no way to.
 
 use super::LANES;
+#[cfg(target_arch = "x86_64")]
+use super::unwritten::Unwritten;
 
 /// A block of 16 x 16.
 pub(crate) type Square = [[f32; LANES]; LANES];
@@ -25,7 +27,7 @@ pub(crate) const ROWS: [usize; LANES] = {
 pub(crate) fn transpose_avx512<const COLUMNS: usize>(
     simd: pulp::x86::V4,
     rows: [&[f32; LANES]; LANES],
-    out: &mut [f32],
+    out: &mut [Unwritten],
     starts: &[usize; LANES],
 ) {
     use pulp::cast;
@@ -63,6 +65,6 @@ pub(crate) fn transpose_avx512<const COLUMNS: usize>(
     assert!(last < out.len() && out.len() - last >= LANES, "columns lie within the output");
     for (column, start) in columns.into_iter().zip(starts).take(COLUMNS) {
         // SAFETY: sixteen floats from `start` on lie within `out` by the assertion.
-        unsafe { avx._mm512_storeu_ps(out.as_mut_ptr().add(*start), column) };
+        unsafe { avx._mm512_storeu_ps(out.as_mut_ptr().add(*start).cast(), column) };
     }
 }

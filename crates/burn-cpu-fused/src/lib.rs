@@ -39,7 +39,7 @@ mod pooling;
 mod two_passes;
 
 pub use crate::burn::descent_within::with_descent;
-pub use crate::burn::extension::FusedOperations;
+pub use crate::burn::extension::{FusedGradients, FusedOperations, FusedUpdates};
 pub use crate::burn::feature_map::{Activation, FeatureMap, linear};
 pub use crate::burn::packed_layers::{PackedConvolution, PackedLinear};
 pub use crate::burn::updates::{adam_step, sgd_step};

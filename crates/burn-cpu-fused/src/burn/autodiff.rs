@@ -11,13 +11,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, TensorMetadata};
 
-use super::extension::FusedOperations;
-use crate::descent::{AdamStep, SgdStep};
-
-/// Why the operations that only backward passes call are not differentiable themselves.
-const FIRST_ORDER: &str = "fused operations have first derivatives only";
-/// Why updates are not.
-const UPDATE: &str = "an update runs on tensors without autodiff";
+use super::extension::{FusedGradients, FusedOperations};
 
 /// A tensor under autodiff.
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
@@ -30,7 +24,7 @@ fn record<B, C, O, X, const N: usize>(
     forward: impl FnOnce([FloatTensor<B>; N]) -> (FloatTensor<B>, O::State, X),
 ) -> (Tracked<B, C>, X)
 where
-    B: FusedOperations,
+    B: FusedGradients,
     C: CheckpointStrategy,
     O: Backward<B, N>,
 {
@@ -44,16 +38,22 @@ where
 }
 
 thread_local! {
-    /// Nodes within the graph whose gradient was registered here and is not consumed yet. Burn cannot be asked.
+    /// Nodes within the graph whose gradient was registered here and is not consumed yet. Burn cannot be asked: a gradient
+    /// that was never registered is a panic.
+    ///
+    /// A node whose gradient an operation not of this module consumes stays here, and does no harm. Its number is never given
+    /// again; and no later backward pass comes to it as a parent, for the pass that registered its gradient has taken its step,
+    /// and Burn refuses, before the first step, a pass over a graph any step of which is taken ("graph tape has already been
+    /// consumed"). To forget a node, on the other hand, costs one pass over memory: Burn then adds the gradients itself.
     static GIVEN: RefCell<HashSet<NodeId>> = RefCell::default();
 }
 
-/// More of them than any graph has at once: gradients that operations not of this module consumed.
+/// More of them than any graph has at once. Where there are as many, they are those that stayed, and all are forgotten.
 const MOST_GIVEN: usize = 1 << 16;
 
 /// The gradient that the first parent has so far, taken out so that the next one is added to it where it is computed,
 /// and not in a pass of its own; nothing where it is not known to have one.
-fn earlier<B: FusedOperations, const N: usize>(
+fn earlier<B: FusedGradients, const N: usize>(
     ops: &Ops<(), N>,
     gradients: &mut Gradients,
 ) -> Option<FloatTensor<B>> {
@@ -62,7 +62,7 @@ fn earlier<B: FusedOperations, const N: usize>(
 }
 
 /// Registers the gradients of the parents that want one.
-fn give<B: FusedOperations, const N: usize>(
+fn give<B: FusedGradients, const N: usize>(
     ops: Ops<(), N>,
     gradients: &mut Gradients,
     values: [Option<FloatTensor<B>>; N],
@@ -95,7 +95,7 @@ macro_rules! operation {
     ($name:ident<$parents:literal>, $state:ty, |$ops:ident, $saved:pat_param, $gradient:ident, $gradients:ident| $body:expr) => {
         #[derive(Debug)]
         struct $name;
-        impl<B: FusedOperations> Backward<B, $parents> for $name {
+        impl<B: FusedGradients> Backward<B, $parents> for $name {
             type State = $state;
 
             fn backward(self, ops: Ops<$state, $parents>, $gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -126,7 +126,7 @@ fn weight_is_leaf<const N: usize>(ops: &Ops<(), N>) -> bool {
 
 /// Gradients of input and weight; `earlier` is what the input's is added to. A weight that is a leaf of the graph may be
 /// stepped instead.
-fn convolution_gradients<B: FusedOperations>(
+fn convolution_gradients<B: FusedGradients>(
     wanted: [bool; 2],
     is_leaf: bool,
     earlier: Option<FloatTensor<B>>,
@@ -219,7 +219,7 @@ operation!(AveragePool<1>, [usize; 2], |ops, [height, width], gradient, gradient
     give::<B, 1>(ops, gradients, [Some(B::fused_average_pool_backward(gradient, height, width))]);
 });
 
-impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, C> {
+impl<B: FusedGradients, C: CheckpointStrategy> FusedOperations for Autodiff<B, C> {
     fn fused_block(values: Tracked<B, C>) -> Tracked<B, C> {
         let forward = |[values]: [FloatTensor<B>; 1]| {
             let [_, channels, ..] = values.shape().dims::<4>();
@@ -336,112 +336,5 @@ impl<B: FusedOperations, C: CheckpointStrategy> FusedOperations for Autodiff<B, 
             (B::fused_average_pool(input, channels), [height, width], ())
         };
         record::<B, C, _, _, 1>(AveragePool, [input], forward).0
-    }
-
-    fn fused_conv2d_weight_gradient(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: [usize; 4],
-        _: usize,
-        _: usize,
-    ) -> Tracked<B, C> {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_activation_backward(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: usize,
-        _: f32,
-    ) -> (Tracked<B, C>, Tracked<B, C>) {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_batch_norm_backward(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: f32,
-        _: f32,
-    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_batch_norm_residual_backward(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: f32,
-        _: f32,
-    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_max_pool2d_backward(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: usize,
-        _: usize,
-        _: usize,
-    ) -> Tracked<B, C> {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_average_pool_backward(_: Tracked<B, C>, _: usize, _: usize) -> Tracked<B, C> {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_sgd(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: SgdStep,
-    ) -> (Tracked<B, C>, Tracked<B, C>) {
-        unreachable!("{UPDATE}")
-    }
-
-    fn fused_conv_transpose2d_onto(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: usize,
-        _: usize,
-    ) -> Tracked<B, C> {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_admit(_: Tracked<B, C>) -> Tracked<B, C> {
-        unreachable!("{UPDATE}")
-    }
-
-    fn fused_conv2d_weight_step(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: usize,
-        _: usize,
-    ) -> Tracked<B, C> {
-        unreachable!("{FIRST_ORDER}")
-    }
-
-    fn fused_plain_sgd(_: Tracked<B, C>, _: Tracked<B, C>, _: SgdStep) -> Tracked<B, C> {
-        unreachable!("{UPDATE}")
-    }
-
-    fn fused_adam(
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: Tracked<B, C>,
-        _: AdamStep,
-    ) -> (Tracked<B, C>, Tracked<B, C>, Tracked<B, C>) {
-        unreachable!("{UPDATE}")
     }
 }

@@ -10,7 +10,7 @@ use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
-use super::extension::{FusedOperations, is_fused};
+use super::extension::{FusedUpdates, is_fused};
 use super::tensors::values;
 use crate::descent::SgdStep;
 

@@ -13,7 +13,7 @@ pub(crate) fn is_fused(device: &Device, dtype: DType) -> bool {
     dtype == DType::F32 && matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// Fused operations; `slope` is the negative slope of a leaky ReLU (0 is ReLU, 1 the identity).
+/// Fused operations that autodiff goes through; `slope` is the negative slope of a leaky ReLU (0 is ReLU, 1 the identity).
 #[backend_extension(Autodiff, Flex)]
 pub trait FusedOperations: Backend {
     /// `[batch, channels, height, width]` to blocked.
@@ -51,44 +51,6 @@ pub trait FusedOperations: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// The gradient of a convolution's input added to `earlier`, which has its shape.
-    fn fused_conv_transpose2d_onto(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        earlier: FloatTensor<Self>,
-        stride: usize,
-        padding: usize,
-    ) -> FloatTensor<Self>;
-
-    /// Gradient of a convolution's weight of the given shape.
-    fn fused_conv2d_weight_gradient(
-        input: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        weight: [usize; 4],
-        stride: usize,
-        padding: usize,
-    ) -> FloatTensor<Self>;
-
-    /// Lets a convolution's weight be stepped within the backward pass: see `descent_within`.
-    fn fused_admit(weight: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// A convolution's weight after the step that it is to take, or its gradient if it is not to take any.
-    fn fused_conv2d_weight_step(
-        input: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        stride: usize,
-        padding: usize,
-    ) -> FloatTensor<Self>;
-
-    /// Backward of bias and activation: gradients of the sum and of the bias of so many channels.
-    fn fused_activation_backward(
-        output: FloatTensor<Self>,
-        output_gradient: FloatTensor<Self>,
-        channels: usize,
-        slope: f32,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
     /// The values where `by` is positive, and times the slope elsewhere; `by` counts as a constant.
     fn fused_gate(values: FloatTensor<Self>, by: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
 
@@ -110,6 +72,57 @@ pub trait FusedOperations: Backend {
         epsilon: f32,
         slope: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Max pooling.
+    fn fused_max_pool2d(
+        input: FloatTensor<Self>,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self>;
+
+    /// The mean over all positions, `[batch, channels]`.
+    fn fused_average_pool(input: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
+}
+
+/// What the backward passes of [`FusedOperations`] call. These operations have no gradients themselves, so that a backend
+/// under autodiff has none of them: gradients are of first order. They are called on the backend below, never through
+/// Burn's dispatch.
+pub trait FusedGradients: FusedOperations {
+    /// The gradient of a convolution's input added to `earlier`, which has its shape.
+    fn fused_conv_transpose2d_onto(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        earlier: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self>;
+
+    /// Gradient of a convolution's weight of the given shape.
+    fn fused_conv2d_weight_gradient(
+        input: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+        weight: [usize; 4],
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self>;
+
+    /// A convolution's weight after the step that it is to take, or its gradient if it is not to take any.
+    fn fused_conv2d_weight_step(
+        input: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self>;
+
+    /// Backward of bias and activation: gradients of the sum and of the bias of so many channels.
+    fn fused_activation_backward(
+        output: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+        channels: usize,
+        slope: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// Gradients of input, gamma and beta.
     #[allow(clippy::too_many_arguments)]
@@ -137,14 +150,6 @@ pub trait FusedOperations: Backend {
         slope: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Max pooling.
-    fn fused_max_pool2d(
-        input: FloatTensor<Self>,
-        kernel: usize,
-        stride: usize,
-        padding: usize,
-    ) -> FloatTensor<Self>;
-
     /// Gradient of max pooling's input.
     fn fused_max_pool2d_backward(
         input: FloatTensor<Self>,
@@ -155,17 +160,21 @@ pub trait FusedOperations: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// The mean over all positions, `[batch, channels]`.
-    fn fused_average_pool(input: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
-
-    /// Gradient of [`fused_average_pool`](Self::fused_average_pool)'s input of that height and width.
+    /// Gradient of [`fused_average_pool`](FusedOperations::fused_average_pool)'s input of that height and width.
     fn fused_average_pool_backward(
         output_gradient: FloatTensor<Self>,
         height: usize,
         width: usize,
     ) -> FloatTensor<Self>;
+}
 
-    /// One step of descent: the new weight and velocity. Not differentiable.
+/// Updates of weights. They run on tensors without autodiff.
+#[backend_extension(Flex)]
+pub trait FusedUpdates: Backend {
+    /// Lets a convolution's weight be stepped within the backward pass: see `descent_within`.
+    fn fused_admit(weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// One step of descent: the new weight and velocity.
     #[allow(clippy::too_many_arguments)]
     fn fused_sgd(
         weight: FloatTensor<Self>,
@@ -174,14 +183,14 @@ pub trait FusedOperations: Backend {
         step: SgdStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// One step of descent without momentum: the new weight. Not differentiable.
+    /// One step of descent without momentum: the new weight.
     fn fused_plain_sgd(
         weight: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         step: SgdStep,
     ) -> FloatTensor<Self>;
 
-    /// One step of Adam: the new weight, mean and mean square. Not differentiable.
+    /// One step of Adam: the new weight, mean and mean square.
     fn fused_adam(
         weight: FloatTensor<Self>,
         mean: FloatTensor<Self>,

@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 
 use super::descent_within;
-use super::extension::FusedOperations;
+use super::extension::{FusedGradients, FusedOperations, FusedUpdates};
 use super::tensors::{contiguous, dims, map, tensor, values, vector, writable};
 use crate::convolution;
 use crate::descent::{self, AdamStep, SgdStep, Update};
@@ -128,6 +128,48 @@ impl FusedOperations for Flex {
         conv_transpose(input, weight, None, [height, width], stride, padding)
     }
 
+    fn fused_gate(input: FlexTensor, by: FlexTensor, slope: f32) -> FlexTensor {
+        let (input, by) = (contiguous(input), contiguous(by));
+        tensor(elementwise::gate(values(&input), values(&by), slope), dims::<5>(&input))
+    }
+
+    fn fused_batch_norm(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f32,
+        slope: f32,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        normalize(input, gamma, beta, None, epsilon, slope)
+    }
+
+    fn fused_batch_norm_residual(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        residual: FlexTensor,
+        epsilon: f32,
+        slope: f32,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        normalize(input, gamma, beta, Some(residual), epsilon, slope)
+    }
+
+    fn fused_max_pool2d(input: FlexTensor, kernel: usize, stride: usize, padding: usize) -> FlexTensor {
+        let input = contiguous(input);
+        let window = window(&input, kernel, stride, padding);
+        let (height, width) = window.output();
+        let output = pooling::forward(&window, values(&input));
+        tensor(output, [window.blocks, height, width, window.batch, LANES])
+    }
+
+    fn fused_average_pool(input: FlexTensor, channels: usize) -> FlexTensor {
+        let input = contiguous(input);
+        let [_, height, width, batch, _] = dims(&input);
+        tensor(pooling::average(values(&input), [batch, channels, height * width]), [batch, channels])
+    }
+}
+
+impl FusedGradients for Flex {
     fn fused_conv_transpose2d_onto(
         input: FlexTensor,
         weight: FlexTensor,
@@ -151,14 +193,6 @@ impl FusedOperations for Flex {
         let gradient =
             convolution::weight_gradient(&geometry, values(&input), values(&output_gradient), None);
         tensor(gradient, weight)
-    }
-
-    fn fused_admit(weight: FlexTensor) -> FlexTensor {
-        // A weight that is not contiguous is copied by the backward pass and not found again.
-        if weight.is_contiguous() {
-            descent_within::admit(weight.clone());
-        }
-        weight
     }
 
     fn fused_conv2d_weight_step(
@@ -193,32 +227,6 @@ impl FusedOperations for Flex {
         let (gradient, bias) =
             elementwise::activation_backward(shape[0], values(&output), values(&output_gradient), slope);
         (tensor(gradient, shape), vector(&bias, channels))
-    }
-
-    fn fused_gate(input: FlexTensor, by: FlexTensor, slope: f32) -> FlexTensor {
-        let (input, by) = (contiguous(input), contiguous(by));
-        tensor(elementwise::gate(values(&input), values(&by), slope), dims::<5>(&input))
-    }
-
-    fn fused_batch_norm(
-        input: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        epsilon: f32,
-        slope: f32,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        normalize(input, gamma, beta, None, epsilon, slope)
-    }
-
-    fn fused_batch_norm_residual(
-        input: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        residual: FlexTensor,
-        epsilon: f32,
-        slope: f32,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        normalize(input, gamma, beta, Some(residual), epsilon, slope)
     }
 
     fn fused_batch_norm_backward(
@@ -262,14 +270,6 @@ impl FusedOperations for Flex {
         (input, gamma, beta, gradient)
     }
 
-    fn fused_max_pool2d(input: FlexTensor, kernel: usize, stride: usize, padding: usize) -> FlexTensor {
-        let input = contiguous(input);
-        let window = window(&input, kernel, stride, padding);
-        let (height, width) = window.output();
-        let output = pooling::forward(&window, values(&input));
-        tensor(output, [window.blocks, height, width, window.batch, LANES])
-    }
-
     fn fused_max_pool2d_backward(
         input: FlexTensor,
         output: FlexTensor,
@@ -284,12 +284,6 @@ impl FusedOperations for Flex {
         tensor(gradient, dims::<5>(&input))
     }
 
-    fn fused_average_pool(input: FlexTensor, channels: usize) -> FlexTensor {
-        let input = contiguous(input);
-        let [_, height, width, batch, _] = dims(&input);
-        tensor(pooling::average(values(&input), [batch, channels, height * width]), [batch, channels])
-    }
-
     fn fused_average_pool_backward(output_gradient: FlexTensor, height: usize, width: usize) -> FlexTensor {
         let output_gradient = contiguous(output_gradient);
         let [batch, channels] = dims(&output_gradient);
@@ -297,6 +291,16 @@ impl FusedOperations for Flex {
         let sizes = [batch, channels, height * width];
         let gradient = pooling::average_backward(values(&output_gradient), sizes, blocks);
         map(gradient, [batch, channels, height, width])
+    }
+}
+
+impl FusedUpdates for Flex {
+    fn fused_admit(weight: FlexTensor) -> FlexTensor {
+        // A weight that is not contiguous is copied by the backward pass and not found again.
+        if weight.is_contiguous() {
+            descent_within::admit(weight.clone());
+        }
+        weight
     }
 
     fn fused_sgd(

@@ -4,7 +4,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use super::extension::{FusedOperations, is_fused};
+use super::extension::{FusedUpdates, is_fused};
 use crate::descent::{AdamStep, SgdStep};
 
 /// One step of stochastic gradient descent: the new weight and, with momentum, its velocity. A missing

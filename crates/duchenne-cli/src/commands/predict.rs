@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use crate::arguments::RecognizerArgs;
 use crate::terminal::say;
-use duchenne::data::faces::picture::{self, Picture};
+use duchenne::data::faces::picture::{Limits, Picture};
 use duchenne::inference::drawing::annotation::annotate;
 use duchenne::inference::recognition::FoundFace;
 use duchenne::{Face, Recognizer};
@@ -26,7 +26,7 @@ use paths::{Refused, Source};
 
 /// Pictures decoded at once are limited to what the largest single picture may take, so that memory
 /// does not grow with the number of cores.
-const WINDOW_PIXELS: u64 = picture::MAX_PIXELS;
+const WINDOW_PIXELS: u64 = Limits::RECOGNITION.pixels;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::picture_json::PictureJson;
+use duchenne::data::faces::picture::Limits;
 use duchenne::inference::face_detection::{FaceDetector, LEAST_MIN_FACE};
 use duchenne::inference::recognition::FaceFinder;
 use duchenne::{Picture, Recognizer};
@@ -119,7 +120,7 @@ async fn predict(
 }
 
 fn recognize(recognizer: &Recognizer, bytes: &[u8], options: Options) -> Result<Response, Refusal> {
-    let picture = Picture::from_bytes(bytes, Path::new("upload"))
+    let picture = Picture::from_bytes(bytes, Path::new("upload"), &Limits::RECOGNITION)
         .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
     let faces = match options {
         Options { whole: true, .. } => recognizer.recognize_by(&FaceFinder::WholePicture, &picture),

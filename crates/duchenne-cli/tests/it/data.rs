@@ -8,8 +8,11 @@ use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use duchenne::data::faces::picture::Picture;
+use duchenne::data::faces::preprocessing::Preprocessing;
 use duchenne::data::import::source_checksum::SourceChecksum;
 use duchenne::data::{Origin, PackedDataset, Samples as _, Split};
+use duchenne::inference::recognition::FaceFinder;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -303,6 +306,56 @@ fn folders_of_classes_become_training_pictures_of_one_size() {
     assert_eq!((dataset.label(0), dataset.label(1)), (1, 0));
     assert!(dataset.image(1).iter().all(|&pixel| pixel == 9));
     assert_eq!((dataset.split(0), dataset.origin(0)), (Split::Training, Origin::Synthetic));
+}
+
+/// A packed picture and what a model is shown of the same file as one face: they had different grays once, because
+/// importing decoded on its own.
+#[test]
+fn what_is_learned_from_a_picture_is_what_is_recognized() {
+    use image::{DynamicImage, ImageBuffer, ImageEncoder as _, ImageFormat, Luma, Rgb, Rgba};
+
+    let encoded = |image: DynamicImage| {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    };
+    // Dark at its left, which orientation 6, a quarter turn clockwise, makes the top.
+    let ramp: Vec<u8> = (0..48 * 32).flat_map(|at| [(at % 48 * 5) as u8; 3]).collect();
+    let mut turned = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut turned, 95);
+    let exif = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    encoder.set_exif_metadata(exif.to_vec()).unwrap();
+    encoder.write_image(&ramp, 48, 32, image::ExtendedColorType::Rgb8).unwrap();
+
+    let red = image::RgbImage::from_pixel(48, 48, Rgb([255, 0, 0]));
+    let half = image::RgbaImage::from_pixel(64, 48, Rgba([0, 0, 255, 128]));
+    let deep = ImageBuffer::from_fn(48, 48, |x, _| Luma([257 * (x as u16 + 3)]));
+    let deep_color = ImageBuffer::from_pixel(30, 30, Rgb([0, 65_535_u16, 0]));
+    let cases = [
+        ("1-red.png", encoded(red.into())),
+        ("2-turned.jpe", turned),
+        ("3-half-transparent.png", encoded(half.into())),
+        ("4-of-16-bits.png", encoded(deep.into())),
+        ("5-green-of-16-bits.png", encoded(deep_color.into())),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in &cases {
+        put(folder.path(), &format!("faces/happy/{name}"), bytes);
+    }
+    let (dataset, _) = import(folder.path(), &["folder", &path_in(&folder, "faces")]);
+    let preprocessing = Preprocessing::gray(48, 48, 0.0, 1.0);
+    for (row, (name, _)) in cases.iter().enumerate() {
+        let picture = Picture::open(&folder.path().join("faces/happy").join(name)).unwrap();
+        let [face] = FaceFinder::WholePicture.find(&picture).try_into().unwrap();
+        assert_eq!(dataset.image(row), preprocessing.resized(&face.crop), "{name}");
+    }
+    // Pillow's luma of red; blue half over white, of green; 16 bits to 8.
+    assert_eq!(dataset.image(0), [76; 48 * 48]);
+    assert_eq!(dataset.image(2), [142; 48 * 48]);
+    assert_eq!(dataset.image(3)[..4], [3, 4, 5, 6]);
+    assert_eq!(dataset.image(4), [150; 48 * 48]);
+    let (top, bottom) = (dataset.image(1)[24], dataset.image(1)[47 * 48 + 24]);
+    assert!(top < 20 && bottom > 215, "{top} {bottom}");
 }
 
 #[test]

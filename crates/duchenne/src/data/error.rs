@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::data::faces::picture::PictureProblem;
 use crate::files::atomic::AtomicError;
 
 /// An error of the data floor; its message names the file, the place in it and what was expected.
@@ -46,6 +47,16 @@ pub enum DataError {
         entry: String,
         /// Got, expected and the remedy.
         problem: String,
+    },
+    /// A picture inside a folder or an archive cannot be decoded.
+    #[error("`{}`, `{entry}`: {problem}", path.display())]
+    Picture {
+        /// The folder or archive.
+        path: PathBuf,
+        /// The picture's path inside it.
+        entry: String,
+        /// What is wrong with its bytes.
+        problem: PictureProblem,
     },
     /// An input is larger than this program reads; a guard against archives that expand without end.
     #[error("`{}` is over a limit: {problem}", path.display())]

@@ -174,12 +174,13 @@ mod tests {
     use image::{DynamicImage, ImageFormat, Luma};
 
     use super::*;
+    use crate::data::faces::picture::Limits;
     use crate::inference::built_in::BuiltInModel;
 
     fn picture(gray: GrayImage) -> Picture {
         let mut bytes = std::io::Cursor::new(Vec::new());
         DynamicImage::from(gray).write_to(&mut bytes, ImageFormat::Png).unwrap();
-        Picture::from_bytes(bytes.get_ref(), std::path::Path::new("test")).unwrap()
+        Picture::from_bytes(bytes.get_ref(), std::path::Path::new("test"), &Limits::RECOGNITION).unwrap()
     }
 
     #[test]

@@ -10,6 +10,7 @@ use image::codecs::png::PngEncoder;
 use image::{ImageFormat, RgbImage};
 
 use crate::commands::predict::paths::Source;
+use duchenne::data::faces::picture::format_by_name;
 use duchenne::files::atomic::write_atomically;
 
 /// The quality of JPEG copies: text stays clean.
@@ -87,7 +88,9 @@ impl AnnotatedFolder {
     fn free_path(&mut self, relative: &Path, format: ImageFormat) -> PathBuf {
         let stem = relative.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let extension = match (format, relative.extension().and_then(|extension| extension.to_str())) {
-            (ImageFormat::Jpeg, Some(extension)) if is_jpeg(extension) => extension.to_owned(),
+            (ImageFormat::Jpeg, Some(extension)) if format_by_name(relative) == Some(format) => {
+                extension.to_owned()
+            }
             (ImageFormat::Jpeg, _) => "jpg".to_owned(),
             _ => "png".to_owned(),
         };
@@ -101,10 +104,6 @@ impl AnnotatedFolder {
         }
         path
     }
-}
-
-fn is_jpeg(extension: &str) -> bool {
-    ["jpg", "jpeg", "jpe", "jfif"].contains(&extension.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use duchenne::data::faces::picture::{self, Picture, PictureError};
+use duchenne::data::faces::picture::{self, Limits, Picture, PictureError};
 
 /// The name of standard input on the command line and in results.
 const STANDARD_INPUT: &str = "-";
@@ -38,7 +38,7 @@ impl Source {
     /// How many pixels decoding will make, as far as the header tells; the most where nobody knows.
     pub fn claimed_pixels(&self) -> u64 {
         if self.is_standard_input() {
-            return picture::MAX_PIXELS;
+            return Limits::RECOGNITION.pixels;
         }
         // What cannot be read is reported later, when it is decoded.
         Picture::claimed_size(&self.path).map_or(0, |(width, height)| u64::from(width) * u64::from(height))
@@ -55,10 +55,10 @@ impl Source {
         let mut bytes = Vec::new();
         std::io::stdin()
             .lock()
-            .take(picture::MAX_FILE_BYTES + 1)
+            .take(Limits::RECOGNITION.file_bytes + 1)
             .read_to_end(&mut bytes)
             .map_err(|source| PictureError::File { path: self.path.clone(), source })?;
-        Picture::from_bytes(&bytes, Path::new("standard input"))
+        Picture::from_bytes(&bytes, Path::new("standard input"), &Limits::RECOGNITION)
     }
 }
 
@@ -148,9 +148,7 @@ impl Iterator for FolderPictures {
 }
 
 fn has_picture_extension(path: &Path) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| picture::EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
+    picture::format_by_name(path).is_some()
 }
 
 #[cfg(test)]

@@ -8,20 +8,64 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-/// The most pixels a picture may have: 134 megapixels, more than any common camera makes.
-pub const MAX_PIXELS: u64 = 1 << 27;
-/// The longest side of a picture in pixels: what JPEG can express.
-pub const MAX_SIDE: u32 = u16::MAX as u32;
-/// The most bytes of a picture file.
-pub const MAX_FILE_BYTES: u64 = 1 << 30;
-/// The most memory a decoder may ask for: [`MAX_PIXELS`] of 16-bit RGBA.
-const MAX_DECODER_BYTES: u64 = MAX_PIXELS * 8;
+/// How large a picture and its file may be. They differ with the use, decoding does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes of the file.
+    pub file_bytes: u64,
+    /// The longest side, in pixels.
+    pub side: u32,
+    /// The most pixels.
+    pub pixels: u64,
+    /// The most bytes of memory that decoding may take.
+    pub decoder_bytes: u64,
+}
 
-/// Extensions of the formats that [`Picture`] reads, lower case: what a search through folders takes.
-/// JPEG, PNG, WebP, BMP, TIFF and GIF (its first frame).
-pub const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff", "gif"];
+impl Limits {
+    /// For a picture in which faces are found: 134 megapixels, more than any common camera makes, on a side
+    /// what JPEG can express, in memory as many pixels of 16-bit RGBA.
+    pub const RECOGNITION: Self =
+        Self { file_bytes: 1 << 30, side: u16::MAX as u32, pixels: 1 << 27, decoder_bytes: 1 << 30 };
+    /// For a picture that is one sample of a data set: crops of some kilobytes, hundreds of which are held, and
+    /// one a core decoded, at the same time.
+    pub const IMPORT: Self =
+        Self { file_bytes: 16 << 20, side: 8192, pixels: 1 << 26, decoder_bytes: 256 << 20 };
+}
+
+/// The extensions of the files that [`Picture`] reads, lower case, each with its format.
+const FORMATS: [(&str, ImageFormat); 10] = [
+    ("jpg", ImageFormat::Jpeg),
+    ("jpeg", ImageFormat::Jpeg),
+    ("jpe", ImageFormat::Jpeg),
+    ("jfif", ImageFormat::Jpeg),
+    ("png", ImageFormat::Png),
+    ("webp", ImageFormat::WebP),
+    ("bmp", ImageFormat::Bmp),
+    ("tif", ImageFormat::Tiff),
+    ("tiff", ImageFormat::Tiff),
+    ("gif", ImageFormat::Gif),
+];
+
+/// Extensions of the formats that [`Picture`] reads, lower case: JPEG, PNG, WebP, BMP, TIFF and GIF (its first
+/// frame).
+pub const EXTENSIONS: [&str; FORMATS.len()] = {
+    let mut extensions = [""; FORMATS.len()];
+    let mut index = 0;
+    while index < FORMATS.len() {
+        extensions[index] = FORMATS[index].0;
+        index += 1;
+    }
+    extensions
+};
+
+/// The format that the extension of `path` names, whatever its case; `None` where it names no format that is
+/// read. For the choice of files in folders and of names for copies: decoding goes by the content.
+pub fn format_by_name(path: &Path) -> Option<ImageFormat> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    FORMATS.iter().find(|(name, _)| *name == extension).map(|(_, format)| *format)
+}
 
 /// A picture that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -34,35 +78,58 @@ pub enum PictureError {
         /// What the system said.
         source: io::Error,
     },
-    /// The content is no picture, or of a kind that is not read.
-    #[error(
-        "`{}` is {found}, expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture{remedy}",
-        path.display()
-    )]
-    Format {
+    /// The bytes could not be decoded.
+    #[error("`{}` {problem}", path.display())]
+    Content {
         /// The picture.
         path: PathBuf,
+        /// What is wrong with its bytes.
+        problem: PictureProblem,
+    },
+}
+
+/// What is wrong with the bytes of a picture file.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureProblem {
+    /// The content is not a picture, or of a kind that is not read.
+    #[error("is {found}, expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture{remedy}")]
+    Format {
         /// What the content looks like.
         found: &'static str,
         /// What to do about it; empty, or begins with "; ".
         remedy: &'static str,
     },
-    /// The picture or its file is larger than this program decodes.
-    #[error("`{}` {excess}; scale it down first", path.display())]
-    TooLarge {
-        /// The picture.
-        path: PathBuf,
-        /// What is too large, and the limit.
-        excess: String,
+    /// The file has more bytes than are read.
+    #[error("has {bytes} bytes, at most {most} are read; scale it down first")]
+    FileTooLarge {
+        /// Bytes of the file.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// The header claims more pixels than are decoded.
+    #[error(
+        "claims {width} x {height} pixels, at most {} on a side and {} megapixels are read; scale it down first",
+        limits.side,
+        limits.pixels / 1_000_000
+    )]
+    TooManyPixels {
+        /// The claimed width in pixels.
+        width: u32,
+        /// The claimed height in pixels.
+        height: u32,
+        /// The limits.
+        limits: Limits,
+    },
+    /// Decoding takes more memory than it may.
+    #[error("needs more than {} MiB to decode; scale it down first", most >> 20)]
+    TooMuchMemory {
+        /// The limit in bytes.
+        most: u64,
     },
     /// The format is known, but the content breaks its rules.
-    #[error("`{}` is damaged or incomplete: {source}", path.display())]
-    Damaged {
-        /// The picture.
-        path: PathBuf,
-        /// What the decoder said.
-        source: image::ImageError,
-    },
+    #[error("is damaged or incomplete: {0}")]
+    Damaged(image::ImageError),
 }
 
 /// An upright 8-bit picture without transparency, in gray where the file was gray.
@@ -75,25 +142,34 @@ pub struct Picture {
 #[derive(Debug, Clone)]
 enum Pixels {
     Gray(GrayImage),
-    Colour(RgbImage),
+    Color(RgbImage),
 }
 
 impl Picture {
-    /// Reads the picture file `path`.
+    /// Reads the picture file `path`, within [`Limits::RECOGNITION`].
     ///
     /// # Errors
-    /// [`PictureError`] where the file cannot be read, is no picture, is too large or is damaged.
+    /// [`PictureError`] where the file cannot be read, is not a picture, is too large or is damaged.
     pub fn open(path: &Path) -> Result<Self, PictureError> {
-        Self::decode(open_file(path)?, path)
+        let limits = &Limits::RECOGNITION;
+        Self::decode(open_file(path, limits)?, limits).map_err(|problem| content(path, problem))
     }
 
     /// Decodes the bytes of a picture file; `name` stands for it in errors.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, PictureError> {
-        check_file_size(bytes.len() as u64, name)?;
-        Self::decode(Cursor::new(bytes), name)
+    pub fn from_bytes(bytes: &[u8], name: &Path, limits: &Limits) -> Result<Self, PictureError> {
+        Self::decoded(bytes, limits).map_err(|problem| content(name, problem))
+    }
+
+    /// Decodes the bytes of a picture file that has no name of its own.
+    ///
+    /// # Errors
+    /// [`PictureProblem`], as [`open`](Self::open).
+    pub(crate) fn decoded(bytes: &[u8], limits: &Limits) -> Result<Self, PictureProblem> {
+        check_file_size(bytes.len() as u64, limits)?;
+        Self::decode(Cursor::new(bytes), limits)
     }
 
     /// The width and height that the header of `path` claims, before any rotation, without decoding.
@@ -101,15 +177,18 @@ impl Picture {
     /// # Errors
     /// As [`open`](Self::open), but a damaged body is not noticed.
     pub fn claimed_size(path: &Path) -> Result<(u32, u32), PictureError> {
-        let (decoder, _) = decoder(open_file(path)?, path)?;
+        let limits = &Limits::RECOGNITION;
+        let (decoder, _) =
+            decoder(open_file(path, limits)?, limits).map_err(|problem| content(path, problem))?;
         Ok(decoder.dimensions())
     }
 
-    fn decode(reader: impl BufRead + Seek, path: &Path) -> Result<Self, PictureError> {
-        let (mut decoder, format) = decoder(reader, path)?;
+    fn decode(reader: impl BufRead + Seek, limits: &Limits) -> Result<Self, PictureProblem> {
+        let (mut decoder, format) = decoder(reader, limits)?;
         // A picture whose metadata is broken still has its pixels: it is shown as stored.
         let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|source| decoding_error(source, path))?;
+        let mut image =
+            DynamicImage::from_decoder(decoder).map_err(|error| decoding_problem(error, limits))?;
         image.apply_orientation(orientation);
         Ok(Self { pixels: Pixels::from_decoded(image), format })
     }
@@ -118,7 +197,7 @@ impl Picture {
     pub fn width(&self) -> u32 {
         match &self.pixels {
             Pixels::Gray(image) => image.width(),
-            Pixels::Colour(image) => image.width(),
+            Pixels::Color(image) => image.width(),
         }
     }
 
@@ -126,7 +205,7 @@ impl Picture {
     pub fn height(&self) -> u32 {
         match &self.pixels {
             Pixels::Gray(image) => image.height(),
-            Pixels::Colour(image) => image.height(),
+            Pixels::Color(image) => image.height(),
         }
     }
 
@@ -140,7 +219,7 @@ impl Picture {
     pub fn to_gray(&self) -> GrayImage {
         match &self.pixels {
             Pixels::Gray(image) => image.clone(),
-            Pixels::Colour(image) => {
+            Pixels::Color(image) => {
                 let luma = image.pixels().map(|pixel| luma(pixel.0)).collect();
                 GrayImage::from_vec(image.width(), image.height(), luma)
                     .expect("one luma value was made per pixel")
@@ -148,11 +227,19 @@ impl Picture {
         }
     }
 
+    /// As [`to_gray`](Self::to_gray), without a copy where the picture is gray.
+    pub fn into_gray(self) -> GrayImage {
+        match self.pixels {
+            Pixels::Gray(image) => image,
+            Pixels::Color(_) => self.to_gray(),
+        }
+    }
+
     /// The picture in colour, to draw on.
     pub fn into_rgb(self) -> RgbImage {
         match self.pixels {
             Pixels::Gray(image) => DynamicImage::from(image).into_rgb8(),
-            Pixels::Colour(image) => image,
+            Pixels::Color(image) => image,
         }
     }
 }
@@ -163,7 +250,7 @@ impl Pixels {
         let color = image.color();
         match (color.has_color(), color.has_alpha()) {
             (false, false) => Self::Gray(image.into_luma8()),
-            (true, false) => Self::Colour(image.into_rgb8()),
+            (true, false) => Self::Color(image.into_rgb8()),
             (false, true) => {
                 let image = image.into_luma_alpha8();
                 let gray = image.pixels().map(|pixel| over_white(pixel.0[0], pixel.0[1])).collect();
@@ -181,7 +268,7 @@ impl Pixels {
                         [over_white(red, alpha), over_white(green, alpha), over_white(blue, alpha)]
                     })
                     .collect();
-                Self::Colour(
+                Self::Color(
                     RgbImage::from_vec(image.width(), image.height(), rgb)
                         .expect("three values were made per pixel"),
                 )
@@ -201,58 +288,58 @@ fn luma([red, green, blue]: [u8; 3]) -> u8 {
     ((19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 0x8000) >> 16) as u8
 }
 
-fn open_file(path: &Path) -> Result<BufReader<File>, PictureError> {
+fn content(path: &Path, problem: PictureProblem) -> PictureError {
+    PictureError::Content { path: path.to_owned(), problem }
+}
+
+fn open_file(path: &Path, limits: &Limits) -> Result<BufReader<File>, PictureError> {
     let file_error = |source| PictureError::File { path: path.to_owned(), source };
     let file = File::open(path).map_err(file_error)?;
     let metadata = file.metadata().map_err(file_error)?;
     if metadata.is_dir() {
         return Err(file_error(io::Error::from(io::ErrorKind::IsADirectory)));
     }
-    check_file_size(metadata.len(), path)?;
-    Ok(BufReader::new(file))
+    check_file_size(metadata.len(), limits).map_err(|problem| content(path, problem))?;
+    let mut reader = BufReader::new(file);
+    // A disk that fails at once is not the picture's damage.
+    reader.fill_buf().map_err(file_error)?;
+    Ok(reader)
 }
 
-fn check_file_size(bytes: u64, path: &Path) -> Result<(), PictureError> {
-    if bytes > MAX_FILE_BYTES {
-        let excess = format!("has {bytes} bytes, at most {MAX_FILE_BYTES} are read");
-        return Err(PictureError::TooLarge { path: path.to_owned(), excess });
-    }
-    Ok(())
+fn check_file_size(bytes: u64, limits: &Limits) -> Result<(), PictureProblem> {
+    let most = limits.file_bytes;
+    if bytes > most { Err(PictureProblem::FileTooLarge { bytes, most }) } else { Ok(()) }
 }
 
 /// The decoder for what `reader` holds, with its claimed size checked and its memory bounded.
 fn decoder<'a>(
     mut reader: impl BufRead + Seek + 'a,
-    path: &Path,
-) -> Result<(impl ImageDecoder + 'a, ImageFormat), PictureError> {
-    let start = reader.fill_buf().map_err(|source| PictureError::File { path: path.to_owned(), source })?;
-    let format = sniff(start, path)?;
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    limits: &Limits,
+) -> Result<(impl ImageDecoder + 'a, ImageFormat), PictureProblem> {
+    let start = reader.fill_buf().map_err(|error| PictureProblem::Damaged(error.into()))?;
+    let format = sniff(start)?;
+    let mut memory = image::Limits::no_limits();
+    memory.max_alloc = Some(limits.decoder_bytes);
     let mut reader = ImageReader::with_format(reader, format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().map_err(|source| decoding_error(source, path))?;
+    reader.limits(memory.clone());
+    let mut decoder = reader.into_decoder().map_err(|error| decoding_problem(error, limits))?;
 
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
-        let excess = format!(
-            "claims {width} x {height} pixels, at most {MAX_SIDE} on a side and {} megapixels are read",
-            MAX_PIXELS / 1_000_000
-        );
-        return Err(PictureError::TooLarge { path: path.to_owned(), excess });
+    if width.max(height) > limits.side || pixels > limits.pixels {
+        return Err(PictureProblem::TooManyPixels { width, height, limits: *limits });
     }
     // What the output takes is no longer free for the decoder's own buffers.
-    limits
+    memory
         .reserve(decoder.total_bytes())
-        .and_then(|()| decoder.set_limits(limits))
-        .map_err(|source| decoding_error(source, path))?;
+        .and_then(|()| decoder.set_limits(memory))
+        .map_err(|error| decoding_problem(error, limits))?;
     Ok((decoder, format))
 }
 
 /// The format of a file that begins with `start`.
-fn sniff(start: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
-    let refuse = |found, remedy| PictureError::Format { path: path.to_owned(), found, remedy };
+fn sniff(start: &[u8]) -> Result<ImageFormat, PictureProblem> {
+    let refuse = |found, remedy| PictureProblem::Format { found, remedy };
     if start.is_empty() {
         return Err(refuse("empty", ""));
     }
@@ -266,33 +353,21 @@ fn sniff(start: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
         });
     }
     match image::guess_format(start) {
-        Ok(
-            format @ (ImageFormat::Jpeg
-            | ImageFormat::Png
-            | ImageFormat::WebP
-            | ImageFormat::Bmp
-            | ImageFormat::Tiff
-            | ImageFormat::Gif),
-        ) => Ok(format),
-        Ok(_) => Err(refuse("of a picture format that is not read", "; export it as PNG or JPEG")),
+        Ok(format) if FORMATS.iter().any(|(_, read)| *read == format) => Ok(format),
+        Ok(_) => Err(refuse("in an unsupported picture format", "; export it as PNG or JPEG")),
         Err(_) => Err(refuse("not a picture by its content", "")),
     }
 }
 
 /// Sorts a decoder's complaint: too large, unsupported or damaged.
-fn decoding_error(source: image::ImageError, path: &Path) -> PictureError {
-    let path = path.to_owned();
-    match source {
-        image::ImageError::Limits(_) => PictureError::TooLarge {
-            path,
-            excess: format!("needs more than {} MiB to decode", MAX_DECODER_BYTES >> 20),
-        },
-        image::ImageError::Unsupported(_) => PictureError::Format {
-            path,
-            found: "of a rare kind that is not read",
+fn decoding_problem(error: image::ImageError, limits: &Limits) -> PictureProblem {
+    match error {
+        image::ImageError::Limits(_) => PictureProblem::TooMuchMemory { most: limits.decoder_bytes },
+        image::ImageError::Unsupported(_) => PictureProblem::Format {
+            found: "of an unsupported variant",
             remedy: "; export it as PNG or JPEG",
         },
-        source => PictureError::Damaged { path, source },
+        error => PictureProblem::Damaged(error),
     }
 }
 
@@ -305,7 +380,7 @@ mod tests {
     const NAME: &str = "x.png";
 
     fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
-        Picture::from_bytes(bytes, Path::new(NAME))
+        Picture::from_bytes(bytes, Path::new(NAME), &Limits::RECOGNITION)
     }
 
     fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -343,8 +418,8 @@ mod tests {
 
     #[test]
     fn sixteen_bits_become_eight() {
-        let colour = image::ImageBuffer::from_fn(3, 2, |x, _| Rgb([257 * x as u16, 65_535, 128 * 257]));
-        let picture = decode(&encoded(colour, ImageFormat::Png)).unwrap();
+        let color = image::ImageBuffer::from_fn(3, 2, |x, _| Rgb([257 * x as u16, 65_535, 128 * 257]));
+        let picture = decode(&encoded(color, ImageFormat::Png)).unwrap();
         assert_eq!(picture.into_rgb().get_pixel(2, 0).0, [2, 255, 128]);
         let gray = image::ImageBuffer::from_fn(3, 2, |x, _| Luma([257 * 50 * x as u16]));
         for format in [ImageFormat::Png, ImageFormat::Tiff] {
@@ -355,8 +430,8 @@ mod tests {
 
     #[test]
     fn transparency_lies_on_white() {
-        let colour = image::RgbaImage::from_fn(3, 1, |x, _| Rgba([10, 20, 30, [0, 255, 51][x as usize]]));
-        let rgb = decode(&encoded(colour, ImageFormat::Png)).unwrap().into_rgb();
+        let color = image::RgbaImage::from_fn(3, 1, |x, _| Rgba([10, 20, 30, [0, 255, 51][x as usize]]));
+        let rgb = decode(&encoded(color, ImageFormat::Png)).unwrap().into_rgb();
         assert_eq!(rgb.get_pixel(0, 0).0, [255; 3]);
         assert_eq!(rgb.get_pixel(1, 0).0, [10, 20, 30]);
         assert_eq!(rgb.get_pixel(2, 0).0, [206, 208, 210]);
@@ -366,17 +441,17 @@ mod tests {
     }
 
     #[test]
-    fn gray_keeps_its_values_and_colour_gets_pillows_luma() {
+    fn gray_keeps_its_values_and_color_gets_pillows_luma() {
         let gray = GrayImage::from_fn(256, 1, |x, _| Luma([x as u8]));
         assert_eq!(decode(&encoded(gray.clone(), ImageFormat::Png)).unwrap().to_gray(), gray);
         for value in 0..=255 {
             assert_eq!(luma([value; 3]), value);
         }
         // Pillow: Image.new("RGB", (1, 1), colour).convert("L")
-        for (colour, expected) in
+        for (color, expected) in
             [([255, 0, 0], 76), ([0, 255, 0], 150), ([0, 0, 255], 29), ([12, 200, 77], 130)]
         {
-            assert_eq!(luma(colour), expected);
+            assert_eq!(luma(color), expected);
         }
     }
 
@@ -439,13 +514,23 @@ mod tests {
     #[test]
     fn a_small_file_claiming_a_huge_picture_is_refused() {
         let error = decode(&png_claiming(50_000, 50_000)).unwrap_err();
-        assert!(matches!(error, PictureError::TooLarge { .. }), "{error}");
+        assert!(
+            matches!(error, PictureError::Content { problem: PictureProblem::TooManyPixels { .. }, .. }),
+            "{error}"
+        );
         let message = error.to_string();
         assert!(message.contains("claims 50000 x 50000 pixels") && message.contains("scale it down"));
         // Long and thin is refused as well: the detector would pad it to a monster.
-        assert!(matches!(decode(&png_claiming(1_000_000, 2)), Err(PictureError::TooLarge { .. })));
+        let long = Picture::decoded(&png_claiming(1_000_000, 2), &Limits::RECOGNITION);
+        assert!(matches!(long, Err(PictureProblem::TooManyPixels { width: 1_000_000, .. })));
         // A size within the limits passes this check and fails later, for its missing body.
-        assert!(matches!(decode(&png_claiming(40, 30)), Err(PictureError::Damaged { .. })));
+        let claimed = |limits| Picture::decoded(&png_claiming(9000, 30), limits).unwrap_err();
+        assert!(matches!(claimed(&Limits::RECOGNITION), PictureProblem::Damaged(_)));
+        // Samples of a data set have smaller ones.
+        assert!(matches!(claimed(&Limits::IMPORT), PictureProblem::TooManyPixels { width: 9000, .. }));
+        let bytes = vec![0; Limits::IMPORT.file_bytes as usize + 1];
+        let error = Picture::decoded(&bytes, &Limits::IMPORT).unwrap_err();
+        assert!(matches!(error, PictureProblem::FileTooLarge { .. }), "{error}");
     }
 
     #[test]
@@ -455,7 +540,7 @@ mod tests {
             (b"", "is empty"),
             (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture"),
             (b"\0\0\0\x18ftypisom\0\0\0\0", "a video"),
-            (b"P5 1 1 255 x", "of a picture format that is not read"),
+            (b"P5 1 1 255 x", "in an unsupported picture format"),
             (b"BMX", "is damaged or incomplete"),
         ] {
             let message = decode(bytes).unwrap_err().to_string();
@@ -475,6 +560,15 @@ mod tests {
         for length in 0..jpeg.len() {
             let _ = decode(&jpeg[..length]);
         }
+    }
+
+    #[test]
+    fn names_tell_formats_whatever_their_case() {
+        let named = |name: &str| format_by_name(Path::new(name));
+        assert_eq!(named("a/b.JFIF"), Some(ImageFormat::Jpeg));
+        assert_eq!(named("b.tar.Png"), Some(ImageFormat::Png));
+        assert_eq!([named("png"), named(".png"), named("b.txt"), named("b.")], [None; 4]);
+        assert!(EXTENSIONS.iter().all(|extension| named(&format!("x.{extension}")).is_some()));
     }
 
     #[test]

@@ -57,11 +57,7 @@ impl Preprocessing {
     /// The face resized to `resize x resize`, row by row; unchanged if it has that size. Triangle
     /// filter, which averages when it makes smaller.
     pub fn resized(&self, face: &GrayImage) -> Vec<u8> {
-        let side = self.resize as u32;
-        if face.dimensions() == (side, side) {
-            return face.as_raw().clone();
-        }
-        resize(face, side, side, FilterType::Triangle).into_raw()
+        squared(face, self.resize as u32)
     }
 
     /// Writes a view of a resized face as `[channels, crop, crop]`.
@@ -96,6 +92,15 @@ impl Preprocessing {
             *value = (*value - self.mean[0]) / self.deviation[0];
         }
     }
+}
+
+/// The picture stretched to `side x side` pixels, row by row; unchanged if it has that size. Imported pictures
+/// and the faces that a network sees come to their size alike.
+pub(crate) fn squared(picture: &GrayImage, side: u32) -> Vec<u8> {
+    if picture.dimensions() == (side, side) {
+        return picture.as_raw().clone();
+    }
+    resize(picture, side, side, FilterType::Triangle).into_raw()
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ fn is_tree_of_pictures(source: &Path) -> Result<bool, DataError> {
     for index in 0..archive.len() {
         let name = zip_entry_name(source, &archive, index)?;
         text |= name.to_ascii_lowercase().ends_with(".csv");
-        picture |= crate::data::import::picture_tree::is_picture_name(&name);
+        picture |= crate::data::faces::picture::format_by_name(Path::new(&name)).is_some();
     }
     Ok(picture && !text)
 }

@@ -2,30 +2,24 @@
 //! of their paths, whatever order the file system or archive keeps.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use image::imageops::FilterType;
-use image::{ImageReader, Limits};
 use rayon::prelude::*;
 use zip::ZipArchive;
 
 use crate::data::Progress;
 use crate::data::error::DataError;
+use crate::data::faces::picture::{EXTENSIONS, Limits, Picture, PictureProblem, format_by_name};
+use crate::data::faces::preprocessing::squared;
 use crate::data::import::archive::{
     Form, MAX_ENTRIES, form_of_file, open_zip, safe_components, too_large, too_many_entries, zip_entry_name,
     zip_error,
 };
 use crate::data::import::source_checksum::SourceChecksum;
 
-/// The largest picture file that is read; faces are crops of some kilobytes.
-pub const MAX_PICTURE_BYTES: u64 = 16 << 20;
 /// The most bytes that all pictures of an archive may have when unpacked.
 pub const MAX_TREE_BYTES: u64 = 8 << 30;
-/// The longest side of a picture that is decoded.
-pub const MAX_PICTURE_SIDE: u32 = 8192;
-/// The most memory that decoding one picture may take.
-const MAX_DECODER_BYTES: u64 = 256 << 20;
 /// Pictures read before they are decoded together on all cores.
 const BATCH: usize = 256;
 
@@ -34,7 +28,7 @@ const BATCH: usize = 256;
 pub enum Sizing {
     /// It must have this height and width, in pixels.
     Exactly(u32),
-    /// It is scaled to this height and width (triangle filter); what is not square is squeezed.
+    /// It is scaled to this height and width (triangle filter); pictures that are not square are stretched.
     Scale(u32),
 }
 
@@ -83,7 +77,8 @@ impl PictureTree {
             return Err(DataError::file(path, "is neither a folder nor a zip archive of pictures"));
         }
         if tree.entries.is_empty() {
-            return Err(DataError::file(path, "holds no pictures (png, jpg, bmp, webp, tif, gif)"));
+            let problem = format!("holds no pictures, expected files ending in .{}", EXTENSIONS.join(", ."));
+            return Err(DataError::file(path, problem));
         }
         tree.entries.sort_by(|one, other| one.parts.cmp(&other.parts));
         Ok(tree)
@@ -94,7 +89,7 @@ impl PictureTree {
         self.entries.iter().map(|entry| entry.parts.as_slice())
     }
 
-    /// The number of files that are no pictures by their names, hidden ones not counted.
+    /// The number of files without a picture's extension, hidden ones not counted.
     pub fn skipped(&self) -> usize {
         self.skipped
     }
@@ -102,6 +97,17 @@ impl PictureTree {
     /// An error about the picture at `index`.
     pub fn error(&self, index: usize, problem: impl Into<String>) -> DataError {
         DataError::entry(&self.path, self.entries[index].parts.join("/"), problem)
+    }
+
+    fn unfit(&self, index: usize, unfit: Unfit) -> DataError {
+        match unfit {
+            Unfit::OtherSize(problem) => self.error(index, problem),
+            Unfit::Unreadable(problem) => DataError::Picture {
+                path: self.path.clone(),
+                entry: self.entries[index].parts.join("/"),
+                problem,
+            },
+        }
     }
 
     /// Decodes every picture to gray and hands it to `take` with its index. Returns the checksum of the
@@ -130,8 +136,7 @@ impl PictureTree {
             }
             let decoded: Vec<_> = files.par_iter().map(|bytes| decode_gray(bytes, sizing)).collect();
             for (index, picture) in (begin..end).zip(decoded) {
-                let pixels = picture.map_err(|problem| self.error(index, problem))?;
-                take(index, &pixels)?;
+                take(index, &picture.map_err(|problem| self.unfit(index, problem))?)?;
             }
             progress(end as u64, total as u64);
         }
@@ -174,7 +179,7 @@ impl PictureTree {
         if hidden {
             return Ok(());
         }
-        if !parts.last().is_some_and(|name| is_picture_name(name)) {
+        if !parts.last().is_some_and(|name| format_by_name(Path::new(name)).is_some()) {
             self.skipped += 1;
             return Ok(());
         }
@@ -191,55 +196,42 @@ impl PictureTree {
         match (&self.entries[index].place, &mut self.zip) {
             (Place::File(path), _) => {
                 let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-                let read = file.take(MAX_PICTURE_BYTES + 1).read_to_end(&mut bytes);
+                let read = file.take(Limits::IMPORT.file_bytes + 1).read_to_end(&mut bytes);
                 read.map_err(|error| DataError::read(path, error))?;
             }
             (Place::Zip(place), Some(archive)) => {
                 let entry = archive.by_index(*place).map_err(|error| zip_error(&self.path, &error))?;
                 // What the entry says of its size is not believed.
-                let read = entry.take(MAX_PICTURE_BYTES + 1).read_to_end(&mut bytes);
+                let read = entry.take(Limits::IMPORT.file_bytes + 1).read_to_end(&mut bytes);
                 read.map_err(|error| self.error(index, format!("is broken in the archive: {error}")))?;
             }
             (Place::Zip(_), None) => unreachable!("entries of an archive come with the archive"),
         }
-        if bytes.len() as u64 > MAX_PICTURE_BYTES {
-            return Err(self.error(index, format!("has more than {MAX_PICTURE_BYTES} bytes")));
+        if bytes.len() as u64 > Limits::IMPORT.file_bytes {
+            return Err(self.error(index, format!("has more than {} bytes", Limits::IMPORT.file_bytes)));
         }
         Ok(bytes)
     }
 }
 
-/// Whether a file's name says that it is a picture.
-pub(crate) fn is_picture_name(name: &str) -> bool {
-    const ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif"];
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+/// Why a picture cannot be a sample.
+#[derive(Debug)]
+enum Unfit {
+    Unreadable(PictureProblem),
+    OtherSize(String),
 }
 
 /// Decodes a picture file to gray pixels of the wanted size, or says what is wrong with it.
-fn decode_gray(bytes: &[u8], sizing: Sizing) -> Result<Vec<u8>, String> {
-    let unreadable = |error: &dyn std::fmt::Display| format!("is not a readable picture: {error}");
-    let mut reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| unreadable(&error))?;
-    if reader.format().is_none() {
-        return Err("is not a picture (its content is no PNG, JPEG, BMP, WebP, TIFF or GIF)".to_owned());
-    }
-    let mut limits = Limits::no_limits();
-    limits.max_image_width = Some(MAX_PICTURE_SIDE);
-    limits.max_image_height = Some(MAX_PICTURE_SIDE);
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
-    reader.limits(limits);
-    let gray = reader.decode().map_err(|error| unreadable(&error))?.into_luma8();
+fn decode_gray(bytes: &[u8], sizing: Sizing) -> Result<Vec<u8>, Unfit> {
+    let gray = Picture::decoded(bytes, &Limits::IMPORT).map_err(Unfit::Unreadable)?.into_gray();
     let (width, height) = gray.dimensions();
     match sizing {
-        Sizing::Exactly(side) if (width, height) != (side, side) => Err(format!(
+        Sizing::Exactly(side) if (width, height) != (side, side) => Err(Unfit::OtherSize(format!(
             "is {width}x{height} pixels, expected {side}x{side}; \
              `duchenne data import folder --size {side}` scales pictures"
-        )),
-        Sizing::Scale(side) if (width, height) != (side, side) => {
-            Ok(image::imageops::resize(&gray, side, side, FilterType::Triangle).into_raw())
-        }
-        _ => Ok(gray.into_raw()),
+        ))),
+        Sizing::Exactly(_) => Ok(gray.into_raw()),
+        Sizing::Scale(side) => Ok(squared(&gray, side)),
     }
 }
 
@@ -248,7 +240,7 @@ mod tests {
     use super::*;
 
     fn png(side: u32, value: u8) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
+        let mut bytes = std::io::Cursor::new(Vec::new());
         let picture = image::GrayImage::from_pixel(side, side, image::Luma([value]));
         picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
         bytes.into_inner()
@@ -258,28 +250,33 @@ mod tests {
     fn sizes_are_exact_or_scaled() {
         assert_eq!(decode_gray(&png(48, 9), Sizing::Exactly(48)).unwrap(), vec![9; 48 * 48]);
         assert_eq!(decode_gray(&png(64, 9), Sizing::Scale(48)).unwrap(), vec![9; 48 * 48]);
-        let error = decode_gray(&png(64, 9), Sizing::Exactly(48)).unwrap_err();
-        assert!(error.contains("is 64x64 pixels, expected 48x48"), "{error}");
+        let unfit = decode_gray(&png(64, 9), Sizing::Exactly(48)).unwrap_err();
+        assert!(
+            matches!(&unfit, Unfit::OtherSize(problem) if problem.contains("is 64x64 pixels, expected 48x48"))
+        );
     }
 
     #[test]
-    fn what_is_no_picture_is_told() {
-        assert!(decode_gray(b"hello", Sizing::Scale(48)).unwrap_err().contains("is not a picture"));
-        let cut = &png(48, 9)[..40];
-        assert!(decode_gray(cut, Sizing::Scale(48)).unwrap_err().contains("is not a readable picture"));
+    fn what_is_not_a_picture_is_told() {
+        let problem = |bytes: &[u8]| match decode_gray(bytes, Sizing::Scale(48)).unwrap_err() {
+            Unfit::Unreadable(problem) => problem,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(problem(b"hello"), PictureProblem::Format { .. }));
+        assert!(matches!(problem(&png(48, 9)[..40]), PictureProblem::Damaged(_)));
     }
 
     #[test]
     fn files_come_in_the_order_of_their_paths() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b/2.png", "a/10.png", "a/9.PNG", "a/.hidden.png", "a/notes.txt"] {
+        for name in ["b/2.png", "a/10.png", "a/9.PNG", "a/.hidden.png", "a/notes.txt", "a/8.jfif"] {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, png(2, 1)).unwrap();
         }
         let tree = PictureTree::open(folder.path()).unwrap();
         let names: Vec<String> = tree.paths().map(|parts| parts.join("/")).collect();
-        assert_eq!(names, ["a/10.png", "a/9.PNG", "b/2.png"]);
+        assert_eq!(names, ["a/10.png", "a/8.jfif", "a/9.PNG", "b/2.png"]);
         assert_eq!(tree.skipped(), 1);
     }
 }

@@ -17,7 +17,7 @@ use duchenne::experiments::reproduction::scale::Scale;
 use duchenne::experiments::reproduction::store::files_below;
 use duchenne::experiments::reproduction::{Plan, StageState, relative, run_stages, write_results};
 use duchenne::experiments::session::Session;
-use duchenne::files::atomic::FolderLock;
+use duchenne::files::lock::FolderLock;
 
 /// Arguments of `duchenne reproduce`.
 #[derive(Debug, clap::Args)]

@@ -215,7 +215,7 @@ fn a_plan_is_measured_and_does_nothing() {
 fn a_folder_that_another_call_works_in_is_left_alone() {
     let place = Place::new();
     std::fs::create_dir(place.path("out")).unwrap();
-    let _lock = duchenne::files::atomic::FolderLock::take(&place.path("out")).unwrap();
+    let _lock = duchenne::files::lock::FolderLock::take(&place.path("out")).unwrap();
     let output = place.run("out");
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use duchenne::data::{Origin, PackedBuilder, PackedDataset, Split};
 use duchenne::expression::LabelSet;
-use duchenne::files::atomic::FolderLock;
+use duchenne::files::lock::FolderLock;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

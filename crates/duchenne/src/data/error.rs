@@ -4,19 +4,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::data::faces::picture::PictureProblem;
+use crate::files::ReadError;
 use crate::files::atomic::AtomicError;
+use crate::files::mapped::MapError;
 
 /// An error of the data floor; its message names the file, the place in it and what was expected.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The system refused to read: no such file, no permission, a failing disk.
-    #[error("cannot read `{}`: {source}", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A packed data set or a feature file cannot be mapped: unreadable, empty, not a file.
+    #[error(transparent)]
+    Map(#[from] MapError),
     /// An output could not be written.
     #[error(transparent)]
     Write(#[from] AtomicError),
@@ -87,7 +87,7 @@ pub enum DataError {
 impl DataError {
     /// A refused read of `path`.
     pub(crate) fn read(path: &Path, source: io::Error) -> Self {
-        Self::Read { path: path.to_owned(), source }
+        Self::Read(ReadError::new(path, source))
     }
 
     /// A file that as a whole is not what was expected.

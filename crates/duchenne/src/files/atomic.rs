@@ -1,6 +1,6 @@
 //! *Atomic* writing: a file appears under its name complete and on the disk, or not at all.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub enum AtomicError {
     System {
         /// The output.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         source: io::Error,
     },
 }
@@ -38,8 +38,8 @@ impl AtomicError {
     }
 }
 
-/// A file in the making, under a temporary name in the folder of its own. Dropped before [`Self::commit`], it
-/// goes without a trace.
+/// A file in the making, under a temporary name in the folder of its path. If dropped before [`Self::commit`],
+/// nothing is left on disk.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     temporary: NamedTempFile,
@@ -55,7 +55,7 @@ impl AtomicFile {
         Ok(Self { temporary: temporary_beside(path)?, path: path.to_owned() })
     }
 
-    /// What the file will be called.
+    /// The path that the file will have.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -65,7 +65,7 @@ impl AtomicFile {
         self.temporary.as_file_mut()
     }
 
-    /// Brings the file to the disk and under its name, in the place of whatever was there.
+    /// Brings the file to the disk and under its name, instead of whatever was there.
     ///
     /// # Errors
     /// [`AtomicError::System`] when the system refuses; the file is gone then.
@@ -119,34 +119,6 @@ pub fn check_writable(path: &Path) -> Result<(), AtomicError> {
     temporary_beside(path).map(drop)
 }
 
-/// A folder kept from whoever else takes it, until this is dropped or the process ends, however it ends.
-#[derive(Debug)]
-pub struct FolderLock {
-    // Held, never read.
-    _folder: Option<File>,
-}
-
-impl FolderLock {
-    /// Takes the folder at `path`. A folder that cannot be opened, or whose file system has no such locks, is
-    /// not kept from anybody.
-    ///
-    /// # Errors
-    /// [`AtomicError::Place`] when it is taken.
-    pub fn take(path: &Path) -> Result<Self, AtomicError> {
-        // Only Unix opens a folder like a file.
-        let Some(folder) = File::open(path).ok().filter(|_| cfg!(unix)) else {
-            return Ok(Self { _folder: None });
-        };
-        match folder.try_lock() {
-            Ok(()) => Ok(Self { _folder: Some(folder) }),
-            Err(TryLockError::WouldBlock) => {
-                Err(AtomicError::place(path, "another run of the program is at work in this folder"))
-            }
-            Err(TryLockError::Error(_)) => Ok(Self { _folder: None }),
-        }
-    }
-}
-
 /// The folder that holds `path`.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -155,10 +127,10 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// How the names of temporary files end.
+/// The end of every temporary file's name.
 const PARTIAL: &str = ".partial";
 
-/// Whether a file of this name is what a write that was killed left behind.
+/// Whether a file of this name was left behind by a write that was killed.
 pub(crate) fn is_partial(name: &std::ffi::OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with('.') && name.ends_with(PARTIAL)
@@ -167,7 +139,7 @@ pub(crate) fn is_partial(name: &std::ffi::OsStr) -> bool {
 /// A new temporary file in the folder of `path`, once that is known to be a fit place.
 fn temporary_beside(path: &Path) -> Result<NamedTempFile, AtomicError> {
     let Some(name) = path.file_name() else {
-        return Err(AtomicError::place(path, "it names no file"));
+        return Err(AtomicError::place(path, "the path has no file name"));
     };
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
@@ -241,18 +213,6 @@ mod tests {
         .unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"all");
         assert_eq!(names_in(folder.path()), ["out.bin"]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_folder_is_one_owners_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let lock = FolderLock::take(folder.path()).unwrap();
-        let error = FolderLock::take(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("another run of the program"), "{error}");
-        drop(lock);
-        assert!(FolderLock::take(folder.path()).is_ok());
-        assert!(names_in(folder.path()).is_empty());
     }
 
     #[test]

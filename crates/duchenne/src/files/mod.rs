@@ -1,4 +1,10 @@
-//! *Files*: what every stored file needs, whatever it holds: atomic writing, locks, checksums.
+//! *Files*: what every stored file needs, whatever it holds: atomic writing, locks, checksums, memory maps.
 
 pub mod atomic;
 pub mod checksum;
+mod error;
+pub mod lock;
+pub mod mapped;
+pub(crate) mod tensor_header;
+
+pub use error::ReadError;

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use image::GrayImage;
 
 use super::predictor::InferenceError;
+use crate::data::DataError;
 use crate::data::faces::views::{View, Views};
 use crate::files::checksum::checksum_of_file;
 use crate::inference::batched::deep_features;
@@ -37,7 +38,7 @@ impl FeatureExtractor {
         for source in sources {
             let path = folder.join(&source.path);
             let (manifest, network) = Checkpoint::read(&path)?.into_network(device, &path)?;
-            if checksum_of_file(&path)? != source.checksum {
+            if checksum_of_file(&path).map_err(DataError::from)? != source.checksum {
                 return Err(InferenceError::Changed(path));
             }
             if let Some(first) = networks.first()
@@ -64,7 +65,7 @@ impl FeatureExtractor {
             let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             let full = absolute(path);
             let known = full.strip_prefix(absolute(folder)).unwrap_or(&full).to_owned();
-            Ok(FeatureNetwork { checksum: checksum_of_file(&full)?, path: known })
+            Ok(FeatureNetwork { checksum: checksum_of_file(&full).map_err(DataError::from)?, path: known })
         };
         let sources = paths.iter().map(source).collect::<Result<Vec<_>, _>>()?;
         Self::load(&sources, folder, device)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::data::DataError;
 use crate::files::atomic::AtomicError;
+use crate::files::lock::FolderTaken;
 use crate::models::checkpoint::CheckpointError;
 use crate::models::import::ImportError;
 use crate::models::weights::WeightsError;
@@ -22,6 +23,9 @@ pub enum TrainingError {
     /// A file of the run cannot be written.
     #[error(transparent)]
     Write(#[from] AtomicError),
+    /// Another process works in the run directory.
+    #[error(transparent)]
+    Taken(#[from] FolderTaken),
     /// A file of the run cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Read {

@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainingError;
-use crate::files::atomic::{AtomicError, FolderLock, write_text};
+use crate::files::atomic::{AtomicError, write_text};
+use crate::files::lock::FolderLock;
 use crate::models::checkpoint::{Precision, read_tensors, write_tensors};
 use crate::models::weights::NamedTensor;
 

@@ -13,6 +13,7 @@ use duchenne::data::import::{ckplus, fer2013, folder};
 use duchenne::data::packed::builder::Imported;
 use duchenne::data::{DataError, Progress};
 use duchenne::expression::LabelSet;
+use duchenne::files::ReadError;
 use duchenne::files::atomic::check_writable;
 use duchenne::{Note, Unit, Watch as _, Work};
 
@@ -141,8 +142,7 @@ fn refuse_same(input: &Path, out: &Path) -> anyhow::Result<()> {
 
 /// A data set's name from its folder's or archive's, such as `faces` from `faces.zip`.
 fn name_of(source: &Path) -> anyhow::Result<String> {
-    let full =
-        source.canonicalize().map_err(|error| DataError::Read { path: source.to_owned(), source: error })?;
+    let full = source.canonicalize().map_err(|error| ReadError::new(source, error))?;
     let name = if full.is_dir() { full.file_name() } else { full.file_stem() };
     Ok(name.with_context(|| format!("`{}` has no name", source.display()))?.to_string_lossy().into_owned())
 }

@@ -9,7 +9,8 @@ use duchenne::experiments::recipes::all_settings;
 use duchenne::experiments::session::Session;
 use duchenne::experiments::svm::fit::{SVM_FILE, fit_on_file, fit_on_networks};
 use duchenne::experiments::svm::networks::DeepSvmRecipe;
-use duchenne::files::atomic::{FolderLock, check_writable};
+use duchenne::files::atomic::check_writable;
+use duchenne::files::lock::FolderLock;
 use duchenne::models::linear_svm::LinearSvm;
 use duchenne::training::svm::{check_labels, parse_settings};
 

@@ -10,9 +10,10 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::json;
 
 use crate::data::error::DataError;
-use crate::data::packed::dataset::map_file;
 use crate::expression::LabelSet;
 use crate::files::atomic::{AtomicError, write_atomically};
+use crate::files::mapped;
+use crate::files::tensor_header::TensorHeader;
 
 /// The key of the label set in the metadata; without it labels are plain numbers.
 const LABEL_SET: &str = "label_set";
@@ -32,9 +33,9 @@ impl FeatureFile {
     /// Opens the file at `path` and checks types and shapes.
     ///
     /// # Errors
-    /// [`DataError::Read`] when it cannot be read, [`DataError::File`] when it is no feature file.
+    /// [`DataError::Map`] when it cannot be read or is empty, [`DataError::File`] when it is not a feature file.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let map = map_file(path)?;
+        let map = mapped::map(path, "a feature file")?;
         let wrong = |problem: String| DataError::file(path, problem);
         let expected = "expected safetensors with `features` f32 [n, d] and `labels` u8 [n]";
         let (header, metadata) =
@@ -120,20 +121,15 @@ pub fn write_features(
 ) -> Result<(), AtomicError> {
     let length = features.len() / labels.len();
     assert_eq!(length * labels.len(), features.len(), "features are whole rows, one per label");
-    let (middle, end) = (features.len() * 4, features.len() * 4 + labels.len());
-    let mut header = json!({
-        "features": { "dtype": "F32", "shape": [labels.len(), length], "data_offsets": [0, middle] },
-        "labels": { "dtype": "U8", "shape": [labels.len()], "data_offsets": [middle, end] },
-    });
+    let mut header = TensorHeader::default()
+        .with_tensor("features", "F32", &[labels.len(), length], features.len() * 4)
+        .with_tensor("labels", "U8", &[labels.len()], labels.len());
     if let Some(label_set) = label_set {
-        header["__metadata__"] = json!({ LABEL_SET: label_set.key() });
+        header = header.with_metadata(json!({ LABEL_SET: label_set.key() }));
     }
-    let mut header = header.to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
     write_atomically(path, |out| {
         let mut write = || -> std::io::Result<()> {
-            out.write_all(&(header.len() as u64).to_le_bytes())?;
-            out.write_all(&header)?;
+            out.write_all(&header.to_bytes())?;
             for values in features.chunks(1 << 16) {
                 let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 out.write_all(&bytes)?;
@@ -163,6 +159,11 @@ mod tests {
     fn other_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
+        // Packed data sets are mapped by the same function, and this was said to be one.
+        std::fs::write(&path, "").unwrap();
+        assert!(
+            FeatureFile::open(&path).unwrap_err().to_string().ends_with("is empty; expected a feature file")
+        );
         std::fs::write(&path, "plain text").unwrap();
         assert!(FeatureFile::open(&path).unwrap_err().to_string().contains("`features` f32 [n, d]"));
         let view = |dtype, shape: Vec<usize>, bytes| {

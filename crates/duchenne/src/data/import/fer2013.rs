@@ -21,10 +21,10 @@ use crate::data::import::archive::{
 use crate::data::import::ferplus::{self, VoteRow};
 use crate::data::import::folder::{self, FolderOptions};
 use crate::data::import::pixel_rows::{Columns, MAX_LINE, PIXELS, Rows, SIZE, parse_rows};
-use crate::data::import::source_checksum::{Observed, SourceChecksum};
 use crate::data::packed::builder::{Imported, PackedBuilder};
 use crate::data::packed::split::Origin;
 use crate::expression::LabelSet;
+use crate::files::checksum::{Observed, SourceChecksum};
 
 /// Rows of the official file; another number is not an error but worth a note.
 pub const OFFICIAL_ROWS: usize = 35_887;
@@ -71,7 +71,7 @@ pub fn import(
         thread::scope(|scope| {
             let checksum = scope.spawn(|| SourceChecksum::of_file(source));
             with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, &mut builder))?;
-            checksum.join().expect("taking a checksum does not panic")
+            Ok::<_, DataError>(checksum.join().expect("taking a checksum does not panic")?)
         })?
     };
     if let (Some(path), Some(votes)) = (ferplus, votes) {

@@ -8,4 +8,3 @@ pub mod folder;
 pub mod picture_tree;
 mod pixel_numbers;
 mod pixel_rows;
-pub mod source_checksum;

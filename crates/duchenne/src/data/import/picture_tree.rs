@@ -16,7 +16,7 @@ use crate::data::import::archive::{
     Form, MAX_ENTRIES, form_of_file, open_zip, safe_components, too_large, too_many_entries, zip_entry_name,
     zip_error,
 };
-use crate::data::import::source_checksum::SourceChecksum;
+use crate::files::checksum::SourceChecksum;
 
 /// The most bytes that all pictures of an archive may have when unpacked.
 pub const MAX_TREE_BYTES: u64 = 8 << 30;
@@ -140,7 +140,7 @@ impl PictureTree {
             }
             progress(end as u64, total as u64);
         }
-        if self.zip.is_some() { SourceChecksum::of_file(&self.path) } else { Ok(checksum.text()) }
+        if self.zip.is_some() { Ok(SourceChecksum::of_file(&self.path)?) } else { Ok(checksum.text()) }
     }
 
     fn list_folder(&mut self) -> Result<(), DataError> {

@@ -9,12 +9,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::data::error::DataError;
-use crate::data::import::source_checksum::SourceChecksum;
 use crate::data::packed::dataset::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS};
 use crate::data::packed::file::{Column, PackedFile, room_for};
 use crate::data::packed::fingerprint::Fingerprint;
 use crate::data::packed::split::{Origin, Split};
 use crate::expression::LabelSet;
+use crate::files::checksum::SourceChecksum;
 
 /// As long as every fingerprint.
 fn no_fingerprint() -> String {

@@ -16,7 +16,6 @@
 //! for a synthetic set, `provenance`: a JSON object of texts about its generators.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
@@ -27,6 +26,7 @@ use crate::data::error::DataError;
 use crate::data::packed::fingerprint::Fingerprint;
 use crate::data::packed::split::{Origin, PrivateTestSplit, PublicTestSplit, Split, TrainingSplit};
 use crate::expression::LabelSet;
+use crate::files::mapped;
 
 /// The `format` of a packed data set's metadata.
 pub const FORMAT: &str = "duchenne-dataset";
@@ -64,10 +64,10 @@ impl PackedDataset {
     /// and origin values. Whole or not at all.
     ///
     /// # Errors
-    /// [`DataError::Read`] when the file cannot be read, [`DataError::File`] when it is no packed
+    /// [`DataError::Map`] when the file cannot be read or is empty, [`DataError::File`] when it is not a packed
     /// data set, or a broken one.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let map = map_file(path)?;
+        let map = mapped::map(path, "a packed data set")?;
         let wrong = |problem: String| DataError::file(path, problem);
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| {
             wrong(format!("is not a packed data set ({error}); make one with `duchenne data import`"))
@@ -298,24 +298,6 @@ impl PackedDataset {
         let bytes = &self.map[range.clone()?][2 * row..];
         Some(u16::from_le_bytes([bytes[0], bytes[1]]))
     }
-}
-
-/// Maps the file at `path` into memory: the only unsafe call of this package.
-#[allow(unsafe_code)]
-pub(crate) fn map_file(path: &Path) -> Result<Mmap, DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-    let metadata = file.metadata().map_err(|error| DataError::read(path, error))?;
-    if !metadata.is_file() {
-        return Err(DataError::file(path, "is not a file; expected a packed data set"));
-    }
-    if metadata.len() == 0 {
-        return Err(DataError::file(path, "is empty; expected a packed data set"));
-    }
-    // SAFETY: the map is read-only, and this program never changes a packed file in place: it writes
-    // a new one and renames it over the old, whose pages a map keeps. Should another program
-    // overwrite or cut the file meanwhile, the pictures change or reading ends the process; the
-    // alternative, reading 80 MB into every process, costs each start more than that risk.
-    unsafe { Mmap::map(&file) }.map_err(|error| DataError::read(path, error))
 }
 
 /// A text of the file's metadata.

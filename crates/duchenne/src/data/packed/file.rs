@@ -6,12 +6,13 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::data::error::DataError;
 use crate::data::packed::fingerprint::Fingerprint;
 use crate::data::packed::image_stream::ImageStream;
 use crate::files::atomic::{AtomicError, AtomicFile};
+use crate::files::tensor_header::TensorHeader;
 
 /// The pictures' name among the tensors.
 const IMAGES: &str = "images";
@@ -26,7 +27,7 @@ pub(crate) struct Column<'a> {
 }
 
 /// A packed file under a temporary name: room for the header, which holds the fingerprint and comes last, then the
-/// pictures so far. Dropped before [`Self::finish`], it goes without a trace.
+/// pictures so far. If dropped before [`Self::finish`], nothing is left on disk.
 #[derive(Debug)]
 pub(crate) struct PackedFile {
     file: AtomicFile,
@@ -50,7 +51,7 @@ impl PackedFile {
         Ok(Self { file, room, size, stream })
     }
 
-    /// What the file will be called.
+    /// The path that the file will have.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
@@ -85,7 +86,7 @@ impl PackedFile {
         let write = |file: &mut File| -> io::Result<()> {
             columns.iter().try_for_each(|column| file.write_all(&column.bytes))?;
             file.seek(SeekFrom::Start(0))?;
-            file.write_all(&padded(header, room))
+            file.write_all(&header.to_bytes_in(room))
         };
         write(file.file()).map_err(refused)?;
         Ok(file.commit()?)
@@ -94,32 +95,18 @@ impl PackedFile {
 
 /// Bytes that the header of `rows` pictures takes in the file.
 pub(crate) fn room_for(metadata: Value, size: [usize; 2], rows: usize, columns: &[Column<'_>]) -> usize {
-    // Tensors are aligned.
-    8 + header(metadata, size, rows, columns).len().next_multiple_of(8)
+    header(metadata, size, rows, columns).to_bytes().len()
 }
 
-/// The header's text. Made by hand, because the crate keeps the metadata in a hash map, whose order changes from run to
-/// run: the same samples would not give the same file.
-fn header(metadata: Value, [height, width]: [usize; 2], rows: usize, columns: &[Column<'_>]) -> Vec<u8> {
-    let mut header = serde_json::Map::new();
-    header.insert("__metadata__".to_owned(), metadata);
-    let mut begin = 0;
-    let mut tensor = |name: &str, dtype: &str, row_shape: &[usize], row_bytes: usize| {
-        let (shape, end) = ([&[rows], row_shape].concat(), begin + rows * row_bytes);
-        let info = json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] });
-        header.insert(name.to_owned(), info);
-        begin = end;
-    };
-    tensor(IMAGES, "U8", &[height, width], height * width);
-    for column in columns {
-        tensor(column.name, column.dtype, column.row_shape, column.row_bytes);
-    }
-    Value::Object(header).to_string().into_bytes()
-}
-
-/// The length, then the header, blanks behind it up to `room` bytes in all.
-fn padded(mut header: Vec<u8>, room: usize) -> Vec<u8> {
-    assert!(8 + header.len() <= room, "a header of {} bytes in a room of {room}", header.len());
-    header.resize(room - 8, b' ');
-    [&(header.len() as u64).to_le_bytes(), header.as_slice()].concat()
+fn header(metadata: Value, [height, width]: [usize; 2], rows: usize, columns: &[Column<'_>]) -> TensorHeader {
+    let header = TensorHeader::default().with_metadata(metadata).with_tensor(
+        IMAGES,
+        "U8",
+        &[rows, height, width],
+        rows * height * width,
+    );
+    columns.iter().fold(header, |header, column| {
+        let shape = [&[rows], column.row_shape].concat();
+        header.with_tensor(column.name, column.dtype, &shape, rows * column.row_bytes)
+    })
 }

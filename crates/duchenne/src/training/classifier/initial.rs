@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, Normal};
 
+use crate::data::DataError;
 use crate::data::faces::batches::mix_seed;
 use crate::files::checksum::checksum_of_file;
 use crate::models::checkpoint::Checkpoint;
@@ -49,7 +50,7 @@ impl InitialWeights {
             }
         };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(Self { weights, name, checksum: checksum_of_file(path)?, provenance })
+        Ok(Self { weights, name, checksum: checksum_of_file(path).map_err(DataError::from)?, provenance })
     }
 
     /// The file's BLAKE3, which identifies the run.

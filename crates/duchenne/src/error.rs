@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use crate::data::DataError;
 use crate::data::faces::picture::PictureError;
+use crate::data::packed::provenance::ProvenanceError;
 use crate::evaluation::EvaluationError;
+use crate::files::ReadError;
 use crate::files::atomic::AtomicError;
 use crate::inference::InferenceError;
 use crate::models::checkpoint::CheckpointError;
@@ -33,6 +35,12 @@ pub enum Error {
     /// A data set cannot be read, made or used.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A stored file cannot be read.
+    #[error(transparent)]
+    Input(#[from] ReadError),
+    /// Generators that do not belong together.
+    #[error(transparent)]
+    Provenance(#[from] ProvenanceError),
     /// A model file cannot be read or written.
     #[error(transparent)]
     Model(#[from] CheckpointError),

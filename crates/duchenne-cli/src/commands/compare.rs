@@ -7,9 +7,8 @@ use crate::arguments::ScoringArgs;
 use crate::terminal::{print, print_json};
 use duchenne::Predictor;
 use duchenne::data::PackedDataset;
-use duchenne::evaluation::comparison::{Comparison, Contestant, SeededTraining, render_comparison};
+use duchenne::evaluation::comparison::{Comparison, Contestant, render_comparison};
 use duchenne::experiments::scoring::score_split;
-use duchenne::models::checkpoint::Manifest;
 
 /// Arguments of `duchenne compare`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +41,7 @@ pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
         .map(|(model, predictor)| {
             Ok(Contestant {
                 name: model.display().to_string(),
-                training: training(predictor.manifest()),
+                provenance: predictor.manifest().provenance.clone(),
                 scored: score_split(predictor, &dataset, args.scoring.split, &seen, views)?,
             })
         })
@@ -54,19 +53,4 @@ pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
         print(render_comparison(&comparison))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// How a model was trained, but for its seed, if the model says it.
-fn training(manifest: &Manifest) -> Option<SeededTraining> {
-    let known = |key: &str| manifest.provenance.get(key).cloned();
-    // The models that a run begins from have seeds of their own, and the best epoch is each run's.
-    let is_common = |key: &str| {
-        !["seed", "epoch", "init", "program", "temperature"].contains(&key) && !key.starts_with("began-from.")
-    };
-    let lineage = manifest.provenance.iter().filter(|(key, _)| is_common(key));
-    Some(SeededTraining {
-        recipe: known("recipe")?,
-        lineage: lineage.map(|(key, value)| format!("{key} {value}\n")).collect(),
-        seed: known("seed")?,
-    })
 }

@@ -94,7 +94,7 @@ fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -
         Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
         Provenance::new("device", args.scoring.device.device.to_string()),
     ];
-    let trained = manifest.provenance.iter();
+    let trained = manifest.provenance.lines();
     lines.extend(trained.map(|(name, value)| Provenance::new(format!("model {name}"), value)));
     lines
 }

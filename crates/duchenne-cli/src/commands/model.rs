@@ -122,7 +122,7 @@ fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     if let Some(problem) = manifest.problem() {
         bail!("{problem}");
     }
-    manifest.provenance.insert("imported-from".to_owned(), file_name(&args.weights));
+    manifest.provenance.imported_from = Some(file_name(&args.weights));
     let checkpoint = Checkpoint { manifest, weights };
     // Loading proves that the weights are complete and fit.
     let (manifest, network) = checkpoint.into_network(&Device::cpu(), &args.weights)?;
@@ -170,7 +170,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
         format!("multiply-adds   {:.1} M per face", multiply_adds as f64 / 1e6),
         format!("temperature     {:.4}", manifest.temperature),
     ];
-    lines.extend(manifest.provenance.iter().map(|(name, value)| format!("{name:<28}{value}")));
+    lines.extend(manifest.provenance.lines().into_iter().map(|(name, value)| format!("{name:<28}{value}")));
     lines.extend(manifest.metrics.iter().map(|(name, value)| format!("{name:<28}{value:.4}")));
     print_line(lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)

@@ -342,7 +342,7 @@ fn page(images: usize) -> ReportPage {
         )),
         training: (1..=24)
             .map(|epoch| {
-                let progress = f64::from(epoch) / 24.0;
+                let progress = epoch as f64 / 24.0;
                 EpochRecord {
                     epoch,
                     learning_rate: 0.15 * (1.0 - progress),
@@ -350,6 +350,7 @@ fn page(images: usize) -> ReportPage {
                     training_accuracy: 0.3 + 0.42 * progress,
                     validation_loss: 1.8 - 0.8 * progress.sqrt(),
                     validation_accuracy: 0.41 + 0.28 * progress.sqrt(),
+                    seconds: 1.0,
                 }
             })
             .collect(),

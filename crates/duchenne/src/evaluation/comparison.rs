@@ -8,27 +8,17 @@ use super::text_table::{Align, aligned};
 use super::{
     Estimate, EvaluationError, McNemarTest, ScoredSplit, SeedSummary, mcnemar, summarise_seeds, wilson,
 };
+use crate::models::provenance::ClassifierProvenance;
 
 /// One of the models to compare.
 #[derive(Debug, Clone)]
 pub struct Contestant {
     /// Its name.
     pub name: String,
-    /// How it was trained, but for the seed.
-    pub training: Option<SeededTraining>,
+    /// Where it comes from: runs of one training are summarised over their seeds.
+    pub provenance: ClassifierProvenance,
     /// Its answers.
     pub scored: ScoredSplit,
-}
-
-/// A training of which there may be several with other seeds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeededTraining {
-    /// The recipe's name.
-    pub recipe: String,
-    /// All that is known of it but the seed; trainings are the same if it is.
-    pub lineage: String,
-    /// The seed.
-    pub seed: String,
 }
 
 /// Models compared on one split.
@@ -111,24 +101,25 @@ impl Comparison {
 
 /// The trainings of which there are models of several seeds, each of another.
 fn trainings(contestants: &[Contestant], models: &[ComparedModel]) -> Vec<ComparedTraining> {
-    let mut known: Vec<&SeededTraining> = Vec::new();
+    let mut known: Vec<&ClassifierProvenance> = Vec::new();
     let mut compared = Vec::new();
-    for training in contestants.iter().filter_map(|contestant| contestant.training.as_ref()) {
-        if known.iter().any(|other| other.lineage == training.lineage) {
+    for training in contestants.iter().map(|contestant| &contestant.provenance) {
+        let (Some(recipe), Some(_)) = (&training.recipe, training.seed) else { continue };
+        if known.iter().any(|other| other.same_but_for_the_seed(training)) {
             continue;
         }
         known.push(training);
         let alike = contestants.iter().zip(models).filter_map(|(contestant, model)| {
-            let own = contestant.training.as_ref().filter(|own| own.lineage == training.lineage)?;
-            Some((own.seed.as_str(), model.accuracy.value))
+            let own = Some(&contestant.provenance).filter(|own| own.same_but_for_the_seed(training))?;
+            Some((own.seed?, model.accuracy.value))
         });
-        let (mut seeds, accuracies): (Vec<&str>, Vec<f64>) = alike.unzip();
+        let (mut seeds, accuracies): (Vec<u64>, Vec<f64>) = alike.unzip();
         seeds.sort_unstable();
         seeds.dedup();
         // Two models of one run are not two seeds.
         if seeds.len() > 1 && seeds.len() == accuracies.len() {
             let accuracy = summarise_seeds(&accuracies).expect("there are several");
-            compared.push(ComparedTraining { recipe: training.recipe.clone(), accuracy });
+            compared.push(ComparedTraining { recipe: recipe.clone(), accuracy });
         }
     }
     compared
@@ -193,15 +184,15 @@ mod tests {
     use crate::evaluation::scored::tests::scored;
 
     /// A model of two classes that answers so on images of class 0.
-    fn contestant(name: &str, right: &[bool], training: Option<(&str, &str)>) -> Contestant {
+    fn contestant(name: &str, right: &[bool], training: Option<(&str, u64)>) -> Contestant {
         let logits: Vec<f32> =
             right.iter().flat_map(|right| if *right { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
-        let training = training.map(|(recipe, seed)| SeededTraining {
-            recipe: recipe.to_owned(),
-            lineage: format!("of {recipe}"),
-            seed: seed.to_owned(),
-        });
-        Contestant { name: name.to_owned(), training, scored: scored(2, &vec![0; right.len()], &logits) }
+        let provenance = ClassifierProvenance {
+            recipe: training.map(|(recipe, _)| recipe.to_owned()),
+            seed: training.map(|(_, seed)| seed),
+            ..ClassifierProvenance::default()
+        };
+        Contestant { name: name.to_owned(), provenance, scored: scored(2, &vec![0; right.len()], &logits) }
     }
 
     #[test]
@@ -220,10 +211,10 @@ mod tests {
     #[test]
     fn seeds_of_one_training_are_summarised_and_runs_of_one_seed_are_not() {
         let models = [
-            contestant("a", &[true, true, false, false], Some(("x", "0"))),
-            contestant("b", &[true, true, true, false], Some(("y", "0"))),
-            contestant("c", &[true, true, true, true], Some(("x", "1"))),
-            contestant("d", &[true, false, false, false], Some(("y", "0"))),
+            contestant("a", &[true, true, false, false], Some(("x", 0))),
+            contestant("b", &[true, true, true, false], Some(("y", 0))),
+            contestant("c", &[true, true, true, true], Some(("x", 1))),
+            contestant("d", &[true, false, false, false], Some(("y", 0))),
         ];
         let comparison = Comparison::new("none", &models).unwrap();
         assert_eq!(comparison.trainings.len(), 1);

@@ -1,6 +1,5 @@
 //! *Scoring*: a model's outputs on a split of a data set, its figures, and its temperature.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, refuse};
@@ -221,10 +220,8 @@ pub fn calibrate(
     let scored = score(&predictor, dataset, public, "public-test", &seen, Views::Mirrored)?;
     let temperature = fit_temperature(&scored)?;
     checkpoint.manifest.temperature = temperature;
-    checkpoint.manifest.provenance.extend(BTreeMap::from([(
-        "temperature".to_owned(),
-        "fitted on public-test, mirror image averaged in".to_owned(),
-    )]));
+    checkpoint.manifest.provenance.temperature_protocol =
+        Some("fitted on public-test, mirror image averaged in".to_owned());
     checkpoint.write(model, Precision::Full).context("cannot store the temperature")?;
     Ok(temperature)
 }

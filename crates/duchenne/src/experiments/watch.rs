@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::evaluation::reproduction::duration;
-use crate::training::classifier::progress::EpochRecord;
-use crate::training::gan::GanRecord;
+use crate::training::records::{EpochRecord, GanRecord};
 
 /// Is told what long work does. Every method may be called from any thread.
 ///

@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod checksum;
 mod error;
+pub mod facts;
 pub mod lock;
 pub mod mapped;
 pub(crate) mod tensor_header;

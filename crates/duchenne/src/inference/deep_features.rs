@@ -161,7 +161,7 @@ impl DeepFeatureMachine {
     pub fn manifest(&self) -> Manifest {
         let mut manifest = self.extractor.manifest().clone();
         manifest.temperature = 1.0 / self.svm.manifest.scale;
-        manifest.provenance = self.svm.manifest.provenance.clone();
+        manifest.provenance = (&self.svm.manifest.provenance).into();
         manifest.metrics.clear();
         manifest
     }

@@ -4,6 +4,7 @@ use super::deep_features::join_parts;
 use super::predictor::{InferenceError, Predictor};
 use crate::data::faces::views::Views;
 use crate::models::checkpoint::Manifest;
+use crate::models::provenance::ClassifierProvenance;
 
 /// Models that know the same labels and take faces of the same size.
 #[derive(Debug)]
@@ -37,10 +38,10 @@ impl Ensemble {
         let mut manifest = self.members[0].manifest().clone();
         manifest.temperature = 1.0;
         manifest.metrics.clear();
-        manifest.provenance.clear();
+        manifest.provenance = ClassifierProvenance::default();
         for (number, member) in (1..).zip(&self.members) {
-            let known = member.manifest().provenance.iter();
-            manifest.provenance.extend(known.map(|(key, value)| (format!("{number}.{key}"), value.clone())));
+            let known = member.manifest().provenance.lines();
+            manifest.provenance.other.extend(known.map(|(key, value)| (format!("{number}.{key}"), value)));
         }
         manifest
     }
@@ -125,7 +126,7 @@ mod tests {
         }
         let sizes = models.map(|model| member(model).1.size());
         assert_eq!(together.size(), (sizes[0].0 + sizes[1].0, sizes[0].1 + sizes[1].1));
-        assert!(together.manifest().provenance.contains_key("2.recipe"));
+        assert!(together.manifest().provenance.other.contains_key("2.recipe"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::import::BATCH_COUNTER;
 use super::network::{Network, NetworkConfig};
+use super::provenance::ClassifierProvenance;
 use super::weights::{NamedTensor, StoredFloat, WeightsError, assign, collect};
 use crate::data::faces::preprocessing::Preprocessing;
 use crate::expression::LabelSet;
@@ -37,8 +38,8 @@ pub struct Manifest {
     pub preprocessing: Preprocessing,
     /// Divides the logits before softmax, fitted on PublicTest (Guo et al. 2017); 1 if never fitted.
     pub temperature: f64,
-    /// Where the weights come from: recipe, data set, seed, epochs, program version.
-    pub provenance: BTreeMap<String, String>,
+    /// Where the weights come from.
+    pub provenance: ClassifierProvenance,
     /// Figures by name, such as `public-test.accuracy`.
     pub metrics: BTreeMap<String, f64>,
 }
@@ -52,7 +53,7 @@ impl Manifest {
             label_set,
             preprocessing,
             temperature: 1.0,
-            provenance: BTreeMap::new(),
+            provenance: ClassifierProvenance::default(),
             metrics: BTreeMap::new(),
         }
     }

@@ -1,7 +1,6 @@
 //! A *linear support vector machine*: one weight vector per class, on features that networks or any other program
 //! made. One safetensors file; a machine on deep features names its networks by path and checksum.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::CheckpointError;
+use super::provenance::SvmProvenance;
 use crate::expression::LabelSet;
 use crate::files::atomic::{AtomicError, write_atomically};
 
@@ -44,8 +44,8 @@ pub struct SvmManifest {
     pub networks: Vec<FeatureNetwork>,
     /// What decision values are multiplied with before softmax makes probabilities of them.
     pub scale: f64,
-    /// Settings of the fit, data, figures.
-    pub provenance: BTreeMap<String, String>,
+    /// Where the weights come from.
+    pub provenance: SvmProvenance,
 }
 
 /// The machine.
@@ -75,7 +75,7 @@ impl LinearSvm {
             label_set,
             networks: Vec::new(),
             scale: 1.0,
-            provenance: BTreeMap::new(),
+            provenance: SvmProvenance::default(),
         };
         Self { manifest, weights, intercepts }
     }
@@ -197,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("svm.safetensors");
         let mut svm = LinearSvm::new(vec![1.0, 2.0, -1.0, 0.5], vec![0.25, -3.0], None);
-        svm.manifest.provenance.insert("c".to_owned(), "1".to_owned());
+        svm.manifest.provenance.objective = Some(0.1);
         svm.write(&path).unwrap();
         let read = LinearSvm::read(&path).unwrap();
         assert_eq!(read, svm);

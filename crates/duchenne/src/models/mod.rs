@@ -7,6 +7,7 @@ pub mod import;
 pub mod layers;
 pub mod linear_svm;
 pub mod network;
+pub mod provenance;
 pub mod resnet;
 pub mod vgg;
 pub mod weights;

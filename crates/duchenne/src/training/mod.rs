@@ -4,6 +4,7 @@ pub mod classifier;
 mod error;
 pub mod gan;
 pub mod optimizer;
+pub mod records;
 pub mod run_directory;
 pub mod svm;
 

@@ -67,7 +67,7 @@ pub fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
         Provenance::new("model", args.model.display().to_string()),
         Provenance::new("evaluated data", scored.data),
     ];
-    let fitted = svm.manifest.provenance.iter();
+    let fitted = svm.manifest.provenance.lines();
     provenance.extend(fitted.map(|(name, value)| Provenance::new(format!("model {name}"), value)));
     let networks = svm.manifest.networks.iter().enumerate();
     provenance.extend(networks.map(|(index, network)| {

@@ -83,7 +83,7 @@ fn networks_are_fine_tuned_and_their_machine_predicts() {
         let is_frozen = ["conv", "bn", "blocks.0."].iter().any(|start| own.name.starts_with(start));
         assert_eq!(own.values == file.values, is_frozen, "{}", own.name);
     }
-    assert!(tuned.manifest.provenance["init"].starts_with("compact-1a2b.safetensors (blake3:"));
+    assert!(tuned.manifest.provenance.init.unwrap().starts_with("compact-1a2b.safetensors (blake3:"));
     assert!(!Path::new(&format!("{run}/tuned/frozen")).exists());
     refused(&with_weights, "is there already");
 

@@ -3,7 +3,6 @@
 //! Pictures are held in memory until they are written, 2,304 bytes each at 48x48, or go to the file as they come.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use crate::data::error::DataError;
 use crate::data::packed::dataset::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS};
 use crate::data::packed::file::{Column, PackedFile, room_for};
 use crate::data::packed::fingerprint::Fingerprint;
+use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::packed::split::{Origin, Split};
 use crate::expression::LabelSet;
 use crate::files::checksum::SourceChecksum;
@@ -34,7 +34,7 @@ pub struct PackedBuilder {
     origin: Vec<u8>,
     votes: Option<Vec<u8>>,
     takes: Option<Vec<Take>>,
-    provenance: BTreeMap<String, String>,
+    provenance: Option<SyntheticProvenance>,
 }
 
 /// Where the pictures are until the data set is whole.
@@ -78,7 +78,7 @@ impl PackedBuilder {
             origin: Vec::new(),
             votes: None,
             takes: None,
-            provenance: BTreeMap::new(),
+            provenance: None,
         }
     }
 
@@ -164,10 +164,9 @@ impl PackedBuilder {
         Ok(())
     }
 
-    /// Says where the samples come from, where that is more than a source's checksum: the generators of a
-    /// synthetic set.
-    pub fn set_provenance(&mut self, provenance: BTreeMap<String, String>) {
-        self.provenance = provenance;
+    /// Says where the faces of a synthetic set come from.
+    pub fn set_provenance(&mut self, provenance: SyntheticProvenance) {
+        self.provenance = Some(provenance);
     }
 
     fn same_length(&self, got: usize, what: &str) -> Result<(), DataError> {
@@ -218,9 +217,9 @@ impl PackedBuilder {
             "source_checksum": source_checksum,
             "fingerprint": fingerprint,
         });
-        if !self.provenance.is_empty() {
+        if let Some(provenance) = &self.provenance {
             // The format allows texts only.
-            metadata[PROVENANCE] = json!(json!(self.provenance).to_string());
+            metadata[PROVENANCE] = json!(json!(provenance).to_string());
         }
         metadata
     }

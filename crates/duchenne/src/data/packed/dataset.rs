@@ -13,9 +13,10 @@
 //! | `votes`    | u8   | `[n, 10]`          | optional: FER+'s eight classes, unknown, no face    |
 //!
 //! The metadata holds `format`, `format_version`, `name`, `label_set`, `source_checksum`, `fingerprint` and,
-//! for a synthetic set, `provenance`: a JSON object of texts about its generators.
+//! for a synthetic set, `provenance`: JSON about its generators ([`SyntheticProvenance`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
 
@@ -24,6 +25,7 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
 use crate::data::error::DataError;
 use crate::data::packed::fingerprint::Fingerprint;
+use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::packed::split::{Origin, PrivateTestSplit, PublicTestSplit, Split, TrainingSplit};
 use crate::expression::LabelSet;
 use crate::files::mapped;
@@ -45,7 +47,7 @@ pub struct PackedDataset {
     label_set: LabelSet,
     source_checksum: String,
     fingerprint: String,
-    provenance: BTreeMap<String, String>,
+    provenance: Option<SyntheticProvenance>,
     len: usize,
     height: usize,
     width: usize,
@@ -89,9 +91,14 @@ impl PackedDataset {
             .ok_or_else(|| wrong(format!("label set `{label_set}`, expected fer2013, ckplus or ferplus")))?;
 
         let provenance = match texts.get(PROVENANCE) {
-            Some(text) => serde_json::from_str(text)
-                .map_err(|error| wrong(format!("its provenance cannot be read: {error}")))?,
-            None => BTreeMap::new(),
+            Some(text) => {
+                let unreadable =
+                    |error: &dyn Display| wrong(format!("its provenance cannot be used: {error}"));
+                let read: SyntheticProvenance =
+                    serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+                Some(read.checked().map_err(|error| unreadable(&error))?)
+            }
+            None => None,
         };
 
         let tensors = Tensors { path, metadata: &metadata, start: 8 + header };
@@ -189,9 +196,9 @@ impl PackedDataset {
         self.fingerprint.clone()
     }
 
-    /// Where a synthetic set comes from: its generators' recipe, data, seed, by name; empty for others.
-    pub fn provenance(&self) -> &BTreeMap<String, String> {
-        &self.provenance
+    /// Where a synthetic set comes from; `None` for photographs.
+    pub fn provenance(&self) -> Option<&SyntheticProvenance> {
+        self.provenance.as_ref()
     }
 
     /// Whether the tensors still have the [`fingerprint`](Self::fingerprint) they were written with;

@@ -9,5 +9,6 @@ pub mod findings;
 pub(crate) mod fingerprint;
 pub mod generative;
 pub(crate) mod image_stream;
+pub mod provenance;
 pub mod split;
 pub mod synthetic;

@@ -4,7 +4,7 @@ use minijinja::{Environment, context};
 
 use crate::evaluation::EvaluationError;
 use crate::evaluation::report::charts::{Curve, line_chart};
-use crate::training::gan::GanRecord;
+use crate::training::records::GanRecord;
 
 const TEMPLATE_NAME: &str = "curves.html"; // the ending switches escaping on
 const TEMPLATE: &str = include_str!("curves.html");
@@ -26,7 +26,7 @@ pub fn render_curves(title: &str, runs: &[(String, Vec<GanRecord>)]) -> Result<S
 
 fn charts(records: &[GanRecord]) -> Vec<String> {
     let curve = |name: &'static str, class: &'static str, pick: fn(&GanRecord) -> Option<f64>| {
-        let points = records.iter().filter_map(|record| Some((record.epoch as u32, pick(record)?)));
+        let points = records.iter().filter_map(|record| Some((record.epoch, pick(record)?)));
         Curve { name, class, points: points.collect() }
     };
     let losses = [

@@ -1,6 +1,7 @@
 //! The report as JSON.
 
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 
 use super::{EpochRecord, ModelFigures, Provenance, ReportPage, protocol};
 use crate::evaluation::EvaluationError;
@@ -18,7 +19,18 @@ struct Document<'a> {
     results: &'a [ModelFigures],
     #[serde(skip_serializing_if = "Option::is_none")]
     robustness: Option<&'a Robustness>,
+    #[serde(serialize_with = "without_seconds")]
     training: &'a [EpochRecord],
+}
+
+/// How long an epoch took says nothing of the model, and equal runs would give different reports.
+fn without_seconds<S: Serializer>(epochs: &[EpochRecord], serializer: S) -> Result<S::Ok, S::Error> {
+    let value = |epoch: &EpochRecord| -> Result<serde_json::Value, S::Error> {
+        let mut value = serde_json::to_value(epoch).map_err(S::Error::custom)?;
+        value.as_object_mut().map(|fields| fields.remove("seconds"));
+        Ok(value)
+    };
+    epochs.iter().map(value).collect::<Result<Vec<_>, _>>()?.serialize(serializer)
 }
 
 /// Renders the report as one indented JSON document with a newline at its end. Numbers carry every digit;

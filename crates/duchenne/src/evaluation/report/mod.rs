@@ -18,6 +18,7 @@ use super::robustness::Robustness;
 use super::{EvaluationError, EvaluationReport};
 use crate::files::atomic::{AtomicError, write_text};
 
+pub use crate::training::records::EpochRecord;
 pub use html::render_html;
 pub use json::{JSON_SCHEMA_VERSION, render_json};
 pub use table::render_table;
@@ -35,7 +36,7 @@ pub struct ReportPage {
     /// Accuracy on spoilt pictures, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robustness: Option<Robustness>,
-    /// How training went, by epoch; empty if unknown.
+    /// The finished epochs of the training; empty if unknown. Their seconds are not shown.
     pub training: Vec<EpochRecord>,
 }
 
@@ -82,23 +83,6 @@ impl ImageViews {
             ImageViews::TestTimeAugmentation => "test-time augmentation",
         }
     }
-}
-
-/// One epoch of training, as the curves show it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// The epoch's number, from 1.
-    pub epoch: u32,
-    /// The learning rate at its end.
-    pub learning_rate: f64,
-    /// Mean loss over the training images, as trained on (augmented, with the recipe's regularisation).
-    pub training_loss: f64,
-    /// Accuracy over the same (`0..=1`).
-    pub training_accuracy: f64,
-    /// Mean loss over the validation split.
-    pub validation_loss: f64,
-    /// Accuracy over the validation split (`0..=1`).
-    pub validation_accuracy: f64,
 }
 
 /// The files that [`write_report`] makes.

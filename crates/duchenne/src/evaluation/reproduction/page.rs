@@ -136,6 +136,7 @@ mod tests {
             training_accuracy: 0.5,
             validation_loss: 1.0,
             validation_accuracy: 0.4,
+            seconds: 1.0,
         }];
         let page = render_html(&report).unwrap();
         assert!(page.contains("A+&lt;GAN&gt;") && page.contains("the disk is full"));

@@ -11,6 +11,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::data::PackedDataset;
 use crate::data::packed::generative::{GenerativeSplit, face};
+use crate::data::packed::provenance::SyntheticProvenance;
 use crate::evaluation::generation::report::{ClassReport, Reference, SetFigures};
 use crate::evaluation::generation::{
     FeatureSet, PrecisionRecall, Takes, diversity, frechet_distance, kernel_distance, memorization,
@@ -89,8 +90,9 @@ impl<'a> Comparison<'a> {
     /// Divides the photographs as the generators' own training did, or in halves where it held nobody out.
     pub fn new(generated: &'a PackedDataset, real: &'a PackedDataset) -> crate::Result<Self> {
         let provenance = generated.provenance();
-        let share = provenance.get("held-out-share").and_then(|share| share.parse::<f64>().ok());
-        let same_photographs = provenance.get("data-fingerprint") == Some(&real.fingerprint());
+        let share = provenance.and_then(SyntheticProvenance::held_out_share);
+        let fingerprint = provenance.and_then(SyntheticProvenance::data_fingerprint);
+        let same_photographs = fingerprint == Some(real.fingerprint().as_str());
         let held_out = share.filter(|share| (0.0..=0.5).contains(share) && *share > 0.0 && same_photographs);
         let reference = match (held_out, same_photographs) {
             (Some(_), _) => Reference::HeldOut,

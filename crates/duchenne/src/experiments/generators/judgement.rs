@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use crate::error::{Context as _, refuse};
 
 use crate::Device;
+use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
 use crate::evaluation::generation::report::{
     ClassifierFigures, GenerationReport, Reference, mean_memorization, write_page,
@@ -79,16 +80,13 @@ impl<'a> Judgement<'a> {
         Ok(GenerationReport {
             title: format!("{} against {}", generated.name(), real.name()),
             provenance: provenance(generated, real),
-            features: match predictor.manifest().provenance.get("recipe") {
+            features: match &predictor.manifest().provenance.recipe {
                 Some(recipe) => format!("{features} ({recipe})"),
                 None => features.to_owned(),
             },
             reference: comparison.reference,
             epoch_chosen_by_reference: comparison.reference == Reference::HeldOut
-                && generated
-                    .provenance()
-                    .get("epoch-chosen-by-people-held-out")
-                    .is_some_and(|text| text != "false"),
+                && generated.provenance().is_some_and(SyntheticProvenance::epoch_chosen_by_people_held_out),
             faces: comparison.faces(),
             draws: DRAWS,
             generated: figures,
@@ -119,7 +117,7 @@ fn provenance(generated: &PackedDataset, real: &PackedDataset) -> Vec<Provenance
         Provenance::new("photographs", real.name()),
         Provenance::new("photographs' fingerprint", real.fingerprint()),
     ];
-    let of_generators = generated.provenance().iter();
+    let of_generators = generated.provenance().into_iter().flat_map(SyntheticProvenance::lines);
     lines.extend(of_generators.map(|(name, value)| Provenance::new(format!("generators' {name}"), value)));
     lines
 }

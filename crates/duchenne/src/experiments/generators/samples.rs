@@ -8,6 +8,7 @@ use crate::error::{Context as _, refuse};
 use image::{GrayImage, Luma};
 
 use crate::Device;
+use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::{Origin, PackedBuilder, Split};
 use crate::experiments::watch::{Note, Unit, Watch, Work};
 use crate::files::checksum::checksum_of_file;
@@ -59,6 +60,9 @@ impl Generators {
         let classes: usize =
             self.members.iter().map(|(_, generator)| generator.manifest().labels.len()).sum();
         let total = (classes * count as usize) as u64;
+        // Before the work: generators that do not belong together are refused.
+        let generators = self.members.iter().map(|(_, generator)| generator.manifest().provenance.clone());
+        let provenance = SyntheticProvenance::new(generators.collect(), seed, count)?;
         let mut builder = PackedBuilder::new(name(&self.members[0].1), label_set, FACE_SIDE, FACE_SIDE);
         for (_, generator) in &self.members {
             for label in &generator.manifest().labels {
@@ -72,7 +76,7 @@ impl Generators {
                 }
             }
         }
-        builder.set_provenance(provenance(&self.members, count, seed));
+        builder.set_provenance(provenance);
         let checksums: Vec<&str> = self.members.iter().map(|(checksum, _)| checksum.as_str()).collect();
         let faces = builder.len();
         builder.write(out, &checksums.join(" "))?;
@@ -150,25 +154,7 @@ fn generator_files(run: &Path, watch: &dyn Watch) -> crate::Result<Vec<PathBuf>>
 }
 
 fn name(generator: &Synthesizer) -> String {
-    let provenance = &generator.manifest().provenance;
-    let recipe = provenance.get("recipe").map_or("generator", String::as_str);
+    let recipe = generator.manifest().provenance.recipe.as_deref().unwrap_or("generator");
     let recipe = Path::new(recipe).file_stem().and_then(|stem| stem.to_str()).unwrap_or("generator");
     format!("synthetic-{recipe}")
-}
-
-/// What is common to all generators, what differs joined, and how they were used.
-fn provenance(generators: &[(String, Synthesizer)], count: u32, seed: u64) -> BTreeMap<String, String> {
-    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (key, value) in generators.iter().flat_map(|(_, generator)| &generator.manifest().provenance) {
-        let known = values.entry(key.clone()).or_default();
-        if !known.contains(value) {
-            known.push(value.clone());
-        }
-    }
-    let own = [("sample-seed", seed.to_string()), ("sample-count-per-class", count.to_string())];
-    values
-        .into_iter()
-        .map(|(key, values)| (key, values.join(", ")))
-        .chain(own.map(|(key, value)| (key.to_owned(), value)))
-        .collect()
 }

@@ -15,7 +15,8 @@ use crate::inference::built_in::BuiltInModel;
 use crate::inference::predictor::Predictor;
 use crate::training::classifier::Outcome;
 use crate::training::gan::trainer::GENERATOR_FILE;
-use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, GanRecord, check_gan, train_gan};
+use crate::training::gan::{Event, FacesJudge, GanJob, GanRecipe, check_gan, train_gan};
+use crate::training::records::GanRecord;
 use crate::training::run_directory::RunDirectory;
 
 /// What to train, on what, where to: one generator per class, or one for all.

@@ -205,11 +205,8 @@ impl Workshop<'_> {
             None => Vec::new(),
         };
         let provenance = &predictor.manifest().provenance;
-        let learned_from = match provenance.get("training-images").map(|count| count.parse()) {
-            Some(count) => {
-                let Ok(count) = count else { refuse!("the model's count of training images is damaged") };
-                count
-            }
+        let learned_from = match provenance.training_images {
+            Some(count) => count,
             None => dataset.training()?.len(),
         };
         let on_public = evaluate(&public, temperature)?.overall.accuracy.value;
@@ -217,7 +214,9 @@ impl Workshop<'_> {
         let page = ReportPage {
             title: format!("{} on private-test", stage.name.trim_start_matches("score ")),
             provenance: std::iter::once(Provenance::new("architecture", predictor.description()))
-                .chain(provenance.iter().map(|(name, value)| Provenance::new(format!("model {name}"), value)))
+                .chain(
+                    provenance.lines().map(|(name, value)| Provenance::new(format!("model {name}"), value)),
+                )
                 .collect(),
             results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
             robustness: None,

@@ -19,6 +19,7 @@ use crate::experiments::watch::{Note, Unit, Watch, Work};
 use crate::files::atomic::check_writable;
 use crate::inference::deep_features::FeatureExtractor;
 use crate::models::linear_svm::LinearSvm;
+use crate::models::provenance::PROGRAM;
 use crate::training::svm::{Fit, SvmSettings, check_labels, constant_features, fit};
 
 /// One sample in `HELD_OUT` is left out of a first fit, to learn from its margins how to make probabilities.
@@ -74,11 +75,11 @@ pub fn fit_on_networks(
         .manifests()
         .map(|manifest| {
             let name = manifest.network.architecture.name();
-            let init = manifest.provenance.get("init").map_or("scratch", String::as_str);
+            let init = manifest.provenance.init.as_deref().unwrap_or("scratch");
             format!("{name} from {init}")
         })
         .collect();
-    svm.manifest.provenance.insert("networks".to_owned(), begun.join(", "));
+    svm.manifest.provenance.networks = Some(begun.join(", "));
     Ok(Some(svm))
 }
 
@@ -185,12 +186,10 @@ fn describe(svm: &mut LinearSvm, fit: &Fit, settings: &SvmSettings, data: &str) 
     let settings = serde_json::to_value(settings).expect("settings are plain numbers and words");
     let settings =
         settings.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
-    svm.manifest.provenance.extend(settings);
-    let own = [
-        ("data", data.to_owned()),
-        ("objective", fit.objectives.iter().sum::<f64>().to_string()),
-        ("converged", fit.converged.iter().all(|converged| *converged).to_string()),
-        ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
-    ];
-    svm.manifest.provenance.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    svm.manifest.provenance.other.extend(settings);
+    let provenance = &mut svm.manifest.provenance;
+    provenance.data = Some(data.to_owned());
+    provenance.objective = Some(fit.objectives.iter().sum());
+    provenance.converged = Some(fit.converged.iter().all(|converged| *converged));
+    provenance.program = Some(PROGRAM.to_owned());
 }

@@ -1,7 +1,7 @@
 //! A generator on disk: one safetensors file with the weights and all that is needed to use and to trust
 //! them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Generator, GeneratorConfig};
 use crate::expression::LabelSet;
 use crate::models::checkpoint::{CheckpointError, Precision, read_tensors, write_tensors};
+use crate::models::provenance::GeneratorProvenance;
 use crate::models::weights::{NamedTensor, assign, collect};
 
 /// Key of the manifest in the safetensors metadata.
@@ -18,7 +19,7 @@ const MANIFEST_KEY: &str = "duchenne.generator";
 const FORMAT: u32 = 1;
 
 /// All about a generator that is not a weight.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorManifest {
     /// Version of this format.
@@ -29,14 +30,14 @@ pub struct GeneratorManifest {
     pub label_set: LabelSet,
     /// The labels it can generate: one for a generator of one class; with a condition all it has seen.
     pub labels: Vec<u8>,
-    /// Where the weights come from: recipe, data set, seed, epochs, subjects held out, program version.
-    pub provenance: BTreeMap<String, String>,
+    /// Where the weights come from.
+    pub provenance: GeneratorProvenance,
 }
 
 impl GeneratorManifest {
     /// Of a generator that can generate `labels`.
     pub fn new(network: GeneratorConfig, label_set: LabelSet, labels: Vec<u8>) -> Self {
-        Self { format: FORMAT, network, label_set, labels, provenance: BTreeMap::new() }
+        Self { format: FORMAT, network, label_set, labels, provenance: GeneratorProvenance::default() }
     }
 
     fn problem(&self) -> Option<String> {

@@ -1,7 +1,6 @@
 //! What a run's weights begin from when not from fresh ones: another model of this program, or weights that
 //! were trained on something else (ImageNet) and come from PyTorch.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use rand_chacha::ChaCha8Rng;
@@ -14,6 +13,7 @@ use crate::files::checksum::checksum_of_file;
 use crate::models::checkpoint::Checkpoint;
 use crate::models::import::{fold_channels, read_weights};
 use crate::models::network::Network;
+use crate::models::provenance::ClassifierProvenance;
 use crate::models::weights::{NamedTensor, collect};
 use crate::training::classifier::recipe::{Initialization, Recipe};
 use crate::training::error::TrainingError;
@@ -24,8 +24,8 @@ pub struct InitialWeights {
     weights: Vec<NamedTensor>,
     name: String,
     checksum: String,
-    /// What is known of them.
-    provenance: BTreeMap<String, String>,
+    /// Of a model of this program.
+    provenance: Option<ClassifierProvenance>,
 }
 
 impl InitialWeights {
@@ -38,7 +38,7 @@ impl InitialWeights {
         let (weights, provenance) = match recipe.network.init {
             Initialization::Scratch => {
                 let Checkpoint { manifest, weights } = Checkpoint::read(path)?;
-                (weights, manifest.provenance)
+                (weights, Some(manifest.provenance))
             }
             Initialization::Pretrained => {
                 let mut weights = read_weights(path)?;
@@ -46,7 +46,7 @@ impl InitialWeights {
                     // Weights that already take one channel stay as they are.
                     let _ = fold_channels(&mut weights);
                 }
-                (weights, BTreeMap::new())
+                (weights, None)
             }
         };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -63,9 +63,9 @@ impl InitialWeights {
         format!("{} ({})", self.name, self.checksum)
     }
 
-    /// What is known of the model before, under names of its own.
-    pub fn provenance(&self) -> impl Iterator<Item = (String, String)> {
-        self.provenance.iter().map(|(key, value)| (format!("began-from.{key}"), value.clone()))
+    /// Provenance of the model that the weights are of, if it is one of this program.
+    pub fn provenance(&self) -> Option<&ClassifierProvenance> {
+        self.provenance.as_ref()
     }
 
     /// The weights as `fresh`'s. Pre-trained weights must fill every layer but those of the head, of which the ones

@@ -6,9 +6,9 @@ use burn::tensor::Device;
 
 use crate::data::{PublicTestSplit, TrainingSplit};
 use crate::training::classifier::initial::InitialWeights;
-use crate::training::classifier::progress::EpochRecord;
 use crate::training::classifier::recipe::Recipe;
 use crate::training::classifier::teacher::Teacher;
+use crate::training::records::EpochRecord;
 use crate::training::run_directory::RunDirectory;
 
 /// What to train, on what, where to.

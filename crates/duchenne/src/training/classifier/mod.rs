@@ -29,13 +29,15 @@ use crate::data::faces::views::Views;
 use crate::inference::batched::logits;
 use crate::models::checkpoint::{Checkpoint, Manifest, Precision};
 use crate::models::network::Network;
+use crate::models::provenance::{ClassifierProvenance, PROGRAM};
 use crate::models::weights::{assign, collect};
 use crate::training::classifier::frozen::Frozen;
-use crate::training::classifier::initial::check_initial;
+use crate::training::classifier::initial::{InitialWeights, check_initial};
 use crate::training::classifier::loss::{class_weights, loss, mix, smooth_targets};
-use crate::training::classifier::progress::{EpochRecord, Progress};
+use crate::training::classifier::progress::Progress;
 use crate::training::classifier::schedule::learning_rate;
-use crate::training::classifier::teacher::check_teacher;
+use crate::training::classifier::teacher::{Teacher, check_teacher};
+use crate::training::records::EpochRecord;
 
 pub use job::{Event, Job, Outcome};
 
@@ -336,13 +338,13 @@ impl<'a> Trainer<'a> {
             records: std::mem::take(&mut progress.records),
             ..Progress::default()
         };
-        progress.records.push(record.clone());
+        progress.records.push(record);
         let training = &self.job.recipe.training;
         let waited = training.patience > 0 && record.epoch - best_at >= training.patience;
         progress.finished = record.epoch == training.epochs || waited;
 
         let mut manifest = self.inputs.manifest.clone();
-        manifest.provenance.insert("epoch".to_owned(), record.epoch.to_string());
+        manifest.provenance.epoch = Some(record.epoch);
         manifest.metrics = BTreeMap::from([
             ("public-test.accuracy".to_owned(), validation_accuracy),
             ("public-test.cross-entropy".to_owned(), validation_loss),
@@ -408,32 +410,23 @@ fn argmax(row: &[f32]) -> usize {
     (0..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
 }
 
-fn provenance(job: &Job<'_>) -> BTreeMap<String, String> {
+fn provenance(job: &Job<'_>) -> ClassifierProvenance {
     let dataset = job.training.dataset();
     let recipe = &job.recipe.training;
-    // What is known of the model that a run begins from stays known, under names of its own.
-    let before = job.initial.iter().flat_map(|initial| initial.provenance());
-    let init = match job.initial {
-        None => "scratch".to_owned(),
-        Some(initial) => initial.source(),
-    };
-    let taught = job.teacher.map(|teacher| ("taught-by".to_owned(), teacher.source()));
-    let joined = job.training.joined().map(|faces| ("synthetic".to_owned(), faces.description().to_owned()));
-    [
-        ("recipe", job.recipe_name.to_owned()),
-        ("recipe-fingerprint", job.recipe.fingerprint()),
-        ("data", dataset.name().to_owned()),
-        ("data-fingerprint", dataset.fingerprint()),
-        ("training-images", job.training.len().to_string()),
-        ("init", init),
-        ("epochs-planned", recipe.epochs.to_string()),
-        ("seed", recipe.seed.to_string()),
-        ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .chain(joined)
-    .chain(taught)
-    .chain(before)
-    .collect()
+    ClassifierProvenance {
+        recipe: Some(job.recipe_name.to_owned()),
+        recipe_fingerprint: Some(job.recipe.fingerprint()),
+        data: Some(dataset.name().to_owned()),
+        data_fingerprint: Some(dataset.fingerprint()),
+        training_images: Some(job.training.len()),
+        synthetic: job.training.joined().map(|faces| faces.description().to_owned()),
+        init: Some(job.initial.map_or("scratch".to_owned(), InitialWeights::source)),
+        taught_by: job.teacher.map(Teacher::source),
+        epochs_planned: Some(recipe.epochs),
+        seed: Some(recipe.seed),
+        program: Some(PROGRAM.to_owned()),
+        // What is known of the model that a run begins from stays known.
+        began_from: job.initial.and_then(|initial| initial.provenance().cloned()).map(Box::new),
+        ..ClassifierProvenance::default()
+    }
 }

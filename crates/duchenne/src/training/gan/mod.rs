@@ -8,4 +8,4 @@ pub mod trainer;
 
 pub use recipe::GanRecipe;
 pub use steps::{Adversaries, DiscriminatorFigures, DiscriminatorInput};
-pub use trainer::{Event, FacesJudge, GanJob, GanRecord, check_gan, train_gan};
+pub use trainer::{Event, FacesJudge, GanJob, check_gan, train_gan};

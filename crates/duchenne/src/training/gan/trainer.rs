@@ -20,7 +20,9 @@ use crate::inference::drawing::contact_sheet::{ContactSheet, write_sheet};
 use crate::inference::synthesis::{FACE_SIDE, Synthesizer, latents, one_hot, to_network};
 use crate::models::checkpoint::Precision;
 use crate::models::gan::{GeneratorCheckpoint, GeneratorManifest};
+use crate::models::provenance::{GeneratorProvenance, PROGRAM};
 use crate::training::error::TrainingError;
+use crate::training::records::GanRecord;
 use crate::training::run_directory::{Identity, RunDirectory, RunState};
 
 /// The state is saved this often.
@@ -66,28 +68,6 @@ impl std::fmt::Debug for GanJob<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("GanJob").field("label", &self.label).finish_non_exhaustive()
     }
-}
-
-/// One finished epoch; a line of the log. Means over the epoch's steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GanRecord {
-    /// From one.
-    pub epoch: usize,
-    /// Discriminator steps so far.
-    pub steps: u32,
-    /// Loss and weighted penalty.
-    pub discriminator_loss: f64,
-    /// `None` in an epoch without a generator step.
-    pub generator_loss: Option<f64>,
-    /// Mean score of photographs less that of generated images: with the Wasserstein loss the critic's
-    /// estimate of the distance, which falls as the faces get better.
-    pub score_difference: f64,
-    /// Before its weight; `None` without a penalty.
-    pub penalty: Option<f64>,
-    /// How the judge found the faces, where it looked.
-    pub judgement: Option<f64>,
-    /// Of computation, over all sittings; not part of what resuming reproduces.
-    pub seconds: f64,
 }
 
 /// What happens during a run, for those who watch.
@@ -254,18 +234,17 @@ impl<'a> Trainer<'a> {
         labels.sort_unstable();
         labels.dedup();
         let mut manifest = GeneratorManifest::new(generator, label_set, labels);
-        manifest.provenance = [
-            ("recipe", job.recipe_name.to_owned()),
-            ("data", dataset.name().to_owned()),
-            ("data-fingerprint", dataset.fingerprint()),
-            ("photographs", rows.len().to_string()),
-            ("held-out-share", recipe.data.held_out.to_string()),
-            ("epoch-chosen-by-people-held-out", job.judge.is_some().to_string()),
-            ("seed", recipe.training.seed.to_string()),
-            ("program", format!("duchenne {}", env!("CARGO_PKG_VERSION"))),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into();
+        manifest.provenance = GeneratorProvenance {
+            recipe: Some(job.recipe_name.to_owned()),
+            data: Some(dataset.name().to_owned()),
+            data_fingerprint: Some(dataset.fingerprint()),
+            photographs: Some(rows.len()),
+            held_out_share: Some(recipe.data.held_out),
+            epoch_chosen_by_people_held_out: Some(job.judge.is_some()),
+            seed: Some(recipe.training.seed),
+            program: Some(PROGRAM.to_owned()),
+            ..GeneratorProvenance::default()
+        };
         let identity = identity(job, rows.len());
         let device = job.device.clone().autodiff();
         let (adversaries, progress) = match job.run.load::<Progress>(&identity)? {
@@ -474,7 +453,7 @@ impl<'a> Trainer<'a> {
 
     fn write_generator(&self, epoch: usize, file: &str) -> Result<(), TrainingError> {
         let mut manifest = self.manifest.clone();
-        manifest.provenance.insert("epoch".to_owned(), epoch.to_string());
+        manifest.provenance.epoch = Some(epoch);
         let checkpoint = GeneratorCheckpoint::of(manifest, &self.adversaries.result(self.job.device)?);
         checkpoint.write(&self.job.run.file(file), Precision::Full)?;
         Ok(())

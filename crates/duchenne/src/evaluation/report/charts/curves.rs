@@ -16,7 +16,7 @@ pub(in crate::evaluation) struct Curve<'a> {
     /// Its colour class in the page's style sheet.
     pub class: &'a str,
     /// Epoch and value; values that are not finite are left out.
-    pub points: Vec<(u32, f64)>,
+    pub points: Vec<(usize, f64)>,
 }
 
 /// Draws curves over epochs, with `format` for the numbers on the vertical axis and, where given, a mark at the
@@ -24,7 +24,7 @@ pub(in crate::evaluation) struct Curve<'a> {
 pub(in crate::evaluation) fn line_chart(
     title: &str,
     curves: &[Curve<'_>],
-    selected: Option<u32>,
+    selected: Option<usize>,
     format: impl Fn(f64) -> String,
 ) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT, title);
@@ -33,7 +33,7 @@ pub(in crate::evaluation) fn line_chart(
         x = svg.legend(curve.class, (x, 16.0), curve.name);
     }
     let finite = || curves.iter().flat_map(|curve| &curve.points).filter(|(_, value)| value.is_finite());
-    let Some((first, last)) = bounds(finite().map(|&(epoch, _)| f64::from(epoch))) else {
+    let Some((first, last)) = bounds(finite().map(|&(epoch, _)| epoch as f64)) else {
         svg.text("label", (WIDTH / 2.0, HEIGHT / 2.0), Anchor::Middle, "no finite values");
         return svg.finish();
     };
@@ -66,7 +66,7 @@ pub(in crate::evaluation) fn line_chart(
     }
     svg.text("label", ((LEFT + RIGHT) / 2.0, HEIGHT - 6.0), Anchor::Middle, "epoch");
     if let Some(epoch) = selected {
-        let x = across(f64::from(epoch));
+        let x = across(epoch as f64);
         svg.line("mark", (x, TOP), (x, BOTTOM));
     }
     for curve in curves {
@@ -75,7 +75,7 @@ pub(in crate::evaluation) fn line_chart(
             .points
             .iter()
             .filter(|(_, value)| value.is_finite())
-            .map(|&(epoch, value)| (across(f64::from(epoch)), up(value)))
+            .map(|&(epoch, value)| (across(epoch as f64), up(value)))
             .collect();
         svg.polyline(&format!("curve {}", curve.class), &points);
         if points.len() <= 30 {

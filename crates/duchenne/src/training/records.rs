@@ -1,0 +1,45 @@
+//! *Records*: what a finished epoch leaves in the log of a run, and what reports show of it.
+
+use serde::{Deserialize, Serialize};
+
+/// A finished epoch of a classifier; a line of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The epoch's number, from 1.
+    pub epoch: usize,
+    /// Learning rate at the epoch's last step.
+    pub learning_rate: f64,
+    /// Mean loss over the training images, augmented and regularised as the recipe says, while the weights moved.
+    pub training_loss: f64,
+    /// Accuracy on the same images (`0..=1`).
+    pub training_accuracy: f64,
+    /// Cross-entropy on PublicTest, centre crop.
+    pub validation_loss: f64,
+    /// Accuracy on PublicTest, centre crop (`0..=1`).
+    pub validation_accuracy: f64,
+    /// Seconds of computation over all sittings; not part of what resuming reproduces, nor of a report.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+/// A finished epoch of a generator; a line of the log. Means over the epoch's steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GanRecord {
+    /// The epoch's number, from 1.
+    pub epoch: usize,
+    /// Number of discriminator steps so far.
+    pub steps: u32,
+    /// Loss of the discriminator, weighted penalty included.
+    pub discriminator_loss: f64,
+    /// Loss of the generator; `None` in an epoch without a generator step.
+    pub generator_loss: Option<f64>,
+    /// Mean score of photographs less that of generated images: with the Wasserstein loss the critic's
+    /// estimate of the distance, which falls as the faces get better.
+    pub score_difference: f64,
+    /// Gradient penalty before its weight; `None` without a penalty.
+    pub penalty: Option<f64>,
+    /// Kernel distance of the faces to the people held out, in epochs that are judged.
+    pub judgement: Option<f64>,
+    /// Seconds of computation over all sittings; not part of what resuming reproduces.
+    pub seconds: f64,
+}

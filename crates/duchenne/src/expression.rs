@@ -6,6 +6,16 @@
 use serde::{Deserialize, Serialize};
 
 /// A fixed, ordered list of expression names.
+///
+/// ```
+/// use duchenne::LabelSet;
+///
+/// assert_eq!(LabelSet::Fer2013.names()[3], "happy");
+/// assert_eq!(LabelSet::Fer2013.label_of("Happiness"), Some(3));
+/// // CK+ has contempt, which FER-2013 lacks.
+/// let contempt = LabelSet::CkPlus.label_of("contempt").unwrap();
+/// assert_eq!(LabelSet::CkPlus.translate(contempt, LabelSet::Fer2013), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LabelSet {

@@ -2,7 +2,6 @@
 
 mod data;
 mod evaluation;
-mod floors;
 mod gan;
 mod golden;
 mod models;

@@ -9,7 +9,7 @@ use super::{
     Calibration, ClassFigures, ConfusionMatrix, Estimate, EvaluationError, FerPlusView, ScoredSplit, wilson,
 };
 
-/// Every figure of one model on one split.
+/// Every figure of one model on one split, as [`evaluate`] makes them; [`ScoredSplit`] has an example.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationReport {
     /// The split's name.

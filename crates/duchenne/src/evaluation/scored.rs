@@ -3,6 +3,24 @@
 use super::EvaluationError;
 
 /// Predictions of one model on one split of a data set.
+///
+/// ```
+/// use duchenne::{ScoredSplit, evaluate, fit_temperature};
+///
+/// // Two classes, four images; the third is wrong.
+/// let scored = ScoredSplit {
+///     split: "validation".to_owned(),
+///     class_names: vec!["calm".to_owned(), "cheerful".to_owned()],
+///     labels: vec![0, 1, 1, 0],
+///     logits: vec![2.0, 0.0, 0.0, 1.0, 0.5, 0.0, 3.0, 0.0],
+///     rows: vec![0, 1, 2, 3],
+///     seen_in_training: vec![false; 4],
+///     ferplus_votes: None,
+/// };
+/// let report = evaluate(&scored, fit_temperature(&scored)?)?;
+/// assert_eq!(report.overall.accuracy.value, 0.75);
+/// # Ok::<(), duchenne::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredSplit {
     /// The split's name, as it is to stand in reports: `public-test`, `private-test`.

@@ -1,8 +1,10 @@
 //! One classifier's training from a recipe to a calibrated model: what `train`, `svm fit` and `reproduce` share.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::Device;
 use crate::data::{PackedDataset, TrainingSplit};
 use crate::experiments::scoring::calibrate;
 use crate::experiments::session::Session;
@@ -12,6 +14,41 @@ use crate::training::classifier::recipe::Recipe;
 use crate::training::classifier::teacher::{Teacher, check_teacher};
 use crate::training::classifier::{Event, Job, Outcome, train};
 use crate::training::run_directory::RunDirectory;
+
+/// Trains a classifier by a recipe on the Training split of a data set, on the CPU: the path of its best model by
+/// accuracy on PublicTest, calibrated there. A run that was stopped is resumed by the same call; a finished one is
+/// left as it is. [`ClassifierRun`] has every choice: device, generated faces, teachers, a way to stop.
+///
+/// ```no_run
+/// use duchenne::{PackedDataset, Quiet, Recipe, train_classifier};
+///
+/// let dataset = PackedDataset::open("fer2013.safetensors")?;
+/// let best = train_classifier(&Recipe::built_in("compact")?, &dataset, "runs/compact".as_ref(), &Quiet)?;
+/// println!("{}", best.display());
+/// # Ok::<(), duchenne::Error>(())
+/// ```
+///
+/// # Errors
+/// When the recipe needs weights or teachers, the data set has no Training or PublicTest split, the directory holds
+/// another run, or training diverges.
+pub fn train_classifier(
+    recipe: &Recipe,
+    dataset: &PackedDataset,
+    run: &Path,
+    watch: &dyn Watch,
+) -> crate::Result<PathBuf> {
+    let run = ClassifierRun {
+        recipe,
+        recipe_name: "custom",
+        dataset,
+        training: &dataset.training()?,
+        initial: None,
+        teacher: None,
+        directory: run,
+        session: Session { device: &Device::cpu(), stop: &AtomicBool::new(false), watch },
+    };
+    Ok(run.finish()?.expect("nothing stops the run"))
+}
 
 /// What to train, on what, where to.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use crate::error::{Context as _, refuse};
 use crate::Device;
 use crate::data::faces::batches::ResizedFaces;
 use crate::data::faces::views::Views;
+use crate::data::packed::findings::training_duplicates;
 use crate::data::{Images, PackedDataset, PrivateTestSplit, PublicTestSplit, Samples};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
 use crate::experiments::watch::{Note, Watch};
@@ -110,6 +111,30 @@ pub(crate) fn unscored(
         seen_in_training: rows.iter().map(|row| seen[*row]).collect(),
         ferplus_votes: rows.iter().map(|row| dataset.votes(*row)?.try_into().ok()).collect(),
     }
+}
+
+/// The figures of a model on a split, its temperature fitted on PublicTest for the same views.
+///
+/// ```no_run
+/// use duchenne::experiments::scoring::EvaluatedSplit;
+/// use duchenne::{BuiltInModel, Device, PackedDataset, Predictor, Views, evaluate_split};
+///
+/// let dataset = PackedDataset::open("fer2013.safetensors")?;
+/// let model = Predictor::built_in(BuiltInModel::Wide, &Device::cpu())?;
+/// let report = evaluate_split(&model, &dataset, EvaluatedSplit::PublicTest, Views::Mirrored)?;
+/// println!("{:.2} %", 100.0 * report.overall.accuracy.value);
+/// # Ok::<(), duchenne::Error>(())
+/// ```
+///
+/// # Errors
+/// When the data set lacks a split or has another label set than the model.
+pub fn evaluate_split(
+    predictor: &Predictor,
+    dataset: &PackedDataset,
+    split: EvaluatedSplit,
+    views: Views,
+) -> crate::Result<EvaluationReport> {
+    figures(predictor, dataset, split, &training_duplicates(dataset), views)
 }
 
 /// The figures on `split` with the temperature fitted on PublicTest, presented the same way; `seen` tells

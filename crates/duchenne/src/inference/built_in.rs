@@ -3,7 +3,13 @@
 
 use std::path::Path;
 
-/// A model inside the program.
+/// A model inside the library.
+///
+/// ```
+/// use duchenne::BuiltInModel;
+///
+/// assert_eq!(BuiltInModel::from_name("built-in-compact"), Some(BuiltInModel::Compact));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltInModel {
     /// The most accurate: recipe `wide-distilled`.

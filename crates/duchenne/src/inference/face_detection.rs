@@ -54,6 +54,13 @@ const FRAME: u32 = WINDOW / 2;
 pub const CROP_SCALE: f32 = 1.11;
 
 /// A rectangle in pixels of the upright picture, the origin at its top left.
+///
+/// ```
+/// use duchenne::FaceBox;
+///
+/// let face = FaceBox { x: -10, y: 5, width: 40, height: 40 };
+/// assert_eq!(face.clipped(100, 100), Some(FaceBox { x: 0, y: 5, width: 30, height: 40 }));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct FaceBox {
     /// The left edge; negative where the box begins outside the picture.

@@ -65,6 +65,16 @@ pub enum InferenceError {
 }
 
 /// A trained classifier: a network, a support vector machine on the features of several, or several of these.
+///
+/// ```
+/// use duchenne::{BuiltInModel, Device, Predictor, Views};
+///
+/// let predictor = Predictor::built_in(BuiltInModel::Compact, &Device::cpu())?;
+/// let crop = image::GrayImage::from_fn(48, 48, |x, y| image::Luma([(x * y % 256) as u8]));
+/// let probabilities = &predictor.probabilities(&[crop], Views::Mirrored)?[0];
+/// assert_eq!(probabilities.len(), predictor.label_set().len());
+/// # Ok::<(), duchenne::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Predictor {
     manifest: Manifest,

@@ -32,7 +32,7 @@ pub struct FoundFace {
 ///
 /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).unwrap();
 /// let recognizer = Recognizer::built_in()?;
-/// let faces = recognizer.recognize(&Picture::open("examples/faces.png".as_ref())?)?;
+/// let faces = recognizer.recognize(&Picture::open("examples/faces.png")?)?;
 /// let face = &faces[0];
 /// assert_eq!(face.probability(face.expression()), Some(face.confidence()));
 /// let sum: f32 = face.probabilities().map(|(_, probability)| probability).sum();

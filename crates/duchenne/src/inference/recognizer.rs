@@ -19,7 +19,7 @@ use crate::inference::recognition::{Face, FaceFinder, FoundFace, classify};
 ///
 /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).unwrap();
 /// let recognizer = Recognizer::built_in()?.views(Views::TenCrop).min_face(40);
-/// let picture = Picture::open("examples/faces.png".as_ref())?;
+/// let picture = Picture::open("examples/faces.png")?;
 /// for face in recognizer.recognize(&picture)? {
 ///     println!("{} {:.0} % at {:?}", face.expression(), 100.0 * face.confidence(), face.bounds());
 /// }

@@ -148,9 +148,20 @@ enum Pixels {
 impl Picture {
     /// Reads the picture file `path`, within [`Limits::RECOGNITION`].
     ///
+    /// ```
+    /// use duchenne::Picture;
+    ///
+    /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).unwrap();
+    /// let picture = Picture::open("examples/faces.png")?;
+    /// let gray = picture.to_gray();
+    /// assert_eq!((gray.width(), gray.height()), (picture.width(), picture.height()));
+    /// # Ok::<(), duchenne::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PictureError`] where the file cannot be read, is not a picture, is too large or is damaged.
-    pub fn open(path: &Path) -> Result<Self, PictureError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PictureError> {
+        let path = path.as_ref();
         let limits = &Limits::RECOGNITION;
         Self::decode(open_file(path, limits)?, limits).map_err(|problem| content(path, problem))
     }

@@ -50,6 +50,14 @@ const TEN: [View; 10] = [
 ];
 
 /// The views of a face over which outputs are averaged.
+///
+/// ```
+/// use duchenne::Views;
+///
+/// assert_eq!(Views::Centre.list().len(), 1);
+/// assert_eq!(Views::Mirrored.list().len(), 2);
+/// assert_eq!(Views::TenCrop.list().len(), 10);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Views {
     /// The centre alone.

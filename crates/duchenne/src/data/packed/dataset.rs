@@ -68,7 +68,8 @@ impl PackedDataset {
     /// # Errors
     /// [`DataError::Map`] when the file cannot be read or is empty, [`DataError::File`] when it is not a packed
     /// data set, or a broken one.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let path = path.as_ref();
         let map = mapped::map(path, "a packed data set")?;
         let wrong = |problem: String| DataError::file(path, problem);
         let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| {

@@ -9,6 +9,13 @@ use crate::data::packed::dataset::PackedDataset;
 use crate::data::packed::synthetic::SyntheticFaces;
 
 /// The part of a data set that a sample belongs to; the value is the packed file's byte.
+///
+/// ```
+/// use duchenne::Split;
+///
+/// let names: Vec<&str> = Split::ALL.iter().map(|split| split.key()).collect();
+/// assert!(names.contains(&"public-test"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Split {

@@ -127,12 +127,12 @@ pub enum RowProblem {
         got: String,
     },
     /// The wrong number of pixels.
-    #[error("has {got} pixels, expected {expected} (48 x 48)")]
+    #[error("has {got} pixels, expected {} ({} x {})", expected[0] * expected[1], expected[0], expected[1])]
     PixelCount {
         /// Pixels found.
         got: usize,
-        /// Pixels expected.
-        expected: usize,
+        /// Height and width of the expected picture, in pixels.
+        expected: [usize; 2],
     },
     /// A pixel that is not a byte.
     #[error("pixel {position} is `{got}`, expected a number from 0 to 255")]

@@ -16,6 +16,9 @@ pub use packed::builder::PackedBuilder;
 pub use packed::dataset::PackedDataset;
 pub use packed::split::{Images, Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingSplit};
 
+/// Height and width, in pixels, of the faces of FER-2013 and CK+, and of those that are generated to join them.
+pub const FACE_SIDE: usize = 48;
+
 /// Is told how far a long piece of work has come: `(done, total)`, in bytes or pictures.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 

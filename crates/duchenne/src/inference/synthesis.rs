@@ -16,9 +16,6 @@ use crate::data::faces::batches::mix_seed;
 use crate::models::checkpoint::CheckpointError;
 use crate::models::gan::{Generator, GeneratorCheckpoint, GeneratorManifest};
 
-/// Side of the faces that join FER-2013.
-pub const FACE_SIDE: usize = 48;
-
 /// Faces per forward pass.
 const BATCH: usize = 64;
 

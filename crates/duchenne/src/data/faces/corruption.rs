@@ -10,6 +10,7 @@ use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
 
+use crate::data::FACE_SIDE;
 use crate::data::faces::augmentation::sample;
 
 /// One way to spoil a picture.
@@ -38,7 +39,7 @@ pub enum Corruption {
 /// Severities of a corruption, 1 to 5.
 pub const SEVERITIES: usize = 5;
 /// The side of a picture, in pixels, for which strengths in pixels hold; others are in proportion.
-const SIDE: f32 = 48.0;
+const SIDE: f32 = FACE_SIDE as f32;
 
 impl Corruption {
     /// All of them.

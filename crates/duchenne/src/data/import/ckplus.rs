@@ -5,15 +5,12 @@
 
 use std::path::Path;
 
-use crate::data::Progress;
 use crate::data::error::DataError;
 use crate::data::import::picture_tree::{PictureTree, Sizing};
 use crate::data::packed::builder::{Imported, PackedBuilder, Take};
 use crate::data::packed::split::{Origin, Split};
+use crate::data::{FACE_SIDE, Progress};
 use crate::expression::LabelSet;
-
-/// Height and width of the pictures.
-const SIZE: u32 = 48;
 
 /// Imports CK+ from the folder or zip archive `source`, in the order of class and file name, to the packed file
 /// `out`, whole or not at all.
@@ -28,8 +25,8 @@ pub fn import(source: &Path, out: &Path, progress: Progress<'_>) -> Result<Impor
         labels.push(label);
         takes.push(take);
     }
-    let mut builder = PackedBuilder::new("ckplus", LabelSet::CkPlus, SIZE as usize, SIZE as usize);
-    let source_checksum = tree.read_all(Sizing::Exactly(SIZE), progress, |index, pixels| {
+    let mut builder = PackedBuilder::new("ckplus", LabelSet::CkPlus, FACE_SIDE, FACE_SIDE);
+    let source_checksum = tree.read_all(Sizing::Exactly(FACE_SIDE as u32), progress, |index, pixels| {
         builder.push(pixels, labels[index], Split::Unassigned, Origin::Photograph)
     })?;
     builder.set_takes(takes)?;

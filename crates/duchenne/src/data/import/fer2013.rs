@@ -13,16 +13,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::data::Progress;
 use crate::data::error::{DataError, RowProblem};
 use crate::data::import::archive::{
     Form, MAX_TEXT_BYTES, form_of_file, open_zip, stream_error, with_csv, zip_entry_name,
 };
 use crate::data::import::ferplus::{self, VoteRow};
 use crate::data::import::folder::{self, FolderOptions};
-use crate::data::import::pixel_rows::{Columns, MAX_LINE, PIXELS, Rows, SIZE, parse_rows};
+use crate::data::import::pixel_rows::{Columns, MAX_LINE, PIXELS, Rows, parse_rows};
 use crate::data::packed::builder::{Imported, PackedBuilder};
 use crate::data::packed::split::Origin;
+use crate::data::{FACE_SIDE, Progress};
 use crate::expression::LabelSet;
 use crate::files::checksum::{Observed, SourceChecksum};
 
@@ -58,7 +58,7 @@ pub fn import(
     }
     // Read first: it is small, and a mistake in it should not cost the large file's time.
     let votes = ferplus.map(ferplus::read).transpose()?;
-    let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, SIZE, SIZE);
+    let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, FACE_SIDE, FACE_SIDE);
     let source_checksum = if form_of_file(source)? == Form::Plain {
         // Plain text is read as fast as the disk can write.
         builder.begin_file(out)?;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::data::Progress;
 use crate::data::error::DataError;
 use crate::data::import::picture_tree::{PictureTree, Sizing};
 use crate::data::packed::builder::{Imported, PackedBuilder};
 use crate::data::packed::split::{Origin, Split};
+use crate::data::{FACE_SIDE, Progress};
 use crate::expression::LabelSet;
 
 /// What ends the name, before the ending, of a synthetic picture's file in an exported data set.
@@ -43,7 +43,7 @@ impl FolderOptions {
         Self {
             name: "fer2013".to_owned(),
             label_set: LabelSet::Fer2013,
-            sizing: Sizing::Exactly(48),
+            sizing: Sizing::Exactly(FACE_SIDE as u32),
             synthetic: false,
             layout: Layout::Fer2013,
         }

@@ -14,16 +14,21 @@ const BLOCK: usize = 64;
 /// Bytes before a block that it looks at: no number has more digits.
 const BEFORE: usize = 3;
 
-/// Appends `count` numbers from 0 to 255 to `pixels`, read from `text`, where spaces separate them.
+/// Appends `height * width` numbers from 0 to 255 to `pixels`, read from `text`, where spaces separate them.
 ///
 /// # Errors
 /// [`RowProblem::PixelValue`], [`RowProblem::PixelCount`]; `pixels` is then of any length.
-pub(crate) fn append_pixels(text: &[u8], count: usize, pixels: &mut Vec<u8>) -> Result<(), RowProblem> {
+pub(crate) fn append_pixels(
+    text: &[u8],
+    [height, width]: [usize; 2],
+    pixels: &mut Vec<u8>,
+) -> Result<(), RowProblem> {
+    let count = height * width;
     let begin = pixels.len();
     pixels.resize(begin + count + BLOCK, 0);
     let plain = read_plain(text, &mut pixels[begin..]) == Some(count);
     pixels.truncate(begin + count);
-    if plain { Ok(()) } else { read_carefully(text, &mut pixels[begin..]) }
+    if plain { Ok(()) } else { read_carefully(text, [height, width], &mut pixels[begin..]) }
 }
 
 /// Reads all numbers of `text`. Returns how many there are, or `None` if something about them is unusual or they
@@ -137,7 +142,7 @@ fn mask(truth: bool) -> u8 {
 }
 
 /// Reads number by number and finds what is wrong, if anything is.
-fn read_carefully(text: &[u8], pixels: &mut [u8]) -> Result<(), RowProblem> {
+fn read_carefully(text: &[u8], expected: [usize; 2], pixels: &mut [u8]) -> Result<(), RowProblem> {
     let mut position = 0;
     for token in text.split(u8::is_ascii_whitespace).filter(|token| !token.is_empty()) {
         let wrong = || RowProblem::PixelValue { position: position + 1, got: excerpt(token) };
@@ -157,11 +162,7 @@ fn read_carefully(text: &[u8], pixels: &mut [u8]) -> Result<(), RowProblem> {
         }
         position += 1;
     }
-    if position == pixels.len() {
-        Ok(())
-    } else {
-        Err(RowProblem::PixelCount { got: position, expected: pixels.len() })
-    }
+    if position == pixels.len() { Ok(()) } else { Err(RowProblem::PixelCount { got: position, expected }) }
 }
 
 #[cfg(test)]
@@ -212,7 +213,7 @@ mod tests {
         ) {
             let (mut fast, mut careful) = (vec![], vec![0; count]);
             let results =
-                (append_pixels(&bytes, count, &mut fast), read_carefully(&bytes, &mut careful));
+                (append_pixels(&bytes, [1, count], &mut fast), read_carefully(&bytes, [1, count], &mut careful));
             prop_assert_eq!(&results.0, &results.1);
             if results.0.is_ok() {
                 prop_assert_eq!(&fast, &careful);

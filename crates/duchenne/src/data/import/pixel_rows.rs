@@ -1,13 +1,12 @@
 //! Parses rows of FER-2013's csv text: a label, 2,304 pixels as decimal numbers, a usage.
 
+use crate::data::FACE_SIDE;
 use crate::data::error::{RowProblem, excerpt};
 use crate::data::import::pixel_numbers::append_pixels;
 use crate::data::packed::split::Split;
 
-/// Height and width of FER-2013's pictures.
-pub(crate) const SIZE: usize = 48;
 /// Pixels of one picture.
-pub(crate) const PIXELS: usize = SIZE * SIZE;
+pub(crate) const PIXELS: usize = FACE_SIDE * FACE_SIDE;
 /// No line of a sound file is longer: 2,304 pixels of four bytes, label, usage.
 pub(crate) const MAX_LINE: usize = 1 << 16;
 /// FER-2013's seven classes are numbered from 0.
@@ -97,7 +96,7 @@ fn parse_fields(
         &[digit @ b'0'..=b'9'] if digit - b'0' <= HIGHEST_LABEL => digit - b'0',
         other => return Err(RowProblem::Label { got: excerpt(other), highest: HIGHEST_LABEL }),
     };
-    append_pixels(fields[columns.pixels], PIXELS, &mut rows.images)?;
+    append_pixels(fields[columns.pixels], [FACE_SIDE; 2], &mut rows.images)?;
     let usage = fields[columns.usage];
     let split = Split::from_usage(usage).ok_or_else(|| RowProblem::Usage { got: excerpt(usage) })?;
     rows.splits.push(split);
@@ -169,8 +168,8 @@ mod tests {
             (replace("3,", "33,"), RowProblem::Label { got: "33".into(), highest: 6 }),
             (replace("3,", ","), RowProblem::Label { got: "".into(), highest: 6 }),
             (replace("Training", "Validation"), RowProblem::Usage { got: "Validation".into() }),
-            (row_of(&[7; PIXELS - 1]), RowProblem::PixelCount { got: 2303, expected: 2304 }),
-            (row_of(&[7; PIXELS + 1]), RowProblem::PixelCount { got: 2305, expected: 2304 }),
+            (row_of(&[7; PIXELS - 1]), RowProblem::PixelCount { got: 2303, expected: [48, 48] }),
+            (row_of(&[7; PIXELS + 1]), RowProblem::PixelCount { got: 2305, expected: [48, 48] }),
             (replace("3,7 7 ", "3,7 256 "), RowProblem::PixelValue { position: 2, got: "256".into() }),
             (replace("3,7 7 ", "3,-1 7 "), RowProblem::PixelValue { position: 1, got: "-1".into() }),
             (replace("3,7 7 ", "3,7 7.5 "), RowProblem::PixelValue { position: 2, got: "7.5".into() }),

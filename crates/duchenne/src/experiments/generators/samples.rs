@@ -9,11 +9,11 @@ use image::{GrayImage, Luma};
 
 use crate::Device;
 use crate::data::packed::provenance::SyntheticProvenance;
-use crate::data::{Origin, PackedBuilder, Split};
+use crate::data::{FACE_SIDE, Origin, PackedBuilder, Split};
 use crate::experiments::watch::{Note, Unit, Watch, Work};
 use crate::files::checksum::checksum_of_file;
 use crate::inference::drawing::contact_sheet::{ContactSheet, write_sheet};
-use crate::inference::synthesis::{FACE_SIDE, Synthesizer};
+use crate::inference::synthesis::Synthesizer;
 use crate::training::gan::trainer::GENERATOR_FILE;
 
 /// Faces between two reports of progress.

@@ -12,7 +12,7 @@ use burn::tensor::Tensor;
 use crate::Device;
 use crate::data::faces::views::Views;
 use crate::data::packed::generative::GenerativeSplit;
-use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
+use crate::data::{FACE_SIDE, Origin, PackedBuilder, PackedDataset, Split};
 use crate::experiments::reproduction::graph::{Graph, Stage, Work};
 use crate::experiments::reproduction::scale::Images;
 use crate::experiments::reproduction::store::files_below;
@@ -29,8 +29,6 @@ use crate::training::run_directory::RunDirectory;
 const TIMED_STEPS: usize = 3;
 /// Faces that scoring is timed on.
 const TIMED_FACES: usize = 64;
-/// Side of packed faces.
-const SIDE: usize = 48;
 
 /// FER-2013's splits and its Training neutral faces, CK+'s photographs, where nothing is imported yet.
 const FER2013: Images = Images { training: 28_709, public_test: 3_589, private_test: 3_589 };
@@ -304,11 +302,11 @@ fn bytes_below(folder: &Path) -> crate::Result<f64> {
 
 /// A packed set of noise: every class for classifiers, one class for generators.
 fn write_noise(path: &Path, label_set: LabelSet, training: usize, public: usize) -> crate::Result<()> {
-    let mut builder = PackedBuilder::new("noise", label_set, SIDE, SIDE);
+    let mut builder = PackedBuilder::new("noise", label_set, FACE_SIDE, FACE_SIDE);
     let classes = if public > 0 { label_set.len() } else { 1 };
     for index in 0..training + public {
         let image: Vec<u8> =
-            (0..SIDE * SIDE).map(|pixel| ((pixel * 7919 + index * 104_729) % 251) as u8).collect();
+            (0..FACE_SIDE * FACE_SIDE).map(|pixel| ((pixel * 7919 + index * 104_729) % 251) as u8).collect();
         let split = if index < training { Split::Training } else { Split::PublicTest };
         builder.push(&image, (index % classes) as u8, split, Origin::Photograph)?;
     }

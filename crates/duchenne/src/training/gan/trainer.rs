@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::recipe::GanRecipe;
 use super::steps::{Adversaries, DiscriminatorInput, StepCounts};
+use crate::data::FACE_SIDE;
 use crate::data::faces::batches::{epoch_batches, mix_seed};
 use crate::data::packed::generative::GenerativeSplit;
 use crate::inference::drawing::contact_sheet::{ContactSheet, write_sheet};
-use crate::inference::synthesis::{FACE_SIDE, Synthesizer, latents, one_hot, to_network};
+use crate::inference::synthesis::{Synthesizer, latents, one_hot, to_network};
 use crate::models::checkpoint::Precision;
 use crate::models::gan::{GeneratorCheckpoint, GeneratorManifest};
 use crate::models::provenance::{GeneratorProvenance, PROGRAM};

@@ -9,7 +9,7 @@ use crate::evaluation::EvaluationError;
 use crate::files::ReadError;
 use crate::files::atomic::AtomicError;
 use crate::inference::InferenceError;
-use crate::models::checkpoint::CheckpointError;
+use crate::models::stored::StoredError;
 use crate::training::svm::FitError;
 use crate::training::{RecipeError, TrainingError};
 
@@ -43,7 +43,7 @@ pub enum Error {
     Provenance(#[from] ProvenanceError),
     /// A model file cannot be read or written.
     #[error(transparent)]
-    Model(#[from] CheckpointError),
+    Model(#[from] StoredError),
     /// A model cannot be used, or not together with another.
     #[error(transparent)]
     Inference(#[from] InferenceError),

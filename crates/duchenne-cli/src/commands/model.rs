@@ -13,6 +13,7 @@ use duchenne::files::atomic::check_writable;
 use duchenne::models::checkpoint::{Checkpoint, Manifest, Precision};
 use duchenne::models::import::{detect_options, fold_channels, read_weights};
 use duchenne::models::network::{Architecture, NetworkConfig};
+use duchenne::models::stored::StoredManifest;
 use duchenne::{Device, LabelSet, Predictor};
 
 /// Arguments of `duchenne model`.
@@ -115,13 +116,11 @@ fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     detect_options(&weights, architecture, &mut network);
     let first = weights.iter().find(|tensor| ["conv1.weight", "features.0.weight"].contains(&&*tensor.name));
     if args.channels == 1 && first.is_some_and(|tensor| tensor.shape.get(1) == Some(&3)) {
-        fold_channels(&mut weights).map_err(anyhow::Error::msg)?;
+        fold_channels(&mut weights)?;
         say("summed the first layer's three input channels to one");
     }
     let mut manifest = Manifest::new(network, label_set, preprocessing);
-    if let Some(problem) = manifest.problem() {
-        bail!("{problem}");
-    }
+    manifest.check()?;
     manifest.provenance.imported_from = Some(file_name(&args.weights));
     let checkpoint = Checkpoint { manifest, weights };
     // Loading proves that the weights are complete and fit.

@@ -140,7 +140,7 @@ fn features_of_any_program_are_fitted_and_scored() {
     fit("`features` f32 [n, d]");
     write(&broken, &[0.0, 1.0], &[0, 1]);
     refused(&["svm", "eval", &model, "--features", &broken], "has 1 features per sample");
-    refused(&["svm", "eval", &train, "--features", &test], "holds no support vector machine");
+    refused(&["svm", "eval", &train, "--features", &test], "is not a linear SVM: it holds none");
     refused(&["svm", "fit", "--features", &train, "--run", &other, "--set", "c=-1"], "c is -1");
     refused(
         &["svm", "fit", "--features", &train, "--run", &other, "--set", "cost=1"],

@@ -13,16 +13,17 @@ use crate::data::DataError;
 use crate::data::faces::views::Views;
 use crate::expression::LabelSet;
 use crate::inference::batched::{deep_features, logits};
-use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
+use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
+use crate::models::stored::StoredError;
 
 /// What can go wrong in inference.
 #[derive(Debug, thiserror::Error)]
 pub enum InferenceError {
     /// The model cannot be used.
     #[error(transparent)]
-    Model(#[from] CheckpointError),
+    Model(#[from] StoredError),
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] DataError),

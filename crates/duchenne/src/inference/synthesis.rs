@@ -13,8 +13,8 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::data::faces::batches::mix_seed;
-use crate::models::checkpoint::CheckpointError;
 use crate::models::gan::{Generator, GeneratorCheckpoint, GeneratorManifest};
+use crate::models::stored::StoredError;
 
 /// Faces per forward pass.
 const BATCH: usize = 64;
@@ -36,7 +36,7 @@ impl Synthesizer {
     ///
     /// # Errors
     /// When the file cannot be read or is not a generator.
-    pub fn load(path: &Path, device: &Device) -> Result<Self, CheckpointError> {
+    pub fn load(path: &Path, device: &Device) -> Result<Self, StoredError> {
         let (manifest, generator) = GeneratorCheckpoint::read(path)?.into_generator(device, path)?;
         Ok(Self { manifest, generator })
     }

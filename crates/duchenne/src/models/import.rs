@@ -3,47 +3,80 @@
 use std::path::{Path, PathBuf};
 
 use pytorch_reader::{DType, PytorchReader};
-use safetensors::tensor::SafeTensors;
 
-use super::checkpoint::floats;
 use super::compact;
 use super::network::{Architecture, NetworkConfig};
 use super::resnet::Stem;
-use super::weights::{NamedTensor, StoredFloat};
+use super::tensors::{BATCH_COUNTER, NamedTensor, StoredFloat, StoredNumber, TensorsError, read_tensors};
 
 /// Why weights cannot be imported.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot import `{}`: {reason}", path.display())]
+#[error("cannot import `{}`: {problem}", path.display())]
 pub struct ImportError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong.
-    pub reason: String,
+    /// What is wrong with it.
+    pub problem: ImportProblem,
 }
 
-/// PyTorch's count of the batches a batch normalisation has seen; this program needs none.
-pub const BATCH_COUNTER: &str = "num_batches_tracked";
+/// What is wrong with a file of weights.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportProblem {
+    /// It cannot be read.
+    #[error("{0}")]
+    Read(#[from] std::io::Error),
+    /// It is too short to be of any format.
+    #[error("the file is empty or cut off")]
+    Empty,
+    /// It begins like PyTorch's files, but is none, or holds no weights.
+    #[error("not a PyTorch file, or no weights in it")]
+    NoWeights,
+    /// PyTorch's reader cannot make sense of a weight.
+    #[error("weight `{name}`: {reason}")]
+    Damaged {
+        /// Name of the weight.
+        name: String,
+        /// What the reader says.
+        reason: String,
+    },
+    /// It is neither of the two formats.
+    #[error("not safetensors or PyTorch: {0}")]
+    UnknownFormat(String),
+    /// A weight holds numbers that are not floats.
+    #[error("{0}")]
+    Type(TensorsError),
+}
+
+impl From<TensorsError> for ImportProblem {
+    fn from(error: TensorsError) -> Self {
+        match error {
+            TensorsError::Format(reason) => ImportProblem::UnknownFormat(reason),
+            other @ TensorsError::Type { .. } => ImportProblem::Type(other),
+        }
+    }
+}
 
 /// Reads all float weights of a file; which of the two formats it has is told by its content.
 ///
 /// # Errors
 /// If the file cannot be read, is neither format, or holds a weight that is not a float tensor.
 pub fn read_weights(path: &Path) -> Result<Vec<NamedTensor>, ImportError> {
-    let error = |reason: String| ImportError { path: path.to_owned(), reason };
+    read_any(path).map_err(|problem| ImportError { path: path.to_owned(), problem })
+}
+
+fn read_any(path: &Path) -> Result<Vec<NamedTensor>, ImportProblem> {
     let mut start = [0; 4];
-    let mut file = std::fs::File::open(path).map_err(|source| error(source.to_string()))?;
-    std::io::Read::read_exact(&mut file, &mut start)
-        .map_err(|_| error("the file is empty or cut off".to_owned()))?;
+    let mut file = std::fs::File::open(path)?;
+    std::io::Read::read_exact(&mut file, &mut start).map_err(|_| ImportProblem::Empty)?;
     // A zip archive, or the pickle of PyTorch before 1.6.
     if start.starts_with(b"PK") || start[0] == 0x80 {
-        read_pytorch(path).map_err(error)
+        read_pytorch(path)
     } else {
-        let bytes = std::fs::read(path).map_err(|source| error(source.to_string()))?;
-        read_safetensors(&bytes).map_err(error)
+        Ok(read_tensors(&std::fs::read(path)?)?.tensors)
     }
 }
 
-fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, String> {
+fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, ImportProblem> {
     // A checkpoint of a training program often holds the weights under a key of its own.
     let reader = ["", "state_dict", "model_state_dict", "model"]
         .into_iter()
@@ -53,7 +86,7 @@ fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, String> {
         })
         .filter_map(Result::ok)
         .find(|reader| reader.keys().iter().any(|key| key.ends_with(".weight")))
-        .ok_or("not a PyTorch file, or no weights in it")?;
+        .ok_or(ImportProblem::NoWeights)?;
     let mut names = reader.keys();
     names.sort();
     let mut weights = Vec::new();
@@ -61,36 +94,24 @@ fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, String> {
         if name.ends_with(BATCH_COUNTER) {
             continue;
         }
-        let tensor = reader.get(&name).ok_or_else(|| format!("weight `{name}` vanished"))?;
-        let bytes = tensor.read().map_err(|error| format!("weight `{name}`: {error}"))?;
+        let damaged = |reason: String| ImportProblem::Damaged { name: name.clone(), reason };
+        let tensor = reader.get(&name).ok_or_else(|| damaged("it vanished".to_owned()))?;
+        let bytes = tensor.read().map_err(|error| damaged(error.to_string()))?;
         let stored = match tensor.dtype() {
             DType::F32 => StoredFloat::F32,
             DType::F16 => StoredFloat::F16,
             DType::BF16 => StoredFloat::Bf16,
-            other => return Err(format!("weight `{name}` is {other:?}, expected a 16- or 32-bit float")),
+            other => {
+                let (got, expected) = (format!("{other:?}"), f32::EXPECTED);
+                return Err(TensorsError::Type { name, got, expected }.into());
+            }
         };
         let values = stored.decode(&bytes);
         let shape = tensor.shape().to_vec();
         if shape.iter().product::<usize>() != values.len() {
-            return Err(format!("weight `{name}` has {} values, expected shape {shape:?}", values.len()));
+            return Err(damaged(format!("{} values, expected shape {shape:?}", values.len())));
         }
         weights.push(NamedTensor { name, shape, values });
-    }
-    Ok(weights)
-}
-
-fn read_safetensors(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
-    let tensors =
-        SafeTensors::deserialize(bytes).map_err(|error| format!("not safetensors or PyTorch: {error}"))?;
-    let mut weights = Vec::new();
-    for (name, view) in tensors.tensors() {
-        if name.ends_with(BATCH_COUNTER) {
-            continue;
-        }
-        let values = floats(&view).ok_or_else(|| {
-            format!("weight `{name}` is {:?}, expected a 16- or 32-bit float", view.dtype())
-        })?;
-        weights.push(NamedTensor { name, shape: view.shape().to_vec(), values });
     }
     Ok(weights)
 }
@@ -113,18 +134,29 @@ pub fn detect_options(weights: &[NamedTensor], architecture: Architecture, confi
     }
 }
 
+/// Why a first layer cannot be summed over its input channels.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// The weights have no first layer of a known name.
+    #[error("no first layer `conv1.weight` or `features.0.weight`")]
+    NoFirstLayer,
+    /// The first layer, of this shape, has other than three input channels.
+    #[error("first layer has shape {0:?}, expected three input channels")]
+    Channels(Vec<usize>),
+}
+
 /// Sums a first layer over its three input channels, in place: on three equal channels the network
 /// then computes the same from one.
 ///
 /// # Errors
 /// If the first layer has other than three input channels.
-pub fn fold_channels(weights: &mut [NamedTensor]) -> Result<(), String> {
+pub fn fold_channels(weights: &mut [NamedTensor]) -> Result<(), FoldError> {
     let first = weights
         .iter_mut()
         .find(|tensor| tensor.name == "conv1.weight" || tensor.name == "features.0.weight")
-        .ok_or("no first layer `conv1.weight` or `features.0.weight`")?;
+        .ok_or(FoldError::NoFirstLayer)?;
     let [outputs, 3, height, width] = first.shape[..] else {
-        return Err(format!("first layer has shape {:?}, expected three input channels", first.shape));
+        return Err(FoldError::Channels(first.shape.clone()));
     };
     let area = height * width;
     first.values = first

@@ -1,22 +1,20 @@
 //! A *linear support vector machine*: one weight vector per class, on features that networks or any other program
 //! made. One safetensors file; a machine on deep features names its networks by path and checksum.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::CheckpointError;
 use super::provenance::SvmProvenance;
+use super::stored::{FORMAT, ManifestError, Stored, StoredError, StoredManifest};
+use super::tensors::{NamedTensor, Precision};
+use super::weights::WeightsError;
 use crate::expression::LabelSet;
-use crate::files::atomic::{AtomicError, write_atomically};
 
-/// Key of the manifest in the safetensors metadata.
-pub const SVM_MANIFEST_KEY: &str = "duchenne.svm";
-/// Version of the manifest that this program writes and reads.
-const FORMAT: u32 = 1;
+/// Names of the tensors.
+const WEIGHT: &str = "weight";
+const BIAS: &str = "bias";
 
 /// A network whose last activations but one are part of the features.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +44,31 @@ pub struct SvmManifest {
     pub scale: f64,
     /// Where the weights come from.
     pub provenance: SvmProvenance,
+}
+
+impl StoredManifest for SvmManifest {
+    const KEY: &'static str = "duchenne.svm";
+    const KIND: &'static str = "linear SVM";
+    const ABSENT: &'static str = "it holds none; `duchenne svm fit` makes one";
+    type Number = f64;
+
+    fn format(&self) -> u32 {
+        self.format
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let classes = self.classes;
+        if classes == 0 || self.length == 0 {
+            return Err(ManifestError(format!("it has {classes} classes of {} features", self.length)));
+        }
+        if self.label_set.is_some_and(|set| set.len() != classes) {
+            return Err(ManifestError(format!("{classes} classes do not fit its label set")));
+        }
+        if !(self.scale.is_finite() && self.scale > 0.0) {
+            return Err(ManifestError(format!("scale is {}, expected a positive number", self.scale)));
+        }
+        Ok(())
+    }
 }
 
 /// The machine.
@@ -99,72 +122,34 @@ impl LinearSvm {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read or holds no machine.
-    pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
-        Self::from_bytes(&bytes).map_err(|reason| CheckpointError::Format { path: path.to_owned(), reason })
+    /// When it cannot be read or does not hold an SVM.
+    pub fn read(path: &Path) -> Result<Self, StoredError> {
+        Self::of_stored(Stored::read(path)?).map_err(|problem| Stored::<SvmManifest>::refusal(path, problem))
     }
 
-    /// Reads a file if it holds a machine; `None` if it is some other safetensors file or none at all.
+    /// Reads a file if it holds an SVM; `None` if it is some other safetensors file or none at all.
     ///
     /// # Errors
-    /// When it cannot be read, or holds a machine that cannot be used.
-    pub fn read_if_one(path: &Path) -> Result<Option<Self>, CheckpointError> {
-        let has_key = || -> std::io::Result<bool> {
-            // The header alone: networks may be large.
-            let mut file = std::fs::File::open(path)?;
-            let mut length = [0; 8];
-            file.read_exact(&mut length)?;
-            let length = u64::from_le_bytes(length);
-            if length > file.metadata()?.len() {
-                return Ok(false);
-            }
-            let mut header = Vec::new();
-            file.take(length).read_to_end(&mut header)?;
-            let header: serde_json::Value = serde_json::from_slice(&header).unwrap_or_default();
-            Ok(header["__metadata__"][SVM_MANIFEST_KEY].is_string())
-        };
-        match has_key() {
-            Ok(true) => Self::read(path).map(Some),
-            Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-                Err(CheckpointError::Read { path: path.to_owned(), source: error })
-            }
-            _ => Ok(None),
-        }
+    /// When it cannot be read, or holds an SVM that cannot be used.
+    pub fn read_if_one(path: &Path) -> Result<Option<Self>, StoredError> {
+        Stored::<SvmManifest>::is_at(path)?.then(|| Self::read(path)).transpose()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let texts = metadata.metadata().clone().unwrap_or_default();
-        let text = texts.get(SVM_MANIFEST_KEY).ok_or("it holds no support vector machine")?;
-        let manifest: SvmManifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let (length, classes) = (manifest.length, manifest.classes);
-        if manifest.format != FORMAT {
-            return Err(format!("manifest has format {}, expected {FORMAT}", manifest.format));
-        }
-        if manifest.label_set.is_some_and(|set| set.len() != classes) {
-            return Err(format!("{classes} classes do not fit its label set"));
-        }
-        if !(manifest.scale.is_finite() && manifest.scale > 0.0) {
-            return Err(format!("scale is {}, expected a positive number", manifest.scale));
-        }
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let tensor = |name: &str, shape: &[usize]| -> Result<Vec<f64>, String> {
-            let view = tensors.tensor(name).map_err(|error| error.to_string())?;
-            if view.dtype() != Dtype::F64 || view.shape() != shape {
-                let (dtype, got) = (view.dtype(), view.shape());
-                return Err(format!("`{name}` is {dtype:?} {got:?}, expected F64 {shape:?}"));
+    fn of_stored(Stored { manifest, mut weights }: Stored<SvmManifest>) -> Result<Self, WeightsError> {
+        let mut take = |name: &str, expected: &[usize]| {
+            let at = weights.iter().position(|tensor| tensor.name == name);
+            let missing = || WeightsError::Missing { name: name.to_owned(), missing: 1, expected: 2 };
+            let NamedTensor { name, shape, values } = weights.swap_remove(at.ok_or_else(missing)?);
+            if shape != expected {
+                return Err(WeightsError::Shape { name, got: shape, expected: expected.to_vec() });
             }
-            let chunks = view.data().as_chunks::<8>().0;
-            let values: Vec<f64> = chunks.iter().map(|chunk| f64::from_le_bytes(*chunk)).collect();
             match values.iter().all(|value| value.is_finite()) {
                 true => Ok(values),
-                false => Err(format!("`{name}` holds a value that is not finite")),
+                false => Err(WeightsError::NotFinite(name)),
             }
         };
-        let weights = tensor("weight", &[classes, length])?;
-        let intercepts = tensor("bias", &[classes])?;
+        let weights = take(WEIGHT, &[manifest.classes, manifest.length])?;
+        let intercepts = take(BIAS, &[manifest.classes])?;
         Ok(Self { weights, intercepts, manifest })
     }
 
@@ -172,19 +157,18 @@ impl LinearSvm {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), AtomicError> {
+    pub fn write(&self, path: &Path) -> Result<(), StoredError> {
         let (length, classes) = (self.manifest.length, self.manifest.classes);
-        let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        let (weights, intercepts) = (bytes(&self.weights), bytes(&self.intercepts));
-        let view = |shape, bytes| TensorView::new(Dtype::F64, shape, bytes).expect("shapes fit the values");
-        let tensors =
-            [("weight", view(vec![classes, length], &weights)), ("bias", view(vec![classes], &intercepts))];
-        let text = serde_json::to_string(&self.manifest).expect("a manifest is plain numbers and text");
-        let metadata = [(SVM_MANIFEST_KEY.to_owned(), text)].into();
-        let file = safetensors::serialize(tensors, Some(metadata)).expect("tensor names are unique");
-        write_atomically(path, |out| {
-            std::io::Write::write_all(out, &file).map_err(|error| AtomicError::system(path, error))
-        })
+        let tensor = |name: &str, shape, values: &Vec<f64>| NamedTensor {
+            name: name.to_owned(),
+            shape,
+            values: values.clone(),
+        };
+        let weights = vec![
+            tensor(WEIGHT, vec![classes, length], &self.weights),
+            tensor(BIAS, vec![classes], &self.intercepts),
+        ];
+        Stored { manifest: self.manifest.clone(), weights }.write(path, Precision::Full)
     }
 }
 

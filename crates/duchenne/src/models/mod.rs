@@ -9,5 +9,7 @@ pub mod linear_svm;
 pub mod network;
 pub mod provenance;
 pub mod resnet;
+pub mod stored;
+pub mod tensors;
 pub mod vgg;
 pub mod weights;

@@ -4,43 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
-use half::{bf16, f16};
 
-/// One parameter or running statistic.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedTensor {
-    /// torchvision's name, such as `layer1.0.conv1.weight`.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Row-major values.
-    pub values: Vec<f32>,
-}
-
-/// The float types that weights are stored in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoredFloat {
-    /// 32 bits.
-    F32,
-    /// IEEE half.
-    F16,
-    /// The upper half of 32 bits.
-    Bf16,
-}
-
-impl StoredFloat {
-    /// The values of little-endian bytes.
-    pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
-        let pairs = bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-        match self {
-            StoredFloat::F32 => {
-                bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
-            }
-            StoredFloat::F16 => pairs.map(|pair| f16::from_le_bytes(pair).to_f32()).collect(),
-            StoredFloat::Bf16 => pairs.map(|pair| bf16::from_le_bytes(pair).to_f32()).collect(),
-        }
-    }
-}
+pub use super::tensors::NamedTensor;
 
 /// What does not fit when weights are assigned.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

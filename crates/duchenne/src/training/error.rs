@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::data::DataError;
 use crate::files::atomic::AtomicError;
 use crate::files::lock::FolderTaken;
-use crate::models::checkpoint::CheckpointError;
 use crate::models::import::ImportError;
+use crate::models::stored::StoredError;
 use crate::models::weights::WeightsError;
 
 use crate::training::classifier::recipe::RecipeError;
@@ -19,7 +19,7 @@ pub enum TrainingError {
     Recipe(#[from] RecipeError),
     /// A model cannot be read or written.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Model(#[from] StoredError),
     /// A file of the run cannot be written.
     #[error(transparent)]
     Write(#[from] AtomicError),

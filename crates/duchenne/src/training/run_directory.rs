@@ -20,8 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::error::TrainingError;
 use crate::files::atomic::{AtomicError, write_text};
 use crate::files::lock::FolderLock;
-use crate::models::checkpoint::{Precision, read_tensors, write_tensors};
-use crate::models::weights::NamedTensor;
+use crate::models::tensors::{NamedTensor, Precision, TensorFile, read_tensors, write_tensors};
 
 /// What must not change between sittings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +150,7 @@ impl RunDirectory {
             tensors.iter().map(|tensor| NamedTensor { name: name(tensor), ..tensor.clone() }).collect()
         };
         let tensors: Vec<NamedTensor> = state.tensors.iter().flat_map(grouped).collect();
-        write_tensors(&tensors, Vec::new(), metadata, Precision::Full, &self.file("state.safetensors"))?;
+        write_tensors(&tensors, &[], metadata, Precision::Full, &self.file("state.safetensors"))?;
         Ok(())
     }
 
@@ -163,7 +162,8 @@ impl RunDirectory {
 }
 
 fn parse<P: DeserializeOwned>(bytes: &[u8]) -> Result<RunState<P>, String> {
-    let (entries, named) = read_tensors(bytes)?;
+    let TensorFile { texts: entries, tensors: named } =
+        read_tensors(bytes).map_err(|error| error.to_string())?;
     let entry = |key: &str| entries.get(key).ok_or_else(|| format!("no {key}"));
     let identity = serde_json::from_str(entry(IDENTITY)?).map_err(|error| error.to_string())?;
     let progress = serde_json::from_str(entry(PROGRESS)?).map_err(|error| error.to_string())?;

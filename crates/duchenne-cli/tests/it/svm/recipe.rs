@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use duchenne::models::checkpoint::{Checkpoint, Precision, write_tensors};
+use duchenne::models::checkpoint::Checkpoint;
 use duchenne::models::network::{Architecture, NetworkConfig};
-use duchenne::models::weights::{NamedTensor, collect};
+use duchenne::models::tensors::{NamedTensor, Precision, write_tensors};
+use duchenne::models::weights::collect;
 
 use super::{bar, refused, succeeds, write_bars};
 
@@ -43,8 +44,8 @@ impl Files {
         write_bars(Path::new(&files.path("data")));
         std::fs::create_dir(files.path("weights")).unwrap();
         let weights = files.path("weights/compact-1a2b.safetensors");
-        let (none, text) = (Vec::new(), Default::default());
-        write_tensors(&files.pretrained, none, text, Precision::Full, Path::new(&weights)).unwrap();
+        let text = Default::default();
+        write_tensors(&files.pretrained, &[], text, Precision::Full, Path::new(&weights)).unwrap();
         for (name, text) in
             [("tuned", TUNED), ("fresh", FRESH), ("svm", "networks = [\"tuned.toml\", \"fresh.toml\"]")]
         {

@@ -124,8 +124,8 @@ fn is_head(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::checkpoint::{Precision, write_tensors};
     use crate::models::network::{Architecture, NetworkConfig};
+    use crate::models::tensors::{Precision, write_tensors};
     use burn::tensor::Device;
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resnet18.safetensors");
         let source = collect(&NetworkConfig::new(Architecture::ResNet18, 3, 1000).init(1, &device));
-        write_tensors(&source, Vec::new(), Default::default(), Precision::Full, &path).unwrap();
+        write_tensors(&source, &[], Default::default(), Precision::Full, &path).unwrap();
         let text = "network = { architecture = \"resnet18\", init = \"pretrained\", new_layers = 0.1 }";
         for (channels, first) in [("input.channels=3", [64, 3, 7, 7]), ("input.channels=1", [64, 1, 7, 7])] {
             let recipe = Recipe::parse("r", text, &[channels.to_owned()]).unwrap();

@@ -12,9 +12,10 @@ use crate::data::faces::preprocessing::Preprocessing;
 use crate::expression::LabelSet;
 use crate::files::checksum::checksum;
 use crate::inference::built_in::BuiltInModel;
-use crate::models::checkpoint::{Checkpoint, CheckpointError, Manifest};
+use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
+use crate::models::stored::StoredError;
 use crate::training::classifier::frozen::keeps_maps;
 use crate::training::classifier::recipe::Recipe;
 use crate::training::error::TrainingError;
@@ -70,7 +71,7 @@ impl Teacher {
             let bytes: Cow<'_, [u8]> = match BuiltInModel::named(path) {
                 Some(model) => model.bytes().into(),
                 None => std::fs::read(path)
-                    .map_err(|source| CheckpointError::Read { path: path.clone(), source })?
+                    .map_err(|source| StoredError::Read { path: path.clone(), source })?
                     .into(),
             };
             let model = Checkpoint::from_bytes(&bytes, path)?;

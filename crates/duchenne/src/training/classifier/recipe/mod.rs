@@ -12,6 +12,7 @@ use crate::expression::LabelSet;
 use crate::files::checksum::checksum;
 use crate::models::checkpoint::Manifest;
 use crate::models::network::NetworkConfig;
+use crate::models::stored::StoredManifest;
 
 pub use input::{InputRecipe, PerChannel};
 pub use network::{Initialization, NetworkRecipe};
@@ -223,7 +224,8 @@ impl Recipe {
             return Some("training.epochs and training.batch_size must be at least 1".to_owned());
         }
         // Any label set will do: the number of classes follows from it.
-        self.augmentation.problem().or_else(|| self.manifest(LabelSet::Fer2013).problem())
+        let manifest = self.manifest(LabelSet::Fer2013).check().err();
+        self.augmentation.problem().or(manifest.map(|error| error.to_string()))
     }
 
     /// The manifest of a model trained by this recipe.

@@ -45,4 +45,6 @@ pub use crate::burn::packed_layers::{PackedConvolution, PackedLinear};
 pub use crate::burn::updates::{adam_step, sgd_step};
 pub use descent::{AdamStep, SgdStep};
 pub use instructions::Instructions;
+#[doc(hidden)]
+pub use memory::buffers::keep_no_buffers;
 pub use memory::buffers::release_buffers;

@@ -25,6 +25,8 @@
 //! Operations share their work out over Rayon's current thread pool. A loop of many small operations is
 //! faster inside the pool, `rayon::scope(|_| ...)`, than outside, where every operation wakes it.
 
+#![allow(unsafe_code, reason = "vector instructions and memory that is written before it is read")]
+
 mod burn;
 mod convolution;
 mod descent;

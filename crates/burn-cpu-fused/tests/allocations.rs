@@ -1,6 +1,8 @@
 //! After the first image, inference allocates no buffer. A binary of its own, since it counts what the
 //! allocator of the whole process does.
 
+#![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,5 +1,8 @@
-//! The *application*: command line, settings, devices. The one floor that prints, reads the
-//! environment and decides exit codes.
+//! The program `duchenne`: command line, terminal, server. It prints, reads the environment and decides exit codes; what
+//! it does is in the library [`duchenne`].
+//!
+//! [`main`] runs the program on the process's arguments, for those who carry it inside another package; [`server::router`]
+//! is the recogniser as routes of a server of one's own (`examples/serve.rs`).
 
 mod arguments;
 mod commands;
@@ -11,7 +14,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Recognise facial expressions; train and evaluate the networks that do.
 #[derive(Debug, Parser)]
@@ -43,6 +46,10 @@ enum Command {
     Predict(commands::predict::PredictArgs),
     /// Recognise over HTTP, with a page for pictures, videos and the camera
     Serve(commands::serve::ServeArgs),
+    /// Print a shell's completion script
+    Completions(commands::completions::CompletionsArgs),
+    /// Write the manual pages
+    Manual(commands::manual::ManualArgs),
 }
 
 /// Runs the program on the process's arguments: 0 done, 1 failed, 2 usage.
@@ -66,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Reproduce(args) => commands::reproduce::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Serve(args) => commands::serve::run(args),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command()),
+        Command::Manual(args) => commands::manual::run(&args, Cli::command()),
     };
     terminal::clear();
     match result {
@@ -101,7 +110,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! The `duchenne` program; everything it does is in the library.
+//! The `duchenne` program; all of it is in the library of the same package.
 
 use std::process::ExitCode;
 

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use crate::arguments::{DeviceArgs, NeutralChoice, OverrideArgs};
 use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, print_line, say};
-use duchenne::data::PackedDataset;
-use duchenne::data::packed::synthetic::SyntheticFaces;
+use duchenne::data::{PackedDataset, TrainingData};
 use duchenne::experiments::classifier::ClassifierRun;
 use duchenne::experiments::recipes::recipe_text;
 use duchenne::experiments::scoring::note_uncalibrated;
@@ -66,26 +65,19 @@ pub struct TrainArgs {
 /// Runs the command.
 pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let recipe = recipe(&args)?;
-    let dataset = PackedDataset::open(&args.data)?;
-    let training = dataset.training()?;
-    let training = match args.limit {
-        Some(count) => training.limit(count),
-        None => training,
-    };
+    let data = TrainingData::new(PackedDataset::open(&args.data)?)?;
     let sets = args.synthetic.iter().map(|path| PackedDataset::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let joining = (!sets.is_empty())
-        .then(|| SyntheticFaces::select(&sets, &dataset, args.synthetic_per_class, args.neutral.into()))
-        .transpose()?;
-    let training = match &joining {
-        Some(faces) => {
-            say(format_args!("adding {} generated faces to the training split", faces.description()));
-            training.join(faces)
-        }
-        None => training,
+    let data = data.with_synthetic(sets, args.synthetic_per_class, args.neutral.into())?;
+    if let Some(faces) = data.synthetic() {
+        say(format_args!("adding {} generated faces to the training split", faces.description()));
+    }
+    let training = match args.limit {
+        Some(count) => data.split().limit(count),
+        None => data.split(),
     };
     let device = &args.device.device;
     let initial = args.init.as_deref().map(|path| InitialWeights::read(path, &recipe)).transpose()?;
-    let teacher = Teacher::read(&args.teacher, &recipe, dataset.label_set(), device)?;
+    let teacher = Teacher::read(&args.teacher, &recipe, data.dataset().label_set(), device)?;
     for (name, temperature) in teacher.iter().flat_map(Teacher::temperatures) {
         note_uncalibrated(name, temperature, &Terminal);
     }
@@ -93,7 +85,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let run = ClassifierRun {
         recipe: &recipe,
         recipe_name: &args.recipe,
-        dataset: &dataset,
+        dataset: data.dataset(),
         training: &training,
         initial: initial.as_ref(),
         teacher: teacher.as_ref(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use duchenne::data::faces::picture::Picture;
 use duchenne::data::faces::preprocessing::Preprocessing;
-use duchenne::data::{Origin, PackedDataset, Samples as _, Split};
+use duchenne::data::{Images as _, Origin, PackedDataset, Samples as _, Split};
 use duchenne::files::checksum::SourceChecksum;
 use duchenne::inference::recognition::FaceFinder;
 use serde_json::Value;

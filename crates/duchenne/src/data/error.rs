@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::data::faces::picture::PictureProblem;
+use crate::data::packed::split::Split;
 use crate::files::ReadError;
 use crate::files::atomic::AtomicError;
 use crate::files::mapped::MapError;
@@ -74,13 +75,65 @@ pub enum DataError {
         /// Why not.
         problem: String,
     },
-    /// The data set lacks the split that was asked for, or cannot tell it from another.
-    #[error("data set `{name}` {problem}")]
-    Split {
+    /// The data set lacks the split that was asked for.
+    #[error("data set `{name}` has no {split} samples; `duchenne data info` shows what it has")]
+    NoSamples {
         /// The data set's name.
         name: String,
-        /// What is missing, and the remedy.
-        problem: String,
+        /// The split.
+        split: Split,
+    },
+    /// Some test samples of the data set could be PublicTest or PrivateTest.
+    #[error(
+        "data set `{name}` cannot tell PublicTest from PrivateTest, so it has no {split} split; import FER-2013 from \
+         its csv file instead"
+    )]
+    AmbiguousTest {
+        /// The data set's name.
+        name: String,
+        /// The split that was asked for.
+        split: Split,
+    },
+    /// A generator finds nothing to learn from.
+    #[error(
+        "data set `{name}` has no photographs of the training split, nor any without a split, to learn from"
+    )]
+    NoPhotographs {
+        /// The data set's name.
+        name: String,
+    },
+    /// Photographs cannot join a training split as generated faces.
+    #[error(
+        "data set `{name}` is not synthetic: row {row} (from 0) is a photograph; `duchenne gan sample` makes \
+         synthetic sets"
+    )]
+    NotSynthetic {
+        /// The data set's name.
+        name: String,
+        /// The first photograph's row, from 0.
+        row: usize,
+    },
+    /// Generated faces of another size than the pictures that they should join.
+    #[error(
+        "data set `{name}` has pictures of {} x {}, expected {} x {}", got[0], got[1], expected[0], expected[1]
+    )]
+    PictureSize {
+        /// The name of the generated set.
+        name: String,
+        /// Height and width of its pictures, in pixels.
+        got: [usize; 2],
+        /// Height and width of the pictures to join, in pixels.
+        expected: [usize; 2],
+    },
+    /// Generated faces show no class that the enlarged data set has.
+    #[error("data set `{name}` has no label that maps to one of `{target}` with neutral = {neutral}")]
+    NoCommonLabel {
+        /// The name of the generated set.
+        name: String,
+        /// The label set of the data set to enlarge.
+        target: &'static str,
+        /// The policy's key.
+        neutral: &'static str,
     },
 }
 

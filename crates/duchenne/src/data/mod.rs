@@ -14,7 +14,9 @@ pub mod packed;
 pub use error::DataError;
 pub use packed::builder::PackedBuilder;
 pub use packed::dataset::PackedDataset;
-pub use packed::split::{Images, Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingSplit};
+pub use packed::split::{
+    Images, Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingData, TrainingSplit,
+};
 
 /// Height and width, in pixels, of the faces of FER-2013 and CK+, and of those that are generated to join them.
 pub const FACE_SIDE: usize = 48;

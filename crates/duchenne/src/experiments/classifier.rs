@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::Device;
-use crate::data::{PackedDataset, TrainingSplit};
+use crate::data::{Images, PackedDataset, TrainingSplit};
 use crate::experiments::scoring::calibrate;
 use crate::experiments::session::Session;
 use crate::experiments::watch::{Note, Unit, Watch, Work};

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use duchenne::PackedDataset;
+use duchenne::data::Images as _;
 use duchenne::experiments::recipes::all_settings;
 use duchenne::experiments::session::Session;
 use duchenne::experiments::svm::fit::{SVM_FILE, fit_on_file, fit_on_networks};

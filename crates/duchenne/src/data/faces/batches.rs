@@ -13,9 +13,9 @@ use crate::data::packed::split::{Images, TrainingSplit};
 /// Network inputs and labels of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// `[n, channels, crop, crop]`, row-major.
-    pub images: Vec<f32>,
-    /// `[n]`
+    /// What the network takes, row-major: `[n, channels, crop, crop]`, or the maps of its frozen layers.
+    pub inputs: Vec<f32>,
+    /// Indices into the label set, `[n]`.
     pub labels: Vec<u8>,
 }
 
@@ -93,13 +93,13 @@ impl<'a> EpochBatches<'a> {
     pub fn batch(&self, index: usize) -> Batch {
         let chosen = &self.batches[index];
         let length = self.preprocessing.input_len();
-        let mut images = vec![0.0; chosen.len() * length];
-        images.par_chunks_exact_mut(length).zip(chosen).for_each(|(out, sample)| {
+        let mut inputs = vec![0.0; chosen.len() * length];
+        inputs.par_chunks_exact_mut(length).zip(chosen).for_each(|(out, sample)| {
             let mut random = ChaCha8Rng::seed_from_u64(mix_seed(&[self.seed, u64::from(*sample)]));
             let pixels = self.faces.face(self.split, *sample as usize);
             self.augmentation.write(self.preprocessing, pixels, &mut random, out);
         });
-        Batch { images, labels: chosen.iter().map(|sample| self.split.label(*sample as usize)).collect() }
+        Batch { inputs, labels: chosen.iter().map(|sample| self.split.label(*sample as usize)).collect() }
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
         let batches = |epoch| EpochBatches::new(&split, &faces, &preprocessing, nothing, 4, [7, epoch]);
         let first = batches(0);
         assert_eq!(first.len(), 3);
-        let mut seen: Vec<f32> = (0..3).flat_map(|index| first.batch(index).images).step_by(4).collect();
+        let mut seen: Vec<f32> = (0..3).flat_map(|index| first.batch(index).inputs).step_by(4).collect();
         seen.sort_by(f32::total_cmp);
         let expected: Vec<f32> = (0..10).map(|value| value as f32).collect();
         assert!(seen.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-3), "{seen:?}");

@@ -273,7 +273,7 @@ impl PackedDataset {
     /// The Training samples, photographs and synthetic pictures.
     ///
     /// # Errors
-    /// [`DataError::Split`] when there are none.
+    /// [`DataError::NoSamples`] when there are none.
     pub fn training(&self) -> Result<TrainingSplit<'_>, DataError> {
         TrainingSplit::new(self)
     }
@@ -281,7 +281,7 @@ impl PackedDataset {
     /// The PublicTest samples, for selection only.
     ///
     /// # Errors
-    /// [`DataError::Split`] when there are none, or the set cannot tell them from PrivateTest.
+    /// [`DataError::NoSamples`] when there are none, [`DataError::AmbiguousTest`] when the set cannot tell them from PrivateTest.
     pub fn public_test(&self) -> Result<PublicTestSplit<'_>, DataError> {
         PublicTestSplit::new(self)
     }
@@ -289,7 +289,7 @@ impl PackedDataset {
     /// The PrivateTest samples, for the evaluation of a finished model only.
     ///
     /// # Errors
-    /// [`DataError::Split`] when there are none, or the set cannot tell them from PublicTest.
+    /// [`DataError::NoSamples`] when there are none, [`DataError::AmbiguousTest`] when the set cannot tell them from PublicTest.
     pub fn private_test(&self) -> Result<PrivateTestSplit<'_>, DataError> {
         PrivateTestSplit::new(self)
     }
@@ -355,6 +355,7 @@ impl Tensors<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Images as _;
     use crate::data::packed::builder::tests::{small, small_with_everything};
 
     #[test]
@@ -439,7 +440,7 @@ mod tests {
         let set = PackedDataset::open(&path).unwrap();
         assert!(set.training().is_ok());
         for error in [set.public_test().unwrap_err(), set.private_test().unwrap_err()] {
-            assert!(error.to_string().contains("cannot tell PublicTest from PrivateTest"), "{error}");
+            assert!(matches!(error, DataError::AmbiguousTest { .. }), "{error}");
         }
     }
 }

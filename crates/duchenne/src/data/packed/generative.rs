@@ -28,7 +28,7 @@ impl<'a> GenerativeSplit<'a> {
     /// set alone, so that all generators of one set hold out the same.
     ///
     /// # Errors
-    /// [`DataError::Split`] when the set has no photograph to learn from.
+    /// [`DataError::NoPhotographs`] when the set has no photograph to learn from.
     pub fn new(dataset: &'a PackedDataset, share: f64) -> Result<Self, DataError> {
         let usable = |row: &usize| {
             matches!(dataset.split(*row), Split::Training | Split::Unassigned)
@@ -36,11 +36,7 @@ impl<'a> GenerativeSplit<'a> {
         };
         let rows: Vec<usize> = (0..dataset.len()).filter(usable).collect();
         if rows.is_empty() {
-            return Err(DataError::Split {
-                name: dataset.name().to_owned(),
-                problem: "has no photographs of the training split, nor any without a split, to learn from"
-                    .to_owned(),
-            });
+            return Err(DataError::NoPhotographs { name: dataset.name().to_owned() });
         }
         // Without subjects every photograph counts as a person of its own.
         let person = |row: usize| dataset.subject(row).map_or(row as u64, u64::from);

@@ -4,9 +4,11 @@
 //! Each of the three is a type of its own, so that a function that trains cannot be handed test
 //! samples.
 
+use std::marker::PhantomData;
+
 use crate::data::error::DataError;
 use crate::data::packed::dataset::PackedDataset;
-use crate::data::packed::synthetic::SyntheticFaces;
+use crate::data::packed::synthetic::{NeutralPolicy, SyntheticFaces};
 
 /// The part of a data set that a sample belongs to; the value is the packed file's byte.
 ///
@@ -123,77 +125,76 @@ pub trait Samples: Images {
     fn row(&self, index: usize) -> usize;
 }
 
-/// Defines one split's type; a macro, because the types must differ although their code does not.
-macro_rules! split_type {
-    ($(#[$documentation:meta])* $name:ident) => {
-        $(#[$documentation])*
-        #[derive(Debug, Clone)]
-        pub struct $name<'a> {
-            dataset: &'a PackedDataset,
-            rows: Vec<u32>,
-        }
+/// Marks PublicTest, which selects epochs, hyper-parameters and temperatures.
+#[derive(Debug, Clone, Copy)]
+pub enum PublicTest {}
 
-        impl<'a> $name<'a> {
-            /// The number of samples; never zero when it comes from a [`PackedDataset`].
-            pub fn len(&self) -> usize {
-                self.rows.len()
-            }
+/// Marks PrivateTest, which scores a finished model.
+#[derive(Debug, Clone, Copy)]
+pub enum PrivateTest {}
 
-            /// Whether there are no samples.
-            pub fn is_empty(&self) -> bool {
-                self.rows.is_empty()
-            }
-
-            /// The samples' rows in the whole data set, ascending.
-            pub fn rows(&self) -> &[u32] {
-                &self.rows
-            }
-
-            /// Pixels of sample `index`, row by row, 0 black to 255 white.
-            pub fn image(&self, index: usize) -> &'a [u8] {
-                self.dataset.image(self.rows[index] as usize)
-            }
-
-            /// Label of sample `index`, an index into the data set's label set.
-            pub fn label(&self, index: usize) -> u8 {
-                self.dataset.label(self.rows[index] as usize)
-            }
-
-            /// The whole data set.
-            pub fn dataset(&self) -> &'a PackedDataset {
-                self.dataset
-            }
-        }
-
-        impl Images for $name<'_> {
-            fn len(&self) -> usize {
-                self.rows.len()
-            }
-
-            fn image(&self, index: usize) -> &[u8] {
-                self.dataset.image(self.rows[index] as usize)
-            }
-        }
-
-        impl Samples for $name<'_> {
-            fn label(&self, index: usize) -> u8 {
-                self.dataset.label(self.rows[index] as usize)
-            }
-
-            fn row(&self, index: usize) -> usize {
-                self.rows[index] as usize
-            }
-        }
-    };
+/// A part of a data set that does not train.
+pub trait TestKind {
+    /// The part's value in a packed file.
+    const SPLIT: Split;
 }
 
-split_type! {
-    /// The PublicTest samples: what selection takes.
-    PublicTestSplit
+impl TestKind for PublicTest {
+    const SPLIT: Split = Split::PublicTest;
 }
-split_type! {
-    /// The PrivateTest samples: what the evaluation of a finished model takes.
-    PrivateTestSplit
+
+impl TestKind for PrivateTest {
+    const SPLIT: Split = Split::PrivateTest;
+}
+
+/// The samples of [`PublicTest`] or of [`PrivateTest`]: types that differ, so that what selects cannot be handed what
+/// scores.
+#[derive(Debug, Clone)]
+pub struct TestSplit<'a, Kind> {
+    dataset: &'a PackedDataset,
+    rows: Vec<u32>,
+    kind: PhantomData<Kind>,
+}
+
+/// The PublicTest samples: what selection takes.
+pub type PublicTestSplit<'a> = TestSplit<'a, PublicTest>;
+
+/// The PrivateTest samples: what the evaluation of a finished model takes.
+pub type PrivateTestSplit<'a> = TestSplit<'a, PrivateTest>;
+
+impl<'a, Kind: TestKind> TestSplit<'a, Kind> {
+    /// Refused where there are no such samples, or some test rows could be either kind.
+    pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
+        if (0..dataset.len()).any(|row| dataset.split(row) == Split::Test) {
+            return Err(DataError::AmbiguousTest { name: dataset.name().to_owned(), split: Kind::SPLIT });
+        }
+        Ok(Self { dataset, rows: rows_of(dataset, Kind::SPLIT)?, kind: PhantomData })
+    }
+
+    /// The samples' rows in the whole data set, ascending.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+}
+
+impl<Kind> Images for TestSplit<'_, Kind> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn image(&self, index: usize) -> &[u8] {
+        self.dataset.image(self.rows[index] as usize)
+    }
+}
+
+impl<Kind> Samples for TestSplit<'_, Kind> {
+    fn label(&self, index: usize) -> u8 {
+        self.dataset.label(self.rows[index] as usize)
+    }
+
+    fn row(&self, index: usize) -> usize {
+        self.rows[index] as usize
+    }
 }
 
 /// The Training samples, photographs and synthetic pictures: what training functions take. Those of the data
@@ -202,16 +203,12 @@ split_type! {
 pub struct TrainingSplit<'a> {
     dataset: &'a PackedDataset,
     rows: Vec<u32>,
-    joined: Option<&'a SyntheticFaces<'a>>,
+    joined: Option<&'a SyntheticFaces>,
 }
 
 impl<'a> TrainingSplit<'a> {
     pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
-        let rows = rows_of(dataset, Split::Training);
-        if rows.is_empty() {
-            return Err(missing(dataset, Split::Training));
-        }
-        Ok(Self { dataset, rows, joined: None })
+        Ok(Self { dataset, rows: rows_of(dataset, Split::Training)?, joined: None })
     }
 
     /// The first `count` samples of the data set, or all when there are fewer: for runs that only try the
@@ -224,20 +221,10 @@ impl<'a> TrainingSplit<'a> {
 
     /// With generated faces, which must have been selected for this data set.
     #[must_use]
-    pub fn join(mut self, faces: &'a SyntheticFaces<'a>) -> Self {
+    pub fn join(mut self, faces: &'a SyntheticFaces) -> Self {
         assert_eq!(faces.target(), self.dataset.label_set(), "faces selected for another label set");
         self.joined = Some(faces);
         self
-    }
-
-    /// The number of samples; never zero when it comes from a [`PackedDataset`].
-    pub fn len(&self) -> usize {
-        self.rows.len() + self.joined.map_or(0, SyntheticFaces::len)
-    }
-
-    /// Whether there are no samples.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The rows, in the whole data set, of the samples that come from it, ascending.
@@ -246,16 +233,8 @@ impl<'a> TrainingSplit<'a> {
     }
 
     /// The generated faces that joined.
-    pub fn joined(&self) -> Option<&'a SyntheticFaces<'a>> {
+    pub fn joined(&self) -> Option<&'a SyntheticFaces> {
         self.joined
-    }
-
-    /// Pixels of sample `index`, row by row, 0 black to 255 white.
-    pub fn image(&self, index: usize) -> &'a [u8] {
-        match (self.rows.get(index), self.joined) {
-            (None, Some(faces)) => faces.image(index - self.rows.len()),
-            _ => self.dataset.image(self.rows[index] as usize),
-        }
     }
 
     /// Label of sample `index`, an index into the data set's label set.
@@ -274,51 +253,83 @@ impl<'a> TrainingSplit<'a> {
 
 impl Images for TrainingSplit<'_> {
     fn len(&self) -> usize {
-        self.len()
+        self.rows.len() + self.joined.map_or(0, SyntheticFaces::len)
     }
 
     fn image(&self, index: usize) -> &[u8] {
-        self.image(index)
+        match (self.rows.get(index), self.joined) {
+            (None, Some(faces)) => faces.image(index - self.rows.len()),
+            _ => self.dataset.image(self.rows[index] as usize),
+        }
     }
 }
 
-impl<'a> PublicTestSplit<'a> {
-    pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
-        Ok(Self { dataset, rows: test_rows(dataset, Split::PublicTest)? })
+/// *Training data*: a data set and the generated faces that enlarge its Training split, open together, so that who
+/// trains keeps one value.
+#[derive(Debug)]
+pub struct TrainingData {
+    dataset: PackedDataset,
+    synthetic: Option<SyntheticFaces>,
+}
+
+impl TrainingData {
+    /// The data set alone.
+    ///
+    /// # Errors
+    /// [`DataError::NoSamples`] when it has no Training samples.
+    pub fn new(dataset: PackedDataset) -> Result<Self, DataError> {
+        dataset.training()?;
+        Ok(Self { dataset, synthetic: None })
+    }
+
+    /// Adds the faces that [`SyntheticFaces::select`] takes from `sets`; nothing where there are no sets.
+    ///
+    /// # Errors
+    /// As [`SyntheticFaces::select`].
+    pub fn with_synthetic(
+        mut self,
+        sets: Vec<PackedDataset>,
+        per_class: Option<usize>,
+        neutral: NeutralPolicy,
+    ) -> Result<Self, DataError> {
+        if !sets.is_empty() {
+            self.synthetic = Some(SyntheticFaces::select(sets, &self.dataset, per_class, neutral)?);
+        }
+        Ok(self)
+    }
+
+    /// The data set, without what joins it.
+    pub fn dataset(&self) -> &PackedDataset {
+        &self.dataset
+    }
+
+    /// The generated faces.
+    pub fn synthetic(&self) -> Option<&SyntheticFaces> {
+        self.synthetic.as_ref()
+    }
+
+    /// The samples to train on.
+    pub fn split(&self) -> TrainingSplit<'_> {
+        let training = self.dataset.training().expect("`new` saw Training samples");
+        match &self.synthetic {
+            Some(faces) => training.join(faces),
+            None => training,
+        }
     }
 }
 
-impl<'a> PrivateTestSplit<'a> {
-    pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
-        Ok(Self { dataset, rows: test_rows(dataset, Split::PrivateTest)? })
-    }
-}
-
-fn rows_of(dataset: &PackedDataset, split: Split) -> Vec<u32> {
+/// The rows of a split.
+///
+/// # Errors
+/// [`DataError::NoSamples`] when there are none.
+fn rows_of(dataset: &PackedDataset, split: Split) -> Result<Vec<u32>, DataError> {
     // A packed file holds at most u32::MAX rows; opening it checked that.
-    (0..dataset.len()).filter(|&row| dataset.split(row) == split).map(|row| row as u32).collect()
-}
-
-/// The rows of PublicTest or PrivateTest, refused where some test rows could be either.
-fn test_rows(dataset: &PackedDataset, split: Split) -> Result<Vec<u32>, DataError> {
-    if (0..dataset.len()).any(|row| dataset.split(row) == Split::Test) {
-        return Err(DataError::Split {
-            name: dataset.name().to_owned(),
-            problem: format!(
-                "cannot tell PublicTest from PrivateTest, so it has no {split} split; \
-                 import FER-2013 from its csv file instead"
-            ),
-        });
+    let rows: Vec<u32> =
+        (0..dataset.len()).filter(|&row| dataset.split(row) == split).map(|row| row as u32).collect();
+    if rows.is_empty() {
+        return Err(DataError::NoSamples { name: dataset.name().to_owned(), split });
     }
-    let rows = rows_of(dataset, split);
-    if rows.is_empty() { Err(missing(dataset, split)) } else { Ok(rows) }
-}
-
-fn missing(dataset: &PackedDataset, split: Split) -> DataError {
-    DataError::Split {
-        name: dataset.name().to_owned(),
-        problem: format!("has no {split} samples; `duchenne data info` shows what it has"),
-    }
+    Ok(rows)
 }
 
 #[cfg(test)]

@@ -45,22 +45,22 @@ impl NeutralPolicy {
 
 /// Generated faces that may join the training split of one data set.
 #[derive(Debug)]
-pub struct SyntheticFaces<'a> {
-    sets: &'a [PackedDataset],
+pub struct SyntheticFaces {
+    sets: Vec<PackedDataset>,
     target: LabelSet,
     /// Set, row in it, label in the target's label set.
     faces: Vec<(usize, u32, u8)>,
     description: String,
 }
 
-impl<'a> SyntheticFaces<'a> {
+impl SyntheticFaces {
     /// The faces of `sets`, in their order, at most `per_class` for each label of `target`.
     ///
     /// # Errors
-    /// [`DataError::Split`] when a set holds photographs, has pictures of another size than `target`, or no
-    /// label that maps to one of `target`'s.
+    /// [`DataError::NotSynthetic`], [`DataError::PictureSize`] or [`DataError::NoCommonLabel`] of a set that cannot join
+    /// `target`.
     pub fn select(
-        sets: &'a [PackedDataset],
+        sets: Vec<PackedDataset>,
         target: &PackedDataset,
         per_class: Option<usize>,
         neutral: NeutralPolicy,
@@ -69,17 +69,14 @@ impl<'a> SyntheticFaces<'a> {
         let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
         let mut faces = Vec::new();
         for (index, set) in sets.iter().enumerate() {
-            let refuse = |problem: String| Err(DataError::Split { name: set.name().to_owned(), problem });
+            let name = || set.name().to_owned();
             if let Some(row) = (0..set.len()).find(|row| set.origin(*row) != Origin::Synthetic) {
-                return refuse(format!(
-                    "is not synthetic: row {row} (from 0) is a photograph; `duchenne gan sample` makes \
-                     synthetic sets"
-                ));
+                return Err(DataError::NotSynthetic { name: name(), row });
             }
             let sizes = [set, target].map(|set| (set.height(), set.width()));
             if sizes[0] != sizes[1] {
-                let [(h, w), (height, width)] = sizes;
-                return refuse(format!("has pictures of {h} x {w}, expected {height} x {width}"));
+                let [got, expected] = sizes.map(|(height, width)| [height, width]);
+                return Err(DataError::PictureSize { name: name(), got, expected });
             }
             let translated = |row: &usize| neutral.translate(set.label_set(), set.label(*row), label_set);
             let mut mapped = 0;
@@ -92,10 +89,11 @@ impl<'a> SyntheticFaces<'a> {
                 }
             }
             if mapped == 0 {
-                return refuse(format!(
-                    "has no label that maps to one of `{label_set}` with neutral = {}",
-                    neutral.key()
-                ));
+                return Err(DataError::NoCommonLabel {
+                    name: name(),
+                    target: label_set.key(),
+                    neutral: neutral.key(),
+                });
             }
         }
         let names = label_set.names();
@@ -122,7 +120,7 @@ impl<'a> SyntheticFaces<'a> {
     }
 
     /// Pixels of a face, row by row.
-    pub fn image(&self, index: usize) -> &'a [u8] {
+    pub fn image(&self, index: usize) -> &[u8] {
         let (set, row, _) = self.faces[index];
         self.sets[set].image(row as usize)
     }
@@ -141,7 +139,7 @@ impl<'a> SyntheticFaces<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{PackedBuilder, Split};
+    use crate::data::{Images as _, PackedBuilder, Split, TrainingData};
     use std::path::Path;
 
     fn write(path: &Path, label_set: LabelSet, origin: Origin, side: usize) -> PackedDataset {
@@ -158,8 +156,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let target = write(&path("fer"), LabelSet::Fer2013, Origin::Photograph, 2);
-        let sets = [write(&path("a"), LabelSet::CkPlus, Origin::Synthetic, 2)];
-        let select = |per_class, neutral| SyntheticFaces::select(&sets, &target, per_class, neutral).unwrap();
+        write(&path("a"), LabelSet::CkPlus, Origin::Synthetic, 2);
+        let sets = || vec![PackedDataset::open(&path("a")).unwrap()];
+        let select =
+            |per_class, neutral| SyntheticFaces::select(sets(), &target, per_class, neutral).unwrap();
         let faces = select(None, NeutralPolicy::Real);
         assert_eq!(faces.len(), 12);
         let happy = LabelSet::Fer2013.label_of("happy").unwrap();
@@ -173,9 +173,13 @@ mod tests {
         assert_eq!(contempt.len(), 2);
         assert!(faces.description().contains("contempt-as-neutral"));
 
-        let split = target.training().unwrap().join(&faces);
+        let expected = (faces.image(0).to_vec(), faces.label(0));
+        let data = TrainingData::new(target).unwrap();
+        assert_eq!(data.split().len(), 14);
+        let data = data.with_synthetic(sets(), None, NeutralPolicy::ContemptAsNeutral).unwrap();
+        let split = data.split();
         assert_eq!(split.len(), 28);
-        assert_eq!((split.image(14), split.label(14)), (faces.image(0), faces.label(0)));
+        assert_eq!((split.image(14).to_vec(), split.label(14)), expected);
         assert_eq!(split.image(13), [13; 4]);
     }
 
@@ -184,8 +188,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let target = write(&path("fer"), LabelSet::Fer2013, Origin::Photograph, 2);
-        let sets = [write(&path("a"), LabelSet::Fer2013, Origin::Synthetic, 2)];
-        let count = |neutral| SyntheticFaces::select(&sets, &target, None, neutral).unwrap().len();
+        let set = || write(&path("a"), LabelSet::Fer2013, Origin::Synthetic, 2);
+        let count = |neutral| SyntheticFaces::select(vec![set()], &target, None, neutral).unwrap().len();
         assert_eq!((count(NeutralPolicy::Real), count(NeutralPolicy::Omit)), (14, 12));
     }
 
@@ -195,15 +199,17 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let target = write(&path("fer"), LabelSet::Fer2013, Origin::Photograph, 2);
         let error = |set: PackedDataset| {
-            SyntheticFaces::select(&[set], &target, None, NeutralPolicy::Real).unwrap_err().to_string()
+            SyntheticFaces::select(vec![set], &target, None, NeutralPolicy::Real).unwrap_err()
         };
         let photographs = write(&path("a"), LabelSet::CkPlus, Origin::Photograph, 2);
-        assert!(error(photographs).contains("is not synthetic: row 0"));
+        assert!(matches!(error(photographs), DataError::NotSynthetic { row: 0, .. }));
         let large = write(&path("b"), LabelSet::CkPlus, Origin::Synthetic, 3);
-        assert!(error(large).contains("has pictures of 3 x 3, expected 2 x 2"));
+        let sizes = error(large).to_string();
+        assert!(sizes.contains("has pictures of 3 x 3, expected 2 x 2"), "{sizes}");
         let mut contempt = PackedBuilder::new("set", LabelSet::CkPlus, 2, 2);
         contempt.push(&[0; 4], 1, Split::Training, Origin::Synthetic).unwrap();
         contempt.write(&path("c"), "none").unwrap();
-        assert!(error(PackedDataset::open(&path("c")).unwrap()).contains("no label that maps"));
+        let contempt = error(PackedDataset::open(&path("c")).unwrap());
+        assert!(matches!(contempt, DataError::NoCommonLabel { target: "fer2013", .. }), "{contempt}");
     }
 }

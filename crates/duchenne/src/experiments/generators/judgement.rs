@@ -7,7 +7,7 @@ use crate::error::{Context as _, refuse};
 
 use crate::Device;
 use crate::data::packed::provenance::SyntheticProvenance;
-use crate::data::{Origin, PackedBuilder, PackedDataset, Split};
+use crate::data::{Images, Origin, PackedBuilder, PackedDataset, Split};
 use crate::evaluation::generation::report::{
     ClassifierFigures, GenerationReport, Reference, mean_memorization, write_page,
 };

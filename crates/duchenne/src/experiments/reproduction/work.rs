@@ -8,8 +8,7 @@ use crate::error::{Context as _, refuse};
 use crate::data::faces::views::Views;
 use crate::data::import::{ckplus, fer2013};
 use crate::data::packed::findings::training_duplicates;
-use crate::data::packed::synthetic::SyntheticFaces;
-use crate::data::{PackedBuilder, PackedDataset, Split, no_progress};
+use crate::data::{Images as _, PackedBuilder, PackedDataset, Split, TrainingData, no_progress};
 use crate::evaluation::report::{
     EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage, write_report,
 };
@@ -96,21 +95,16 @@ impl Workshop<'_> {
             }
             Work::Judge(by_classifier) => self.judge(stage, *by_classifier)?,
             Work::Classifier { name, recipe, per_class, neutral } => {
-                let dataset = self.data(stage.inputs[0])?;
+                let data = TrainingData::new(self.data(stage.inputs[0])?)?;
                 let faces = &stage.inputs[1..];
                 let open = |id: &StageId| PackedDataset::open(&self.folder(*id).file(FACES_FILE));
                 let sets = faces.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-                let select = || SyntheticFaces::select(&sets, &dataset, Some(*per_class as usize), *neutral);
-                let joining = (!sets.is_empty()).then(select).transpose()?;
-                let training = match &joining {
-                    Some(faces) => dataset.training()?.join(faces),
-                    None => dataset.training()?,
-                };
+                let data = data.with_synthetic(sets, Some(*per_class as usize), *neutral)?;
                 let run = ClassifierRun {
                     recipe,
                     recipe_name: name,
-                    dataset: &dataset,
-                    training: &training,
+                    dataset: data.dataset(),
+                    training: &data.split(),
                     initial: None,
                     teacher: None,
                     directory: &folder.file(RUN),

@@ -7,9 +7,9 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::data::PackedDataset;
 use crate::data::TrainingSplit;
 use crate::data::features::file::FeatureFile;
+use crate::data::{Images, PackedDataset, Samples};
 use crate::error::{Context as _, refuse};
 use crate::experiments::session::Session;
 use crate::experiments::svm::features::features_of_split;

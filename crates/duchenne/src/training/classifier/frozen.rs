@@ -64,7 +64,7 @@ impl Frozen {
         };
         let samples = batches.samples(index);
         let labels = samples.iter().map(|sample| job.training.label(*sample as usize)).collect();
-        Batch { images: kept.training.gather(samples.iter().map(|sample| *sample as usize)), labels }
+        Batch { inputs: kept.training.gather(samples.iter().map(|sample| *sample as usize)), labels }
     }
 
     /// Logits of what [`batch`](Self::batch) gave, with gradients for the layers that are trained.
@@ -179,8 +179,7 @@ impl KeptMaps {
         let Some(training) = kept else {
             return Ok(None);
         };
-        let labels: Vec<u8> =
-            (0..Images::len(validation)).map(|row| Samples::label(validation, row)).collect();
+        let labels: Vec<u8> = (0..validation.len()).map(|row| validation.label(row)).collect();
         let of_validation = |rows: Range<usize>| {
             maps(&rows.map(|row| validation_faces.face(validation, row)).collect::<Vec<_>>())
         };
@@ -192,7 +191,7 @@ impl KeptMaps {
     /// Logits of all PublicTest samples; `network` is prepared.
     fn validation_logits(&self, network: &Network, job: &Job<'_>) -> Vec<f32> {
         let [channels, height, width] = self.shape;
-        let count = Images::len(job.validation);
+        let count = job.validation.len();
         let mut values = Vec::new();
         for start in (0..count).step_by(BATCH) {
             let rows = start..(start + BATCH).min(count);

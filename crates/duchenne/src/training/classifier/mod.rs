@@ -26,6 +26,7 @@ use super::optimizer::{Sgd, WeightAverage};
 use super::run_directory::{Identity, RunState};
 use crate::data::faces::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
 use crate::data::faces::views::Views;
+use crate::data::{Images, Samples};
 use crate::inference::batched::logits;
 use crate::models::checkpoint::{Checkpoint, Manifest, Precision};
 use crate::models::network::Network;
@@ -250,11 +251,11 @@ impl<'a> Trainer<'a> {
             let share = beta.sample(&mut ChaCha8Rng::seed_from_u64(seed));
             // The larger share stays with the image itself, so its label is still the likelier one.
             let share = share.max(1.0 - share);
-            mix(&mut batch.images, samples, share);
+            mix(&mut batch.inputs, samples, share);
             mix(&mut targets, samples, share);
         }
         if let Some(teacher) = self.job.teacher {
-            teacher.teach(&batch.images, &mut targets, training.teacher_share)?;
+            teacher.teach(&batch.inputs, &mut targets, training.teacher_share)?;
         }
         // Dropout draws from the device's generator.
         self.job.device.seed(seed);
@@ -266,7 +267,7 @@ impl<'a> Trainer<'a> {
 
         let network = self.network.take().expect("the network is back after every step");
         let preprocessing = &self.inputs.manifest.preprocessing;
-        let outputs = self.frozen.forward(&network, self.job.device, preprocessing, batch.images, samples);
+        let outputs = self.frozen.forward(&network, self.job.device, preprocessing, batch.inputs, samples);
         let scores: Vec<f32> = outputs.clone().into_data().iter::<f32>().collect();
         let value = loss(training.loss, outputs, targets, weights);
         let number = f64::from(value.clone().into_scalar::<f32>());

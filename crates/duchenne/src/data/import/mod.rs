@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod ckplus;
 pub mod fer2013;
+mod fer2013_text;
 pub mod ferplus;
 pub mod folder;
 pub mod picture_tree;

@@ -1,8 +1,9 @@
-//! What can go wrong with data, sorted by who can repair it.
+//! The errors of the data floor, sorted by who can repair them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::data::counted;
 use crate::data::faces::picture::PictureProblem;
 use crate::data::packed::split::Split;
 use crate::files::ReadError;
@@ -34,9 +35,9 @@ pub enum DataError {
     Row {
         /// The text file, or the archive that holds it.
         path: PathBuf,
-        /// Data rows count from 1; the header is no data row.
+        /// The data row, from 1; the header is not counted.
         row: u64,
-        /// What is wrong with it.
+        /// The first thing that is wrong with the row.
         problem: RowProblem,
     },
     /// One file inside a folder or an archive is wrong.
@@ -56,16 +57,35 @@ pub enum DataError {
         path: PathBuf,
         /// The picture's path inside it.
         entry: String,
-        /// What is wrong with its bytes.
+        /// The reason why its bytes cannot be decoded.
         problem: PictureProblem,
     },
-    /// An input is larger than this program reads; a guard against archives that expand without end.
-    #[error("`{}` is over a limit: {problem}", path.display())]
-    Limit {
+    /// An entry's name would lead out of the folder that holds its archive.
+    #[error(
+        "`{}`, `{entry}`: this entry leads out of the archive's folder; such an archive is not read",
+        path.display()
+    )]
+    EntryOutside {
+        /// The archive.
+        path: PathBuf,
+        /// The entry's name, printable.
+        entry: String,
+    },
+    /// An input has more content than this program reads; a guard against archives that expand without end.
+    #[error("`{}` is over a limit: its content has more than {limit} bytes when unpacked", path.display())]
+    TooManyBytes {
         /// The file.
         path: PathBuf,
-        /// Which limit.
-        problem: String,
+        /// The most bytes that are read.
+        limit: u64,
+    },
+    /// A folder or an archive has more entries than this program reads.
+    #[error("`{}` is over a limit: it has more than {limit} entries", path.display())]
+    TooManyEntries {
+        /// The folder or archive.
+        path: PathBuf,
+        /// The most entries that are read.
+        limit: usize,
     },
     /// A sample cannot join the data set being built.
     #[error("sample {row} (from 0): {problem}")]
@@ -154,11 +174,11 @@ impl DataError {
     }
 }
 
-/// What is wrong with one row of a text file.
+/// The reason why one row of a text file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowProblem {
     /// The row was cut, or has more fields than the header.
-    #[error("has {got} fields, expected {expected}; the file may be truncated")]
+    #[error("has {}, expected {expected}; the file may be truncated", counted(*got, "field"))]
     FieldCount {
         /// Fields found.
         got: usize,
@@ -180,7 +200,7 @@ pub enum RowProblem {
         got: String,
     },
     /// The wrong number of pixels.
-    #[error("has {got} pixels, expected {} ({} x {})", expected[0] * expected[1], expected[0], expected[1])]
+    #[error("has {}, expected {} ({} x {})", counted(*got, "pixel"), expected[0] * expected[1], expected[0], expected[1])]
     PixelCount {
         /// Pixels found.
         got: usize,
@@ -192,7 +212,7 @@ pub enum RowProblem {
     PixelValue {
         /// The pixel's place, from 1.
         position: usize,
-        /// Its text.
+        /// The pixel's text.
         got: String,
     },
     /// A line so long that it cannot be a row.
@@ -250,5 +270,14 @@ mod tests {
         assert_eq!(excerpt(b"256"), "256");
         assert_eq!(excerpt(b"a\n\x1b"), "a\\n\\u{1b}");
         assert!(excerpt(&[b'9'; 5000]).len() < 40);
+    }
+
+    #[test]
+    fn one_has_no_plural() {
+        let fields = |got| RowProblem::FieldCount { got, expected: 3 }.to_string();
+        assert_eq!(fields(1), "has 1 field, expected 3; the file may be truncated");
+        assert_eq!(fields(0), "has 0 fields, expected 3; the file may be truncated");
+        let pixels = RowProblem::PixelCount { got: 1, expected: [2, 3] }.to_string();
+        assert_eq!(pixels, "has 1 pixel, expected 6 (2 x 3)");
     }
 }

@@ -21,8 +21,14 @@ pub use packed::split::{
 /// Height and width, in pixels, of the faces of FER-2013 and CK+, and of those that are generated to join them.
 pub const FACE_SIDE: usize = 48;
 
-/// Is told how far a long piece of work has come: `(done, total)`, in bytes or pictures.
+/// Progress callback of a long operation: `(done, total)`, in bytes or pictures.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
-/// A [`Progress`] for callers who do not want to know.
+/// A [`Progress`] that does nothing.
 pub fn no_progress(_done: u64, _total: u64) {}
+
+/// A number with its noun, such as `1 picture` or `2 pictures`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

@@ -83,7 +83,7 @@ impl AtomicFile {
 /// under `path` before is untouched.
 ///
 /// # Errors
-/// What `write` returns, or an [`AtomicError`] when the system refuses.
+/// Those of `write`, or an [`AtomicError`] when the system refuses.
 pub fn write_atomically<E>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,

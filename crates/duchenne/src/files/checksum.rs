@@ -7,7 +7,7 @@
 //! | data fingerprint, `data::packed::fingerprint` | 64 hexadecimal digits | BLAKE3 | the samples of a packed data set, whatever else its file says |
 //!
 //! BLAKE3 is several times faster than SHA-256 on files of hundreds of megabytes. A source is read at 3 GB/s, where even
-//! BLAKE3 would be felt: XXH3 takes a fifth of its time and tells one download from another, but is no proof against a
+//! BLAKE3 would be felt: XXH3 takes a fifth of its time and tells one download from another, but is not a proof against a
 //! forger. What was read from the source has the fingerprint.
 
 use std::fs::File;

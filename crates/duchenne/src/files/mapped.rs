@@ -17,7 +17,7 @@ pub enum MapError {
     /// The path leads to a folder or a device.
     #[error("`{}`: is not a file; expected {expected}", path.display())]
     NotAFile {
-        /// What was to be mapped.
+        /// The folder or device.
         path: PathBuf,
         /// The kind of file that was expected, with its article.
         expected: &'static str,

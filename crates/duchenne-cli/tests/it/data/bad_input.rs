@@ -210,7 +210,7 @@ fn folders_that_are_laid_out_otherwise() {
     refuses(&["folder", &at("empty")], &["empty`: holds no pictures"]);
     refuses(
         &["folder", &at("class")],
-        &["bored/a.png`: folder `bored` is no class of fer2013, expected one of"],
+        &["bored/a.png`: folder `bored` is not a class of fer2013, expected one of"],
     );
     refuses(&["folder", &at("mixed")], &["the folder mixes"]);
     refuses(

@@ -5,25 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::faces::preprocessing::Preprocessing;
 
-/// Which changes, and how far; zero switches one off.
+/// The changes and their largest extents; zero switches one off.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
     /// Mirror left to right, half of the time.
     pub mirror: bool,
-    /// Shift by up to this many pixels each way.
+    /// Largest shift each way, in whole pixels, 0 to 64.
     pub shift: f32,
-    /// Rotate by up to this many degrees each way.
+    /// Largest rotation each way, in degrees, 0 to 180.
     pub rotation: f32,
-    /// Enlarge or shrink by up to this fraction.
+    /// Largest enlargement or reduction, as a fraction of the size, 0 to 0.9.
     pub scale: f32,
-    /// Change contrast by up to this fraction, around the middle gray.
+    /// Largest change of contrast around the middle gray, as a fraction, 0 to 0.99.
     pub contrast: f32,
-    /// Change brightness by up to this fraction of the full range.
+    /// Largest change of brightness, as a fraction of the full range, 0 to 1.
     pub brightness: f32,
-    /// Probability of erasing a rectangle to gray (Zhong et al. 2020).
+    /// Probability of erasing a rectangle to gray, 0 to 1 (Zhong et al. 2020).
     pub erasing: f32,
-    /// Largest erased fraction of the area.
+    /// Largest erased fraction of the area, 0 to 1.
     pub erased_area: f32,
 }
 
@@ -42,11 +42,11 @@ impl Default for Augmentation {
     }
 }
 
-/// What an erased rectangle is filled with: the middle gray.
+/// The filling of an erased rectangle: the middle gray.
 const ERASED: f32 = 127.5;
 
 impl Augmentation {
-    /// What is wrong with these settings, if anything.
+    /// The first setting out of its range, and the range, if any is.
     pub fn problem(&self) -> Option<String> {
         let ranges = [
             ("shift", self.shift, 64.0),

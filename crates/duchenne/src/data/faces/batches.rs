@@ -1,5 +1,5 @@
 //! *Batches*: where pixels become the numbers of one training step. Order and augmentation depend on
-//! the seed, the epoch and the image alone, so a run can go on from any batch.
+//! the seed, the epoch and the image alone, so a run can resume from any batch.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -53,7 +53,7 @@ pub struct EpochBatches<'a> {
 }
 
 impl<'a> EpochBatches<'a> {
-    /// Of the given epoch; [`epoch_batches`] cuts it.
+    /// The batches of epoch `epoch`, from 0, of a run with `seed`; [`epoch_batches`] cuts it.
     pub fn new(
         split: &'a TrainingSplit<'a>,
         faces: &'a ResizedFaces,
@@ -67,19 +67,19 @@ impl<'a> EpochBatches<'a> {
         Self { split, faces, augmentation, preprocessing, batches, seed }
     }
 
-    /// No more than the first `most`.
+    /// Keeps at most the first `most` batches.
     #[must_use]
     pub fn at_most(mut self, most: usize) -> Self {
         self.batches.truncate(most);
         self
     }
 
-    /// How many batches there are.
+    /// The number of batches.
     pub fn len(&self) -> usize {
         self.batches.len()
     }
 
-    /// Whether the split is empty.
+    /// Whether there are no batches.
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
@@ -111,7 +111,7 @@ pub struct ResizedFaces {
 }
 
 impl ResizedFaces {
-    /// Resizes where needed.
+    /// The faces of `samples`, pictures of `height x width`.
     pub fn new(
         samples: &(impl Images + Sync),
         preprocessing: &Preprocessing,

@@ -13,7 +13,7 @@ use rand_distr::{Distribution, Normal};
 use crate::data::FACE_SIDE;
 use crate::data::faces::augmentation::sample;
 
-/// One way to spoil a picture.
+/// One kind of corruption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Corruption {
     /// Gaussian noise.
@@ -36,13 +36,13 @@ pub enum Corruption {
     BoxJitter,
 }
 
-/// Severities of a corruption, 1 to 5.
+/// The number of severities of a corruption, counted from 1.
 pub const SEVERITIES: usize = 5;
 /// The side of a picture, in pixels, for which strengths in pixels hold; others are in proportion.
 const SIDE: f32 = FACE_SIDE as f32;
 
 impl Corruption {
-    /// All of them.
+    /// All kinds, in the order of reports.
     pub const ALL: [Self; 9] = [
         Self::Noise,
         Self::Blur,
@@ -55,17 +55,17 @@ impl Corruption {
         Self::BoxJitter,
     ];
 
-    /// The words used in reports.
+    /// The name used in reports.
     pub fn name(self) -> &'static str {
         self.description().0
     }
 
-    /// What [`strengths`](Self::strengths) count.
+    /// The unit of [`strengths`](Self::strengths), in words.
     pub fn unit(self) -> &'static str {
         self.description().1
     }
 
-    /// How strong it is at each severity, rising; JPEG's quality, contrast and pixels fall with it.
+    /// The strength at each severity, rising; JPEG's quality, contrast and pixels fall.
     pub fn strengths(self) -> [f32; SEVERITIES] {
         self.description().2
     }
@@ -88,7 +88,7 @@ impl Corruption {
         }
     }
 
-    /// A spoilt copy of a face, of the same size; what is random about it is drawn from `random`.
+    /// A corrupted copy of a face, of the same size; its random part is drawn from `random`.
     ///
     /// # Panics
     /// If the severity is not 1 to 5.
@@ -154,7 +154,7 @@ fn occluded(face: &GrayImage, share: f32, random: &mut impl Rng) -> GrayImage {
 }
 
 /// Seen through a box that is turned by `angle`, `zoom` times as large and moved by rows and columns; beyond the
-/// face's edge its last pixels go on.
+/// face's edge its last pixels are repeated.
 fn warped(face: &GrayImage, angle: f32, zoom: f32, [down, across]: [f32; 2]) -> GrayImage {
     let (sine, cosine) = (angle.sin() * zoom, angle.cos() * zoom);
     let [middle_y, middle_x] = [face.height(), face.width()].map(|length| (length as f32 - 1.0) / 2.0);
@@ -194,9 +194,9 @@ mod tests {
             let mean = |severity: usize| -> f64 {
                 let each = (0..60).map(|seed| {
                     let mut random = ChaCha8Rng::seed_from_u64(seed);
-                    let spoilt = corruption.apply(severity, &face(), &mut random);
-                    assert_eq!(spoilt.dimensions(), (48, 48));
-                    distance(&face(), &spoilt)
+                    let corrupted = corruption.apply(severity, &face(), &mut random);
+                    assert_eq!(corrupted.dimensions(), (48, 48));
+                    distance(&face(), &corrupted)
                 });
                 each.sum::<f64>() / 60.0
             };
@@ -219,8 +219,8 @@ mod tests {
     fn what_is_measured_is_what_happens() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let gray = GrayImage::from_pixel(48, 48, Luma([120]));
-        let spoilt = Corruption::Noise.apply(2, &gray, &mut random);
-        let squares = spoilt.pixels().map(|pixel| (f64::from(pixel.0[0]) - 120.0).powi(2));
+        let corrupted = Corruption::Noise.apply(2, &gray, &mut random);
+        let squares = corrupted.pixels().map(|pixel| (f64::from(pixel.0[0]) - 120.0).powi(2));
         let deviation = (squares.sum::<f64>() / (48.0 * 48.0)).sqrt();
         assert!((deviation - 16.0).abs() < 1.0, "{deviation}");
         let brighter = Corruption::Brightness.apply(1, &gray, &mut random);
@@ -229,8 +229,8 @@ mod tests {
         let mut covered = 0;
         while covered == 0 {
             // A black square on black shows nothing.
-            let spoilt = Corruption::Occlusion.apply(5, &black, &mut random);
-            covered = spoilt.pixels().filter(|pixel| pixel.0[0] > 0).count();
+            let corrupted = Corruption::Occlusion.apply(5, &black, &mut random);
+            covered = corrupted.pixels().filter(|pixel| pixel.0[0] > 0).count();
         }
         assert!((covered as f64 / (48.0 * 48.0) - 0.3).abs() < 0.02, "{covered}");
         // A wide picture is turned about its own middle.

@@ -1,7 +1,7 @@
 //! A *picture* is an image file decoded upright to 8-bit gray or colour, as a person would see it on
 //! white paper.
 //!
-//! The format is told by the content, never by the name. Sizes are checked in the header before any
+//! The format is detected from the content, never from the name. Sizes are checked in the header before any
 //! pixel is decoded: a file of 100 bytes may claim a picture of gigabytes.
 
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-/// How large a picture and its file may be. They differ with the use, decoding does not.
+/// The largest picture and file that are read. They differ with the use; decoding does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The most bytes of the file.
@@ -75,7 +75,7 @@ pub enum PictureError {
     File {
         /// The picture.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         source: io::Error,
     },
     /// The bytes could not be decoded.
@@ -83,20 +83,20 @@ pub enum PictureError {
     Content {
         /// The picture.
         path: PathBuf,
-        /// What is wrong with its bytes.
+        /// The reason why its bytes cannot be decoded.
         problem: PictureProblem,
     },
 }
 
-/// What is wrong with the bytes of a picture file.
+/// The reason why the bytes of a picture file cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureProblem {
     /// The content is not a picture, or of a kind that is not read.
     #[error("is {found}, expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture{remedy}")]
     Format {
-        /// What the content looks like.
+        /// The kind of content, by its first bytes.
         found: &'static str,
-        /// What to do about it; empty, or begins with "; ".
+        /// The remedy; empty, or begins with "; ".
         remedy: &'static str,
     },
     /// The file has more bytes than are read.

@@ -5,6 +5,7 @@ use image::GrayImage;
 use image::imageops::{FilterType, resize};
 use serde::{Deserialize, Serialize};
 
+use crate::data::counted;
 use crate::data::faces::views::View;
 
 /// Resize to a square, take the centre, scale: `(pixel / 255 - mean) / deviation`.
@@ -37,7 +38,7 @@ impl Preprocessing {
         self.channels() * self.crop * self.crop
     }
 
-    /// What is wrong with these settings, if anything.
+    /// The first invalid setting and its valid range, if any is invalid.
     pub fn problem(&self) -> Option<String> {
         if !(1..=1024).contains(&self.resize) || self.crop == 0 || self.crop > self.resize {
             return Some(format!(
@@ -47,7 +48,11 @@ impl Preprocessing {
         }
         if ![1, 3].contains(&self.channels()) || self.deviation.len() != self.channels() {
             let (means, deviations) = (self.mean.len(), self.deviation.len());
-            return Some(format!("{means} means and {deviations} deviations, expected 1 or 3 of both"));
+            return Some(format!(
+                "{} and {}, expected 1 or 3 of both",
+                counted(means, "mean"),
+                counted(deviations, "deviation")
+            ));
         }
         let finite = self.mean.iter().chain(&self.deviation).all(|value| value.is_finite());
         (!finite || self.deviation.iter().any(|value| *value <= 0.0))
@@ -134,5 +139,7 @@ mod tests {
         assert!(Preprocessing::gray(48, 49, 0.5, 0.25).problem().is_some());
         assert!(Preprocessing::gray(48, 48, 0.5, 0.0).problem().is_some());
         assert!(Preprocessing::gray(48, 48, f32::NAN, 1.0).problem().is_some());
+        let uneven = Preprocessing { deviation: vec![1.0; 3], ..Preprocessing::gray(48, 48, 0.0, 1.0) };
+        assert_eq!(uneven.problem().unwrap(), "1 mean and 3 deviations, expected 1 or 3 of both");
     }
 }

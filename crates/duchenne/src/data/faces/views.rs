@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View {
     place: Place,
-    /// Left to right.
+    /// Whether left and right are exchanged.
     pub mirrored: bool,
 }
 
@@ -78,7 +78,7 @@ impl Views {
         }
     }
 
-    /// What is averaged, in the words of reports.
+    /// The average, in the words of reports.
     pub fn description(self) -> &'static str {
         match self {
             Views::Centre => "none: the centre alone",
@@ -92,7 +92,7 @@ impl Views {
         faces.iter().flat_map(|face| self.list().iter().map(|view| (*face, *view))).collect()
     }
 
-    /// The mean over the views of each of so many faces: outputs `[faces, views, length]` to `[faces, length]`, row-major.
+    /// The mean over the views of each of `faces` faces: outputs `[faces, views, length]` to `[faces, length]`, row-major.
     pub fn average(self, outputs: &[f32], faces: usize) -> Vec<f32> {
         let count = self.list().len();
         let length = outputs.len() / (faces * count).max(1);

@@ -84,7 +84,7 @@ impl FeatureFile {
         self.length
     }
 
-    /// What the labels mean, where the file says so.
+    /// The label set, where the file names one.
     pub fn label_set(&self) -> Option<LabelSet> {
         self.label_set
     }

@@ -1,4 +1,4 @@
-//! *Features*: numbers that stand for a face in place of its pixels, in files.
+//! *Features*: numbers that stand for a face instead of its pixels, in files.
 
 pub mod file;
 pub mod kept_rows;

@@ -1,7 +1,7 @@
 //! Opens a text file that may be compressed or lie in an archive, as one bounded stream of bytes.
 //!
-//! The form is told by the content, never by the name. Nothing is unpacked to the disk; archives whose
-//! entries climb out of their folder are refused all the same, for they are no honest data set.
+//! The form is detected from the content, never from the name. Nothing is unpacked to the disk; archives whose
+//! entries climb out of their folder are refused all the same, for they are not honest data sets.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -25,7 +25,7 @@ pub const MAX_XZ_MEMORY: u64 = 128 << 20;
 /// The most entries of an archive.
 pub const MAX_ENTRIES: usize = 1_000_000;
 
-/// How a source is packed, by its first bytes.
+/// The packing of a source, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Gzip,
@@ -65,7 +65,7 @@ pub(crate) fn form_of_file(path: &Path) -> Result<Form, DataError> {
 ///
 /// # Errors
 /// [`DataError::Read`], [`DataError::File`] for a broken archive or one without exactly one csv file,
-/// [`DataError::Entry`] for an entry that climbs out; what `consume` returns. A stream that breaks or
+/// [`DataError::EntryOutside`] for an entry that climbs out; what `consume` returns. A stream that breaks or
 /// exceeds the limit fails while it is read: turn its error into ours with [`stream_error`].
 pub(crate) fn with_csv<T>(
     path: &Path,
@@ -196,28 +196,25 @@ pub(crate) fn zip_entry_name(
 /// The parts of an archive entry's name between slashes.
 ///
 /// # Errors
-/// [`DataError::Entry`] for a name that leads out of the folder that holds the archive.
+/// [`DataError::EntryOutside`] for a name that leads out of the folder that holds the archive.
 pub(crate) fn safe_components(path: &Path, name: &str) -> Result<Vec<String>, DataError> {
     let climbs = name.starts_with('/')
         || name.contains(['\\', '\0'])
         || name.as_bytes().get(1) == Some(&b':')
         || name.split('/').any(|part| part == "..");
     if climbs {
-        return Err(DataError::entry(
-            path,
-            name.escape_debug().to_string(),
-            "this entry leads out of the archive's folder; such an archive is not read",
-        ));
+        let entry = name.escape_debug().to_string();
+        return Err(DataError::EntryOutside { path: path.to_owned(), entry });
     }
     Ok(name.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect())
 }
 
-/// What a zip archive's failure means for the file at `path`.
+/// A zip archive's failure as an error of the file at `path`.
 pub(crate) fn zip_error(path: &Path, error: &zip::result::ZipError) -> DataError {
     DataError::file(path, format!("is a broken zip archive: {error}; get it again"))
 }
 
-/// What a failing stream from [`with_csv`] means for the file at `path`.
+/// The failure of a stream from [`with_csv`] as an error of the file at `path`.
 pub(crate) fn stream_error(path: &Path, error: io::Error) -> DataError {
     if let Some(OverLimit(limit)) = error.get_ref().and_then(|inner| inner.downcast_ref::<OverLimit>()) {
         return too_large(path, *limit);
@@ -234,12 +231,11 @@ pub(crate) fn stream_error(path: &Path, error: io::Error) -> DataError {
 }
 
 pub(crate) fn too_large(path: &Path, limit: u64) -> DataError {
-    let problem = format!("its content has more than {limit} bytes when unpacked");
-    DataError::Limit { path: path.to_owned(), problem }
+    DataError::TooManyBytes { path: path.to_owned(), limit }
 }
 
 pub(crate) fn too_many_entries(path: &Path) -> DataError {
-    DataError::Limit { path: path.to_owned(), problem: format!("it has more than {MAX_ENTRIES} entries") }
+    DataError::TooManyEntries { path: path.to_owned(), limit: MAX_ENTRIES }
 }
 
 fn only_csv(path: &Path, mut found: Vec<(usize, String)>) -> Result<(usize, String), DataError> {
@@ -271,7 +267,7 @@ fn read_prefix(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(prefix)
 }
 
-/// Tells how much of the source was read.
+/// A reader that tells how much of the source was read.
 struct Counted<'a, R> {
     inner: R,
     done: u64,
@@ -293,7 +289,7 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// The error of a stream that goes on after its limit.
+/// The error of a stream that continues after its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("more than {0} bytes")]
 struct OverLimit(u64);

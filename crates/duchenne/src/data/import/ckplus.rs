@@ -9,7 +9,7 @@ use crate::data::error::DataError;
 use crate::data::import::picture_tree::{PictureTree, Sizing};
 use crate::data::packed::builder::{Imported, PackedBuilder, Take};
 use crate::data::packed::split::{Origin, Split};
-use crate::data::{FACE_SIDE, Progress};
+use crate::data::{FACE_SIDE, Progress, counted};
 use crate::expression::LabelSet;
 
 /// Imports CK+ from the folder or zip archive `source`, in the order of class and file name, to the packed file
@@ -32,21 +32,21 @@ pub fn import(source: &Path, out: &Path, progress: Progress<'_>) -> Result<Impor
     builder.set_takes(takes)?;
     let mut notes = Vec::new();
     if tree.skipped() > 0 {
-        notes.push(format!("{} files that are no pictures by their names were left out", tree.skipped()));
+        notes.push(format!("skipped {} without a picture extension", counted(tree.skipped(), "file")));
     }
     let samples = builder.len();
     builder.write(out, &source_checksum)?;
     Ok(Imported { samples, notes })
 }
 
-/// Label and take of a picture from its path, or what is wrong with that.
+/// Label and take of a picture from its path, or the problem of the path.
 fn place_of(parts: &[String]) -> Result<(u8, Take), String> {
     let [.., class, file] = parts else {
         return Err("expected <class>/S<subject>_<sequence>_<frame>.png".to_owned());
     };
     let label = LabelSet::CkPlus.label_of(class).ok_or_else(|| {
         format!(
-            "folder `{class}` is no class of ckplus, expected one of {}",
+            "folder `{class}` is not a class of ckplus, expected one of {}",
             LabelSet::CkPlus.names().join(", ")
         )
     })?;
@@ -85,6 +85,6 @@ mod tests {
         assert!(place_of(&parts[1..]).is_ok());
         assert!(place_of(&parts[2..]).is_err());
         let neutral = ["neutral", "S138_008_00000007.png"].map(str::to_owned);
-        assert!(place_of(&neutral).unwrap_err().contains("`neutral` is no class of ckplus"));
+        assert!(place_of(&neutral).unwrap_err().contains("`neutral` is not a class of ckplus"));
     }
 }

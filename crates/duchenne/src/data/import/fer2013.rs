@@ -11,7 +11,7 @@ use crate::data::import::fer2013_text::parse;
 use crate::data::import::ferplus::{self, VoteRow};
 use crate::data::import::folder::{self, FolderOptions};
 use crate::data::packed::builder::{Imported, PackedBuilder};
-use crate::data::{FACE_SIDE, Progress};
+use crate::data::{FACE_SIDE, Progress, counted};
 use crate::expression::LabelSet;
 use crate::files::checksum::{Observed, SourceChecksum};
 
@@ -66,7 +66,7 @@ pub fn import(
     builder.write(out, &source_checksum)?;
     let mut notes = Vec::new();
     if samples != OFFICIAL_ROWS {
-        notes.push(format!("{samples} rows; the official file has {OFFICIAL_ROWS}"));
+        notes.push(format!("{}; the official file has {OFFICIAL_ROWS}", counted(samples, "row")));
     }
     Ok(Imported { samples, notes })
 }
@@ -102,8 +102,12 @@ fn join(
     votes: Vec<VoteRow>,
 ) -> Result<(), DataError> {
     if votes.len() != builder.len() {
-        let problem =
-            format!("has {} rows, expected {} as in `{}`", votes.len(), builder.len(), source.display());
+        let problem = format!(
+            "has {}, expected {} as in `{}`",
+            counted(votes.len(), "row"),
+            builder.len(),
+            source.display()
+        );
         return Err(DataError::file(path, problem));
     }
     for (row, vote) in votes.iter().enumerate() {

@@ -6,28 +6,28 @@ use crate::data::error::DataError;
 use crate::data::import::picture_tree::{PictureTree, Sizing};
 use crate::data::packed::builder::{Imported, PackedBuilder};
 use crate::data::packed::split::{Origin, Split};
-use crate::data::{FACE_SIDE, Progress};
+use crate::data::{FACE_SIDE, Progress, counted};
 use crate::expression::LabelSet;
 
-/// What ends the name, before the ending, of a synthetic picture's file in an exported data set.
+/// The end, before the extension, of a synthetic picture's file name in an exported data set.
 pub(crate) const SYNTHETIC_MARK: &str = "-synthetic";
 
-/// How the pictures of a folder become samples.
+/// The choices of an import from folders.
 #[derive(Debug, Clone)]
 pub struct FolderOptions {
     /// The data set's name.
     pub name: String,
     /// The label set whose classes the folders are named after.
     pub label_set: LabelSet,
-    /// How the pictures come to one size.
+    /// The way in which the pictures come to one size.
     pub sizing: Sizing,
     /// Whether all pictures are generated; then they may only train.
     pub synthetic: bool,
-    /// Which folders there are.
+    /// The folders around the pictures.
     pub layout: Layout,
 }
 
-/// Which folders there are around the pictures.
+/// The folders around the pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// `<split>/<class>/`, or `<class>/` where everything is Training.
@@ -83,13 +83,14 @@ pub fn import(
     })?;
     let mut notes = Vec::new();
     if tree.skipped() > 0 {
-        notes.push(format!("{} files that are no pictures by their names were left out", tree.skipped()));
+        notes.push(format!("skipped {} without a picture extension", counted(tree.skipped(), "file")));
     }
     let unknown = places.iter().filter(|place| place.split == Split::Test).count();
     if unknown > 0 {
         notes.push(format!(
-            "{unknown} test pictures do not say whether they are PublicTest or PrivateTest; they are kept \
-             as `test`, and what needs the difference will refuse this data set"
+            "{} without PublicTest or PrivateTest in the file name: kept as `test`, and what needs the \
+             difference will refuse this data set",
+            counted(unknown, "test picture")
         ));
     }
     let samples = builder.len();
@@ -97,7 +98,7 @@ pub fn import(
     Ok(Imported { samples, notes })
 }
 
-/// What a picture's path says of it.
+/// The label, split and origin that a picture's path gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     label: u8,
@@ -105,7 +106,7 @@ struct Place {
     origin: Origin,
 }
 
-/// Reads the parts of a picture's path, or says what is wrong with them.
+/// Reads the parts of a picture's path, or gives their problem.
 fn place_of(parts: &[String], options: &FolderOptions) -> Result<Place, String> {
     let (split, class, file) = match (options.layout, parts) {
         (Layout::Classes, [class, file]) => (None, class, file),
@@ -120,13 +121,13 @@ fn place_of(parts: &[String], options: &FolderOptions) -> Result<Place, String> 
     };
     let label = options.label_set.label_of(class).ok_or_else(|| {
         let names = options.label_set.names().join(", ");
-        format!("folder `{class}` is no class of {}, expected one of {names}", options.label_set)
+        format!("folder `{class}` is not a class of {}, expected one of {names}", options.label_set)
     })?;
     let mut split = match split {
         None => Split::Training,
         Some(name) => Split::from_folder_name(name).ok_or_else(|| {
             let names: Vec<&str> = Split::ALL.into_iter().map(Split::key).collect();
-            format!("folder `{name}` is no split, expected train or one of {}", names.join(", "))
+            format!("folder `{name}` is not a split, expected train or one of {}", names.join(", "))
         })?,
     };
     if options.layout == Layout::Fer2013 {
@@ -174,8 +175,10 @@ mod tests {
         assert!(split("train/sad/PrivateTest_1.jpg").unwrap_err().contains("its name says private-test"));
         assert!(split("test/sad/Training_1.jpg").unwrap_err().contains("its name says training"));
         assert!(split("sad/im7.png").unwrap_err().contains("expected train/<class>/<picture>"));
-        assert!(split("val/sad/im7.png").unwrap_err().contains("`val` is no split"));
-        assert!(split("train/contempt/im7.png").unwrap_err().contains("`contempt` is no class of fer2013"));
+        assert!(split("val/sad/im7.png").unwrap_err().contains("`val` is not a split"));
+        assert!(
+            split("train/contempt/im7.png").unwrap_err().contains("`contempt` is not a class of fer2013")
+        );
     }
 
     #[test]

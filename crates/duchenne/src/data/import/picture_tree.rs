@@ -23,7 +23,7 @@ pub const MAX_TREE_BYTES: u64 = 8 << 30;
 /// Pictures read before they are decoded together on all cores.
 const BATCH: usize = 256;
 
-/// How a picture comes to the data set's size.
+/// The way in which a picture comes to the data set's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sizing {
     /// It must have this height and width, in pixels.
@@ -221,7 +221,7 @@ enum Unfit {
     OtherSize(String),
 }
 
-/// Decodes a picture file to gray pixels of the wanted size, or says what is wrong with it.
+/// Decodes a picture file to gray pixels of the wanted size, or tells why it cannot be one.
 fn decode_gray(bytes: &[u8], sizing: Sizing) -> Result<Vec<u8>, Unfit> {
     let gray = Picture::decoded(bytes, &Limits::IMPORT).map_err(Unfit::Unreadable)?.into_gray();
     let (width, height) = gray.dimensions();

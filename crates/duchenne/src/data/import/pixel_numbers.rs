@@ -135,7 +135,7 @@ fn read_blocks(
     (unusual == [0; BLOCK]).then_some(count)
 }
 
-/// All bits of `truth`.
+/// `truth` in every bit of a byte.
 #[inline(always)]
 fn mask(truth: bool) -> u8 {
     if truth { 0xff } else { 0 }

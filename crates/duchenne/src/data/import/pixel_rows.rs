@@ -12,7 +12,7 @@ pub(crate) const MAX_LINE: usize = 1 << 16;
 /// FER-2013's seven classes are numbered from 0.
 const HIGHEST_LABEL: u8 = 6;
 
-/// Which field of a row holds what, as the header says.
+/// The places of a row's fields, as the header gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Columns {
     label: usize,

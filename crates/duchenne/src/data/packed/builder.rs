@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::data::counted;
 use crate::data::error::DataError;
 use crate::data::packed::dataset::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS};
 use crate::data::packed::file::{Column, PackedFile, room_for};
@@ -37,23 +38,23 @@ pub struct PackedBuilder {
     provenance: Option<SyntheticProvenance>,
 }
 
-/// Where the pictures are until the data set is whole.
+/// The place of the pictures until the data set is whole.
 #[derive(Debug)]
 enum Images {
     Held(Vec<u8>),
     Streamed(Box<PackedFile>),
 }
 
-/// What an importer made of a source.
+/// The outcome of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// Samples in the packed file.
     pub samples: usize,
-    /// What the user should know about the source, one sentence each.
+    /// Remarks on the source for the user, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Which frame of which film of which person a picture is (CK+).
+/// The frame, film and person of a picture (CK+).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Take {
     /// The person.
@@ -119,13 +120,18 @@ impl PackedBuilder {
     /// Adds a sample.
     ///
     /// # Errors
-    /// [`DataError::Sample`] when the picture has another size, the label is no class, or the picture
+    /// [`DataError::Sample`] when the picture has another size, the label is not a class, or the picture
     /// is synthetic and the split not Training: generated faces may only train.
     pub fn push(&mut self, image: &[u8], label: u8, split: Split, origin: Origin) -> Result<(), DataError> {
         let row = self.len();
         let refuse = |problem: String| Err(DataError::Sample { row, problem });
         if image.len() != self.height * self.width {
-            return refuse(format!("has {} pixels, expected {} x {}", image.len(), self.height, self.width));
+            return refuse(format!(
+                "has {}, expected {} x {}",
+                counted(image.len(), "pixel"),
+                self.height,
+                self.width
+            ));
         }
         if usize::from(label) >= self.label_set.len() {
             let highest = self.label_set.len() - 1;
@@ -173,7 +179,7 @@ impl PackedBuilder {
         if got == self.len() {
             return Ok(());
         }
-        let problem = format!("{got} rows of {what}, expected {}", self.len());
+        let problem = format!("{} of {what}, expected {}", counted(got, "row"), self.len());
         Err(DataError::Sample { row: got.min(self.len()), problem })
     }
 

@@ -182,7 +182,7 @@ impl PackedDataset {
         &self.name
     }
 
-    /// What the labels mean.
+    /// The classes that the labels number.
     pub fn label_set(&self) -> LabelSet {
         self.label_set
     }
@@ -248,7 +248,7 @@ impl PackedDataset {
         Origin::from_byte(self.origin_byte(row)).expect("opening checked every origin")
     }
 
-    /// How many of ten raters chose each class for `row`: FER+'s eight classes, `unknown`, `NF`.
+    /// The number of raters, of ten, who chose each class for `row`: FER+'s eight classes, `unknown`, `NF`.
     /// `None` when the data set was imported without FER+.
     pub fn votes(&self, row: usize) -> Option<&[u8]> {
         let votes = &self.map[self.votes.clone()?];
@@ -317,7 +317,7 @@ fn text(path: &Path, texts: &HashMap<String, String>, key: &str) -> Result<Strin
 struct Tensors<'a> {
     path: &'a Path,
     metadata: &'a Metadata,
-    /// Where the tensors' bytes begin.
+    /// The offset in the file at which the tensors' bytes begin.
     start: usize,
 }
 

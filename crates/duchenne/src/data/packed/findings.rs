@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::data::packed::dataset::PackedDataset;
 use crate::data::packed::split::Split;
 
-/// What was found in a data set. Rows count from 0 and ascend.
+/// The findings of a [`check`]. Rows count from 0 and ascend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings {
     /// The number of samples.

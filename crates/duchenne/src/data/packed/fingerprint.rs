@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// BLAKE3 over the bytes of the tensors `images`, `frame`, `sequence`, `subject`, `labels`, `origin`, `split` and
-/// `votes`, as far as there are such, then over picture size, names and lengths: so the pictures can be taken before
+/// `votes`, as far as they exist, then over picture size, names and lengths: so the pictures can be taken before
 /// it is known how many there are.
 #[derive(Debug)]
 pub(crate) struct Fingerprint {
@@ -15,7 +15,7 @@ impl Fingerprint {
     /// Hexadecimal digits of a fingerprint.
     pub const LENGTH: usize = 2 * blake3::OUT_LEN;
 
-    /// Of a data set of pictures of this size, without tensors so far.
+    /// The fingerprint of a data set of pictures of this size, without tensors so far.
     pub fn new(height: usize, width: usize) -> Self {
         Self { hasher: blake3::Hasher::new(), contents: format!("{height}x{width}\n") }
     }

@@ -1,4 +1,4 @@
-//! What a generator learns from: photographs of the Training split, or of a set without splits (CK+),
+//! The photographs that a generator learns from: those of the Training split, or of a set without splits (CK+),
 //! less a share of the people, whom it never sees, so that it can be told whether it copies.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,7 @@ impl<'a> GenerativeSplit<'a> {
     }
 }
 
-/// People of a class that are held out at least, where there are as many and one to learn from.
+/// The fewest people of a class to hold out, where the class has more.
 const LEAST_PER_CLASS: usize = 2;
 
 /// The films of a person, by label and number.
@@ -110,7 +110,7 @@ fn with_all_classes(people: Vec<u64>, count: usize, films: &dyn Fn(u64) -> Films
             away.insert(*fewest);
         }
     }
-    // Whoever alone shows a class is learned from.
+    // A person who alone shows a class is learned from.
     for person in &people {
         let alone = |label: &u8| people.iter().all(|other| away.contains(other) || !has(other, *label));
         if away.contains(person) && films[person].iter().any(|(label, _)| alone(label)) {

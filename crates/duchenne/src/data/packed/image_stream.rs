@@ -11,7 +11,7 @@ use crate::data::packed::fingerprint::Fingerprint;
 const CHUNK: usize = 1 << 19;
 /// Chunks that may wait: the reader goes no further ahead of the disk than this.
 const WAITING: usize = 32;
-/// The disk is told to work after so many bytes, so that little is left for it at the end.
+/// Bytes after which they are flushed to the disk, so that little is left to flush at the end.
 const SETTLE: usize = 8 << 20;
 
 /// Pictures on their way to a file, which a thread of its own writes.

@@ -21,15 +21,15 @@ use crate::data::packed::synthetic::{NeutralPolicy, SyntheticFaces};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Split {
-    /// Trains.
+    /// The samples to train on.
     Training = 0,
-    /// Selects: epochs, hyper-parameters, temperatures.
+    /// The samples that select epochs, hyper-parameters and temperatures.
     PublicTest = 1,
-    /// Scores a finished model, once.
+    /// The samples that score a finished model, once.
     PrivateTest = 2,
-    /// A test picture of which the source does not say whether it is public or private.
+    /// Test samples whose source does not say whether they are public or private.
     Test = 3,
-    /// Not yet assigned: CK+, whose folds are drawn by subject.
+    /// Samples without a split: CK+, whose folds are drawn by subject.
     Unassigned = 4,
 }
 
@@ -84,7 +84,7 @@ impl std::fmt::Display for Split {
     }
 }
 
-/// Where a picture comes from; the value is the packed file's byte.
+/// The source of a picture; the value is the packed file's byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Origin {
@@ -219,7 +219,10 @@ impl<'a> TrainingSplit<'a> {
         self
     }
 
-    /// With generated faces, which must have been selected for this data set.
+    /// Adds generated faces, which must have been selected for this data set.
+    ///
+    /// # Panics
+    /// If they were selected for another label set.
     #[must_use]
     pub fn join(mut self, faces: &'a SyntheticFaces) -> Self {
         assert_eq!(faces.target(), self.dataset.label_set(), "faces selected for another label set");

@@ -8,7 +8,7 @@ use crate::data::packed::dataset::PackedDataset;
 use crate::data::packed::split::Origin;
 use crate::expression::LabelSet;
 
-/// What becomes of FER-2013's class that CK+ lacks, neutral, and of CK+'s that FER-2013 lacks, contempt.
+/// The treatment of FER-2013's class that CK+ lacks, neutral, and of CK+'s that FER-2013 lacks, contempt.
 /// The paper does not say what it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NeutralPolicy {
@@ -104,7 +104,7 @@ impl SyntheticFaces {
         Ok(Self { sets, target: label_set, faces, description })
     }
 
-    /// What the labels mean.
+    /// The label set of the data set that the faces join.
     pub fn target(&self) -> LabelSet {
         self.target
     }
@@ -130,7 +130,7 @@ impl SyntheticFaces {
         self.faces[index].2
     }
 
-    /// How many of each class, from where, under which policy: identifies what joined.
+    /// The number of faces of each class, their sets and the policy: identifies what joined.
     pub fn description(&self) -> &str {
         &self.description
     }

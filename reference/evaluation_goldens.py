@@ -1,4 +1,4 @@
-"""Makes tests/goldens/evaluation.json: figures by scikit-learn that Duchenne's evaluation must equal.
+"""Makes crates/duchenne/tests/goldens/evaluation.json: figures by scikit-learn that Duchenne's evaluation must equal.
 
 Run from the repository root:  python reference/evaluation_goldens.py
 Needs numpy, scipy and scikit-learn (versions used are written into the file). ECE, the mid-p value and FER+'s

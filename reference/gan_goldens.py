@@ -1,8 +1,8 @@
-"""Golden numbers of generators, discriminators, adversarial losses and gradient penalties for tests/it/gan.rs, in double
+"""Golden numbers of generators, discriminators, adversarial losses and gradient penalties for crates/duchenne/tests/it/gan.rs, in double
 precision, the penalties by PyTorch's double backward; kernel and Fréchet distance by scikit-learn and SciPy.
 
 Set-up: python3 -m venv .venv && .venv/bin/pip install torch==2.11.0 numpy scipy scikit-learn
-Use:    .venv/bin/python reference/gan_goldens.py > tests/goldens/gan.json
+Use:    .venv/bin/python reference/gan_goldens.py > crates/duchenne/tests/goldens/gan.json
 """
 
 import json

@@ -1,5 +1,5 @@
 """How far PyTorch's own single-precision gradients of ResNet-50 are from double precision, layer by layer: what
-rounding alone does, and so the measure for the fused kernels (tests/it/models.rs).
+rounding alone does, and so the measure for the fused kernels (crates/duchenne/tests/it/models.rs).
 
 Set-up: as torchvision_goldens.py.
 Use:    .venv/bin/python reference/gradient_noise.py

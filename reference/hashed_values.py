@@ -1,4 +1,4 @@
-"""Weights and images from a hash of their names, which the Rust tests compute too (tests/it/golden.rs), so that goldens
+"""Weights and images from a hash of their names, which the Rust tests compute too (crates/duchenne/tests/it/golden.rs), so that goldens
 need not store them; results are stored as their norm and their projection on a hashed vector."""
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Golden numbers of scikit-learn's LinearSVC on its digits set, for tests/it/svm.rs: objective and predictions.
+"""Golden numbers of scikit-learn's LinearSVC on its digits set, for crates/duchenne-cli/tests/it/svm.rs: objective and predictions.
 
 Set-up: python3 -m venv .venv && .venv/bin/pip install numpy scikit-learn
-Use:    .venv/bin/python reference/svm_goldens.py > tests/goldens/svm.json
+Use:    .venv/bin/python reference/svm_goldens.py > crates/duchenne-cli/tests/goldens/svm.json
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Golden numbers of torchvision's networks, in double precision, for tests/it/models.rs.
+"""Golden numbers of torchvision's networks, in double precision, for crates/duchenne/tests/it/models.rs.
 
 Set-up: python3 -m venv .venv && .venv/bin/pip install torch==2.11.0 torchvision numpy
-Use:    .venv/bin/python reference/torchvision_goldens.py > tests/goldens/torchvision.json
+Use:    .venv/bin/python reference/torchvision_goldens.py > crates/duchenne/tests/goldens/torchvision.json
 
 Weights and images come from a hash of their names, which the Rust test computes too, so that no weights need
 to be stored; gradients and statistics are stored as their norm and their projection on a hashed vector.

@@ -1,162 +1,270 @@
-//! Generators and discriminators: against PyTorch (`reference/gan_goldens.py` made the numbers), and through the
-//! program: training resumes exactly, sampling repeats, generated faces join the training split and nothing
-//! else, bad input is refused before any work.
+//! Generators through the program.
 
-pub mod program;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use duchenne::evaluation::generation::{FeatureSet, frechet_distance, kernel_distance};
-use duchenne::models::gan::{Condition, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig};
-use duchenne::models::weights::{ModulePath, assign, collect};
-use duchenne::training::gan::losses::{AdversarialLoss, penalty_between, penalty_real};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use duchenne::data::packed::builder::Take;
+use duchenne::data::{Origin, PackedBuilder, PackedDataset, Split};
+use duchenne::expression::LabelSet;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-use crate::golden::{Fingerprint, Reader, Widen, assert_close, check, hashed, numbers, value};
-
-#[derive(Deserialize)]
-struct Goldens {
-    cases: Vec<Case>,
-    distances: Vec<Distances>,
+/// Bars whose place tells the class, by ten people: nobody's face.
+pub fn write_set(path: &Path, label_set: LabelSet, per_class: usize) {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut builder = PackedBuilder::new("bars", label_set, 48, 48);
+    let mut takes = Vec::new();
+    for index in 0..per_class * 7 {
+        let label = index % 7;
+        let image: Vec<u8> = (0..48 * 48)
+            .map(|pixel| {
+                let bar = (label * 6..label * 6 + 12).contains(&(pixel % 48));
+                random.random_range(0..80) + if bar { 150 } else { 20 }
+            })
+            .collect();
+        builder.push(&image, label as u8, Split::Unassigned, Origin::Photograph).unwrap();
+        takes.push(Take { subject: (index / 7 % 10) as u16, sequence: label as u16, frame: index as u16 });
+    }
+    builder.set_takes(takes).unwrap();
+    builder.write(path, "made by a test").unwrap();
 }
 
-#[derive(Deserialize)]
-struct Case {
-    side: usize,
-    condition: Condition,
-    batch_norm: bool,
-    images: Fingerprint,
-    scores: Vec<f64>,
-    generator: BTreeMap<String, LossGolden>,
-    discriminator: BTreeMap<String, LossGolden>,
+const SETTINGS: [&str; 6] = [
+    "network.side=48",
+    "network.width=4",
+    "network.latent=8",
+    "training.epochs=6",
+    "training.batch_size=8",
+    "training.sheet_every=3",
+];
+
+fn duchenne(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duchenne"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
-#[derive(Deserialize)]
-struct LossGolden {
-    loss: f64,
-    gradients: Vec<Fingerprint>,
+fn succeeds(arguments: &[&str]) -> String {
+    let output = duchenne(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
-#[derive(Deserialize)]
-struct Distances {
-    rows: [usize; 2],
-    length: usize,
-    kernel: f64,
-    frechet: f64,
+fn refused(arguments: &[&str], expected: &str) {
+    let output = duchenne(arguments).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains(expected), "`{expected}` not in `{message}`");
 }
 
-fn goldens() -> Goldens {
-    serde_json::from_str(include_str!("../goldens/gan.json")).unwrap()
-}
+struct Place(tempfile::TempDir);
 
-const BATCH: usize = 5;
-const CLASSES: usize = 7;
-const LATENT: usize = 6;
-const WIDTH: usize = 4;
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
 
-fn filled<M: Module>(network: M, dtype: DType) -> M {
-    let weights = collect(&network).iter().map(value).collect();
-    let network = assign(network, weights).unwrap();
-    if dtype == DType::F64 { network.map(&mut Widen) } else { network }
-}
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
 
-/// Values in -1..1 from a hash of a name.
-fn tensor<const D: usize>(name: &str, shape: [usize; D], dtype: DType, device: &Device) -> Tensor<D> {
-    let values = hashed(name, shape.iter().product());
-    let values: Vec<f32> = values.into_iter().map(|u| (u * 2.0) as f32).collect();
-    Tensor::<D>::from_data(TensorData::new(values, shape), device).cast(dtype)
-}
-
-fn check_gradients<M: Module>(golden: &LossGolden, loss: Tensor<1>, network: &M, tolerance: f64, what: &str) {
-    assert_close(&numbers(loss.clone()), &[golden.loss], tolerance, what);
-    let gradients = loss.backward();
-    let mut reader = Reader { path: ModulePath::default(), gradients: &gradients, found: Vec::new() };
-    network.visit(&mut reader);
-    // A bias that only decides where a penalty's masks lie has no gradient; PyTorch calls some of them zero.
-    let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
-    let moved = |golden: &&Fingerprint| golden.norm > 1e-9;
-    let expected: Vec<Fingerprint> = golden.gradients.iter().filter(moved).cloned().collect();
-    assert!(expected.len() >= 5, "{what}: {} gradients", expected.len());
-    reader.found.retain(|(_, values, trained)| *trained && norm(values) > 1e-9);
-    check(&expected, &reader.found, true, (tolerance, 1e-9), what);
-}
-
-fn networks_and_losses_equal_pytorchs(device: &Device, dtype: DType, tolerance: f64) {
-    let device = &device.clone().autodiff();
-    for case in goldens().cases {
-        let Case { side, condition, batch_norm, .. } = case;
-        let what = format!("{condition:?} {side} batch_norm {batch_norm}");
-        let conditional = condition != Condition::None;
-        let classes = if conditional { CLASSES } else { 0 };
-        let config = GeneratorConfig { side, latent: LATENT, width: WIDTH, classes };
-        let generator: Generator = filled(config.init(0, device), dtype);
-        let config = DiscriminatorConfig { side, width: WIDTH, classes: CLASSES, condition, batch_norm };
-        let discriminator: Discriminator = filled(config.init(0, device), dtype);
-        let mut labels = vec![0.0_f32; BATCH * CLASSES];
-        (0..BATCH).for_each(|row| labels[row * CLASSES + row % CLASSES] = 0.75);
-        let labels = Tensor::<2>::from_data(TensorData::new(labels, [BATCH, CLASSES]), device).cast(dtype);
-        let labels = conditional.then_some(labels);
-        let real = tensor("real", [BATCH, 1, side, side], dtype, device);
-        let shares = tensor("shares", [BATCH, 1, 1, 1], dtype, device) * 0.5 + 0.5;
-        let latents = || tensor("latents", [BATCH, LATENT], dtype, device);
-        let scores = |images: Tensor<4>| discriminator.forward(images, labels.clone());
-
-        let images = generator.forward(latents(), labels.clone());
-        let found = vec![("images".to_owned(), numbers(images.clone().inner()), true)];
-        check(&[case.images], &found, true, (tolerance, 1e-9), &what);
-        assert_close(&numbers(scores(real.clone())), &case.scores, tolerance, &what);
-        let kinds = [
-            ("non-saturating", AdversarialLoss::NonSaturating),
-            ("wasserstein", AdversarialLoss::Wasserstein),
-        ];
-        for (name, kind) in kinds {
-            let loss = kind.of_generator(scores(generator.forward(latents(), labels.clone())));
-            check_gradients(
-                &case.generator[name],
-                loss,
-                &generator,
-                tolerance,
-                &format!("{what}: generator {name}"),
-            );
-            let loss = kind.of_discriminator(scores(real.clone()), scores(images.clone().detach()));
-            let what = format!("{what}: discriminator {name}");
-            check_gradients(&case.discriminator[name], loss, &discriminator, tolerance, &what);
-        }
-        if !batch_norm {
-            let generated = images.detach();
-            let loss = penalty_between(&discriminator, real.clone(), generated, shares, labels.clone());
-            let golden = &case.discriminator["between"];
-            check_gradients(golden, loss, &discriminator, tolerance, &format!("{what}: between"));
-            let loss = penalty_real(&discriminator, real, labels.clone());
-            let golden = &case.discriminator["real"];
-            check_gradients(golden, loss, &discriminator, tolerance, &format!("{what}: real"));
-        }
+    fn train(&self, recipe: &str, run: &str) -> Command {
+        let (data, run) = (self.path("bars"), self.path(run));
+        let mut command = duchenne(&["gan", "train", "--recipe", recipe, "--data", &data, "--run", &run]);
+        SETTINGS.iter().for_each(|setting| {
+            command.args(["--set", setting]);
+        });
+        command
     }
 }
 
 #[test]
-fn networks_losses_and_penalties_equal_pytorchs_in_double_precision() {
-    networks_and_losses_equal_pytorchs(&Device::flex(), DType::F64, 1e-5);
-}
-
-#[test]
-fn the_fused_operations_give_the_same_losses_and_penalties() {
-    networks_and_losses_equal_pytorchs(&Device::flex(), DType::F32, 2e-3);
-}
-
-#[test]
-fn distances_equal_scikit_learns_and_scipys() {
-    for golden in goldens().distances {
-        let Distances { rows, length, kernel, frechet } = golden;
-        let set = |name: &str, rows: usize, change: fn(f32) -> f32| {
-            let values = hashed(name, rows * length).into_iter().map(|u| change(u as f32));
-            FeatureSet::new(length, values.collect())
+fn runs_killed_at_random_moments_end_with_the_same_generators() {
+    let place = Place::new();
+    write_set(Path::new(&place.path("bars")), LabelSet::CkPlus, 20);
+    for (recipe, class) in [("dcgan", "fear"), ("modern", "all")] {
+        let train = |run: &str| {
+            let mut command = place.train(recipe, run);
+            command.args(["--class", class, "--set", "training.judge_every=0"]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command
         };
-        let a = set("a", rows[0], |value| value);
-        let b = set("b", rows[1], |value| value * 1.5 + 0.25);
-        assert_close(&[kernel_distance(&a, &b)], &[kernel], 1e-5, "kernel distance");
-        assert_close(&[frechet_distance(&a, &b)], &[frechet], 1e-5, "Fréchet distance");
-        assert!(frechet_distance(&a, &a).abs() < 1e-6);
+        let generator = |run: &str| {
+            let file = PathBuf::from(place.path(run)).join(class).join("generator.safetensors");
+            std::fs::read(file).unwrap()
+        };
+        let begun = std::time::Instant::now();
+        let whole = format!("whole-{recipe}");
+        assert!(train(&whole).status().unwrap().success());
+        let duration = begun.elapsed();
+        let expected = generator(&whole);
+        let seed = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        for attempt in 0..4 {
+            let run = format!("killed-{recipe}-{attempt}");
+            for kill in 0..3 {
+                let mut child = train(&run).spawn().unwrap();
+                std::thread::sleep(duration.mul_f64(random.random_range(0.1..0.8)));
+                if (attempt + kill) % 3 == 0 {
+                    child.kill().unwrap();
+                } else {
+                    // Asked politely, which saves within an epoch.
+                    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+                }
+                child.wait().unwrap();
+            }
+            assert!(train(&run).status().unwrap().success(), "attempt {attempt} of seed {seed}");
+            assert!(generator(&run) == expected, "attempt {attempt} of seed {seed}: other weights");
+        }
     }
+}
+
+#[test]
+fn generated_faces_repeat_are_judged_and_join_the_training_split() {
+    let place = Place::new();
+    write_set(Path::new(&place.path("bars")), LabelSet::CkPlus, 20);
+    let (bars, run) = (place.path("bars"), place.path("run"));
+    assert!(place.train("dcgan", "run").output().unwrap().status.success());
+    for class in LabelSet::CkPlus.names() {
+        let folder = Path::new(&run).join(class);
+        for file in ["generator.safetensors", "log.jsonl", "sheet-0003.png", "sheet-0006.png"] {
+            assert!(folder.join(file).is_file(), "{class}/{file}");
+        }
+        assert_eq!(std::fs::read_to_string(folder.join("log.jsonl")).unwrap().lines().count(), 6);
+    }
+    assert!(std::fs::read_to_string(Path::new(&run).join("curves.html")).unwrap().contains("surprise"));
+
+    let (first, second, other) = (place.path("first"), place.path("second"), place.path("other"));
+    let png = place.path("png");
+    succeeds(&["gan", "sample", &run, "--count", "30", "--seed", "4", "--out", &first, "--png", &png]);
+    succeeds(&["gan", "sample", &run, "--count", "30", "--seed", "4", "--out", &second]);
+    succeeds(&["gan", "sample", &run, "--count", "30", "--seed", "5", "--out", &other]);
+    let read = |path: &str| std::fs::read(path).unwrap();
+    assert!(read(&first) == read(&second), "the same seed gave other faces");
+    assert!(read(&first) != read(&other), "another seed gave the same faces");
+    let faces = PackedDataset::open(Path::new(&first)).unwrap();
+    assert_eq!((faces.len(), faces.height(), faces.width()), (210, 48, 48));
+    assert!((0..210).all(|row| faces.origin(row) == Origin::Synthetic));
+    let classes = std::fs::read_dir(Path::new(&png).join("training")).unwrap().count();
+    assert_eq!(classes, 7);
+
+    let grid = place.path("grid.png");
+    succeeds(&["gan", "grid", &run, &run, "--out", &grid]);
+    let grid = image::open(&grid).unwrap().to_luma8();
+    assert!(grid.width() > 700 && grid.height() > 200);
+
+    let report = place.path("report");
+    let json =
+        succeeds(&["gan", "eval", &first, "--real", &bars, "--out", &report, "--json", "--no-classifier"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["reference"], "held-out");
+    assert_eq!(json["epoch_chosen_by_reference"], false);
+    // Photographs of other people are nearer than the noise of so young a generator.
+    let distance = |set: &str| json[set]["kernel_distance"].as_f64().unwrap();
+    assert!(distance("generated") > distance("floor"), "{json}");
+    assert!(json["memorization"]["ratio"].as_f64().unwrap() > 0.0);
+    for file in ["report.html", "report.json", "nearest.png"] {
+        assert!(Path::new(&report).join(file).is_file(), "{file}");
+    }
+
+    // Joined to a set of FER-2013's labels: six classes, and only in training.
+    let fer = place.path("fer");
+    let mut builder = PackedBuilder::new("fer", LabelSet::Fer2013, 48, 48);
+    for index in 0..28_u8 {
+        let split = if index < 14 { Split::Training } else { Split::PublicTest };
+        builder.push(&[index * 9; 48 * 48], index % 7, split, Origin::Photograph).unwrap();
+    }
+    builder.write(Path::new(&fer), "made by a test").unwrap();
+    let joined = place.path("joined");
+    let train = [
+        "train",
+        "--recipe",
+        "compact",
+        "--epochs",
+        "1",
+        "--data",
+        &fer,
+        "--run",
+        &joined,
+        "--synthetic",
+        &first,
+        "--synthetic-per-class",
+        "5",
+    ];
+    succeeds(&train);
+    let model = succeeds(&["model", "info", &format!("{joined}/best.safetensors"), "--json"]);
+    assert!(
+        model.contains("30 (angry 5, disgust 5, fear 5, happy 5, sad 5, surprise 5; neutral = real)"),
+        "{model}"
+    );
+    // The run remembers what joined.
+    let changed: Vec<&str> = train.iter().map(|word| if *word == "5" { "4" } else { word }).collect();
+    refused(&changed, "another data set");
+    refused(
+        &["train", "--recipe", "compact", "--data", &fer, "--run", &place.path("r"), "--synthetic", &fer],
+        "not synthetic",
+    );
+}
+
+#[test]
+fn divergence_stops_with_a_clear_message() {
+    let place = Place::new();
+    write_set(Path::new(&place.path("bars")), LabelSet::CkPlus, 20);
+    let mut command = place.train("wgan-gp", "run");
+    command.args(["--class", "fear", "--set", "training.learning_rate=100", "--set", "training.epochs=200"]);
+    command.args(["--set", "loss.penalty_weight=1e6", "--set", "network.width=16"]);
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("training has diverged"), "{message}");
+    let generator = Path::new(&place.path("run")).join("fear").join("generator.safetensors");
+    assert!(!generator.exists(), "a diverged generator was kept");
+}
+
+#[test]
+fn a_damaged_run_is_told_before_any_work() {
+    let place = Place::new();
+    write_set(Path::new(&place.path("bars")), LabelSet::CkPlus, 20);
+    let mut command = place.train("dcgan", "run");
+    command.args(["--class", "fear"]);
+    assert!(command.output().unwrap().status.success());
+    let state = Path::new(&place.path("run")).join("fear").join("state.safetensors");
+    let bytes = std::fs::read(&state).unwrap();
+    std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("state.safetensors") && message.contains("is damaged"), "{message}");
+}
+
+#[test]
+fn what_cannot_be_generated_is_refused_before_any_work() {
+    let place = Place::new();
+    let (bars, run) = (place.path("bars"), place.path("run"));
+    write_set(Path::new(&bars), LabelSet::CkPlus, 10);
+    let train = |more: &[&str], expected: &str| {
+        let fixed = ["gan", "train", "--data", &bars, "--run", &run];
+        refused(&[&fixed[..], more].concat(), expected);
+        assert!(!Path::new(&run).exists(), "work was begun");
+    };
+    train(&["--recipe", "nonsense"], "neither built in (dcgan, wgan-gp, cgan, modern)");
+    train(&["--recipe", "dcgan"], "anger has 8 photographs");
+    train(&["--recipe", "dcgan", "--class", "boredom"], "no photographs of class `boredom`");
+    train(&["--recipe", "dcgan", "--class", "neutral"], "no photographs of class `neutral`");
+    train(
+        &["--recipe", "cgan", "--class", "fear", "--set", "training.batch_size=4"],
+        "one generator for all",
+    );
+    train(&["--recipe", "dcgan", "--set", "network.side=40"], "side is 40");
+    train(&["--recipe", "dcgan", "--set", "training.epoch=4"], "unknown field `epoch`");
+    train(&["--recipe", "modern", "--set", "data.held_out=0"], "judge_every needs data.held_out");
+
+    std::fs::create_dir(&run).unwrap();
+    let out = place.path("faces");
+    refused(&["gan", "sample", &run, "--out", &out], "holds no finished generator");
+    refused(&["gan", "sample", &place.path("missing"), "--out", &out], "cannot read run");
+    std::fs::write(Path::new(&run).join("generator.safetensors"), b"not a generator").unwrap();
+    refused(&["gan", "sample", &run, "--out", &out], "generator.safetensors");
+    refused(&["gan", "eval", &bars, "--real", &bars], "is a photograph");
+    assert!(!Path::new(&out).exists());
 }

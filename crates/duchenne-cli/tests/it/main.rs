@@ -1,12 +1,13 @@
-//! The integration tests, one binary: the program and the library as their users meet them.
+//! The integration tests of the program, one binary.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod data;
 mod evaluation;
 mod gan;
-mod golden;
-mod models;
 mod predict;
 mod reproduce;
 mod serve;
 mod svm;
+mod terminal;
 mod training;

@@ -58,7 +58,7 @@ impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         super::svm::write_bars(&place.path("fer.safetensors"));
-        super::gan::program::write_set(&place.path("ck.safetensors"), LabelSet::CkPlus, 20);
+        super::gan::write_set(&place.path("ck.safetensors"), LabelSet::CkPlus, 20);
         std::fs::write(place.path("svm.toml"), "networks = [\"net.toml\"]").unwrap();
         std::fs::write(place.path("net.toml"), "[training]\nepochs = 2\nbatch_size = 14\n").unwrap();
         place.write_scale(SCALE);

@@ -72,7 +72,7 @@ pub struct ReproduceArgs {
 /// Runs the command.
 pub fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
     let device = args.device.device;
-    let mut scale = Scale::read(&args.scale)?;
+    let mut scale = Scale::read(&args.scale, &[])?;
     scale.choose(&args.rows)?;
     let scale_name = args.scale.clone();
     let neutral: NeutralPolicy = args.neutral.into();

@@ -8,12 +8,11 @@ use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, print_line, say};
 use duchenne::data::{PackedDataset, TrainingData};
 use duchenne::experiments::classifier::ClassifierRun;
-use duchenne::experiments::recipes::recipe_text;
 use duchenne::experiments::scoring::note_uncalibrated;
 use duchenne::experiments::session::Session;
-use duchenne::training::classifier::initial::InitialWeights;
 use duchenne::training::classifier::recipe::Recipe;
 use duchenne::training::classifier::teacher::Teacher;
+use duchenne::training::classifier::{CheckedRecipe, GivenModels};
 
 /// Arguments of `duchenne train`.
 #[derive(Debug, clap::Args)]
@@ -76,19 +75,15 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         None => data.split(),
     };
     let device = &args.device.device;
-    let initial = args.init.as_deref().map(|path| InitialWeights::read(path, &recipe)).transpose()?;
-    let teacher = Teacher::read(&args.teacher, &recipe, data.dataset().label_set(), device)?;
-    for (name, temperature) in teacher.iter().flat_map(Teacher::temperatures) {
+    let task = recipe.load(data.dataset().label_set(), device)?;
+    for (name, temperature) in task.teacher().into_iter().flat_map(Teacher::temperatures) {
         note_uncalibrated(name, temperature, &Terminal);
     }
     let stop = stop_flag()?;
     let run = ClassifierRun {
-        recipe: &recipe,
-        recipe_name: &args.recipe,
+        task: &task,
         dataset: data.dataset(),
         training: &training,
-        initial: initial.as_ref(),
-        teacher: teacher.as_ref(),
         directory: &args.run,
         session: Session { device, stop: &stop, watch: &Terminal },
     };
@@ -101,7 +96,8 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn recipe(args: &TrainArgs) -> anyhow::Result<Recipe> {
-    let text = recipe_text(&args.recipe, Recipe::built_in(&args.recipe), &Recipe::built_in_names())?;
-    Ok(Recipe::parse(&args.recipe, &text, &args.overrides.all())?)
+fn recipe(args: &TrainArgs) -> anyhow::Result<CheckedRecipe> {
+    let recipe = Recipe::read(&args.recipe, &args.overrides.all())?;
+    let models = GivenModels { initial: args.init.clone(), teachers: args.teacher.clone() };
+    Ok(recipe.check(&args.recipe, models)?)
 }

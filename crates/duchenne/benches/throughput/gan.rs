@@ -9,8 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::Step;
 
 fn recipe(name: &str) -> GanRecipe {
-    let text = GanRecipe::built_in(name).expect("a built-in recipe");
-    GanRecipe::parse(name, text, &[]).expect("built-in recipes parse")
+    GanRecipe::built_in(name).expect("a built-in recipe")
 }
 
 /// Generated images, and the input of a discriminator step with them.

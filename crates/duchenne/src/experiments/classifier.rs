@@ -9,10 +9,8 @@ use crate::data::{Images, PackedDataset, TrainingSplit};
 use crate::experiments::scoring::calibrate;
 use crate::experiments::session::Session;
 use crate::experiments::watch::{Note, Unit, Watch, Work};
-use crate::training::classifier::initial::{InitialWeights, check_initial};
 use crate::training::classifier::recipe::Recipe;
-use crate::training::classifier::teacher::{Teacher, check_teacher};
-use crate::training::classifier::{Event, Job, Outcome, train};
+use crate::training::classifier::{ClassifierTask, Event, GivenModels, Job, Outcome, train};
 use crate::training::run_directory::RunDirectory;
 
 /// Trains a classifier by a recipe on the Training split of a data set, on the CPU: the path of its best model by
@@ -37,15 +35,14 @@ pub fn train_classifier(
     run: &Path,
     watch: &dyn Watch,
 ) -> crate::Result<PathBuf> {
+    let device = Device::cpu();
+    let checked = recipe.clone().check("custom", GivenModels::default())?;
     let run = ClassifierRun {
-        recipe,
-        recipe_name: "custom",
+        task: &checked.load(dataset.label_set(), &device)?,
         dataset,
         training: &dataset.training()?,
-        initial: None,
-        teacher: None,
         directory: run,
-        session: Session { device: &Device::cpu(), stop: &AtomicBool::new(false), watch },
+        session: Session { device: &device, stop: &AtomicBool::new(false), watch },
     };
     Ok(run.finish()?.expect("nothing stops the run"))
 }
@@ -53,18 +50,12 @@ pub fn train_classifier(
 /// What to train, on what, where to.
 #[derive(Debug)]
 pub struct ClassifierRun<'a> {
-    /// The settings.
-    pub recipe: &'a Recipe,
-    /// The recipe's name, for provenance.
-    pub recipe_name: &'a str,
+    /// The recipe with its models.
+    pub task: &'a ClassifierTask,
     /// The data set whose PublicTest split selects the best epoch and fits the temperature.
     pub dataset: &'a PackedDataset,
     /// The images learned from.
     pub training: &'a TrainingSplit<'a>,
-    /// Weights to start from, instead of random ones.
-    pub initial: Option<&'a InitialWeights>,
-    /// Models to learn from beside the labels.
-    pub teacher: Option<&'a Teacher>,
     /// The run directory.
     pub directory: &'a Path,
     /// Device, stop and watch.
@@ -78,22 +69,17 @@ impl ClassifierRun<'_> {
     /// As [`train`], or when the model cannot be calibrated.
     pub fn finish(&self) -> crate::Result<Option<PathBuf>> {
         let Session { device, stop, watch } = self.session;
-        check_initial(self.recipe, self.recipe_name, self.initial)?;
-        check_teacher(self.recipe, self.teacher.is_some())?;
         let directory = RunDirectory::open(self.directory)?;
         let validation = self.dataset.public_test()?;
         let job = Job {
-            recipe: self.recipe,
-            recipe_name: self.recipe_name,
+            task: self.task,
             training: self.training,
             validation: &validation,
-            initial: self.initial,
-            teacher: self.teacher,
             run: &directory,
             device,
             stop,
         };
-        let mut told = Told::new(self.recipe, self.training.len(), watch);
+        let mut told = Told::new(self.task.recipe(), self.training.len(), watch);
         match train(&job, &mut |event| told.tell(event))? {
             Outcome::Finished | Outcome::AlreadyFinished => {
                 let best = directory.file("best.safetensors");

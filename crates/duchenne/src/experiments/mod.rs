@@ -3,7 +3,6 @@
 
 pub mod classifier;
 pub mod generators;
-pub mod recipes;
 pub mod reproduction;
 pub mod robustness;
 pub mod scoring;

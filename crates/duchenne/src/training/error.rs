@@ -9,7 +9,7 @@ use crate::models::import::ImportError;
 use crate::models::stored::StoredError;
 use crate::models::weights::WeightsError;
 
-use crate::training::classifier::recipe::RecipeError;
+use crate::training::recipe_file::RecipeError;
 
 /// Errors of the training floor.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,10 @@ pub mod classifier;
 mod error;
 pub mod gan;
 pub mod optimizer;
+pub mod recipe_file;
 pub mod records;
 pub mod run_directory;
 pub mod svm;
 
-pub use classifier::recipe::RecipeError;
 pub use error::TrainingError;
+pub use recipe_file::RecipeError;

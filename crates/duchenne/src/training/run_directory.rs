@@ -30,7 +30,6 @@ pub struct Identity {
     /// Of the data set, and of the limit set on it.
     pub data: String,
     /// Of the models that it begins from or learns from.
-    #[serde(default)]
     pub models: String,
 }
 
@@ -39,17 +38,6 @@ impl Identity {
     pub fn short_hash(&self) -> String {
         let text = serde_json::to_string(self).expect("three texts");
         blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
-    }
-
-    /// Once the model that a run begins from stood at the end of its data set.
-    fn brought_up_to_date(mut self) -> Self {
-        const BEGUN: &str = " from blake3:";
-        if self.models.is_empty()
-            && let Some(place) = self.data.rfind(BEGUN)
-        {
-            self.models = self.data.split_off(place).trim_start().to_owned();
-        }
-        self
     }
 }
 
@@ -116,8 +104,7 @@ impl RunDirectory {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(TrainingError::Read { path, source }),
         };
-        let mut state: RunState<P> = parse(&bytes).map_err(|reason| TrainingError::State { path, reason })?;
-        state.identity = state.identity.brought_up_to_date();
+        let state: RunState<P> = parse(&bytes).map_err(|reason| TrainingError::State { path, reason })?;
         for (what, same) in [
             ("recipe", state.identity.recipe == identity.recipe),
             ("data set", state.identity.data == identity.data),
@@ -217,12 +204,6 @@ mod tests {
         let message = run.load::<u64>(&other).unwrap_err().to_string();
         assert!(message.contains("another model to begin from or to learn from"), "{message}");
         assert_ne!(other.short_hash(), state().identity.short_hash());
-
-        // As it was written before models had a place of their own.
-        let old = Identity { data: "d from blake3:12".to_owned(), models: String::new(), ..state().identity };
-        run.save(&RunState { identity: old, ..state() }, &[0_u64]).unwrap();
-        let begun = Identity { models: "from blake3:12".to_owned(), ..state().identity };
-        assert!(run.load::<u64>(&begun).unwrap().is_some());
 
         let full = folder.path().join("full");
         std::fs::create_dir(&full).unwrap();

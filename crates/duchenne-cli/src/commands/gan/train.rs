@@ -8,7 +8,6 @@ use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, print_line, say};
 use duchenne::data::PackedDataset;
 use duchenne::experiments::generators::training::GanRun;
-use duchenne::experiments::recipes::recipe_text;
 use duchenne::experiments::session::Session;
 use duchenne::training::gan::GanRecipe;
 
@@ -64,6 +63,5 @@ pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn recipe(args: &GanTrainArgs) -> anyhow::Result<GanRecipe> {
-    let text = recipe_text(&args.recipe, GanRecipe::built_in(&args.recipe), &GanRecipe::built_in_names())?;
-    Ok(GanRecipe::parse(&args.recipe, &text, &args.overrides.all())?)
+    Ok(GanRecipe::read(&args.recipe, &args.overrides.all())?)
 }

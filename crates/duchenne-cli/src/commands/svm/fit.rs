@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use duchenne::PackedDataset;
 use duchenne::data::Images as _;
-use duchenne::experiments::recipes::all_settings;
 use duchenne::experiments::session::Session;
 use duchenne::experiments::svm::fit::{SVM_FILE, fit_on_file, fit_on_networks};
 use duchenne::experiments::svm::networks::DeepSvmRecipe;
 use duchenne::files::atomic::check_writable;
 use duchenne::files::lock::FolderLock;
 use duchenne::models::linear_svm::LinearSvm;
-use duchenne::training::svm::{check_labels, parse_settings};
+use duchenne::training::recipe_file::Setting;
+use duchenne::training::svm::{SvmSettings, check_labels};
 
 use crate::arguments::DeviceArgs;
 use crate::interrupt::stop_flag;
@@ -59,7 +59,7 @@ pub struct FitArgs {
     run: PathBuf,
     /// Override a setting: loss=hinge|squared-hinge, c, tolerance, max_passes, intercept, class_weights=balanced, seed
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
+    settings: Vec<Setting>,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -72,7 +72,7 @@ pub fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
     }
     let _lock = args.run.is_dir().then(|| FolderLock::take(&args.run)).transpose()?;
     let svm = match (&args.features, &args.data) {
-        (Some(file), _) => fit_on_file(file, &args.run, &parse_settings(&args.settings)?, &Terminal)?,
+        (Some(file), _) => fit_on_file(file, &args.run, &SvmSettings::with(&args.settings)?, &Terminal)?,
         (None, Some(data)) => {
             let Some(svm) = on_data(&args, data)? else {
                 return Ok(ExitCode::from(1));
@@ -88,7 +88,8 @@ pub fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
 
 /// On networks that were trained before or that the recipe trains first; `None` when stopped.
 fn on_data(args: &FitArgs, data: &Path) -> anyhow::Result<Option<LinearSvm>> {
-    let over = all_settings(&[], args.epochs, None);
+    let over: Vec<Setting> =
+        args.epochs.map(|epochs| Setting::new("training.epochs", epochs)).into_iter().collect();
     let read = |name| DeepSvmRecipe::read(name, &args.settings, &over, args.imagenet.as_deref());
     let recipe = args.recipe.as_deref().map(read).transpose()?;
     let dataset = PackedDataset::open(data)?;
@@ -101,7 +102,7 @@ fn on_data(args: &FitArgs, data: &Path) -> anyhow::Result<Option<LinearSvm>> {
     let stop = stop_flag()?;
     let session = Session { device: &args.device.device, stop: &stop, watch: &Terminal };
     let (networks, settings) = match &recipe {
-        None => (args.network.clone(), parse_settings(&args.settings)?),
+        None => (args.network.clone(), SvmSettings::with(&args.settings)?),
         Some(recipe) => {
             let Some(networks) = recipe.train(&dataset, &training, &args.run, session)? else {
                 return Ok(None);

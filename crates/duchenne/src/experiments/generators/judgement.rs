@@ -17,7 +17,8 @@ use crate::experiments::watch::{Note, Watch};
 use crate::inference::drawing::contact_sheet::{ContactSheet, write_sheet};
 use crate::inference::predictor::Predictor;
 use crate::training::classifier::recipe::Recipe;
-use crate::training::classifier::{Event, Job, train};
+use crate::training::classifier::{Event, GivenModels, Job, train};
+use crate::training::recipe_file::Setting;
 use crate::training::run_directory::RunDirectory;
 
 /// Steps of the classifier that learns from generated faces alone.
@@ -159,22 +160,19 @@ fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &Device) -> crate:
     let steps = (training.len() / CLASSIFIER_BATCH).clamp(1, CLASSIFIER_STEPS);
     let epochs = CLASSIFIER_STEPS.div_ceil(steps);
     let settings = [
-        format!("training.epochs={epochs}"),
-        format!("training.batch_size={CLASSIFIER_BATCH}"),
-        format!("training.steps_per_epoch={steps}"),
-        "training.learning_rate=0.05".to_owned(),
-        "training.weight_average=0".to_owned(),
+        Setting::new("training.epochs", epochs),
+        Setting::new("training.batch_size", CLASSIFIER_BATCH),
+        Setting::new("training.steps_per_epoch", steps),
+        Setting::new("training.learning_rate", 0.05),
+        Setting::new("training.weight_average", 0.0),
     ];
-    let text = Recipe::built_in("compact").expect("a built-in recipe");
-    let recipe = Recipe::parse("compact", text, &settings)?;
+    let recipe = Recipe::read("compact", &settings)?.check("compact", GivenModels::default())?;
+    let task = recipe.load(dataset.label_set(), device)?;
     let mut last = 0.0;
     let job = Job {
-        recipe: &recipe,
-        recipe_name: "compact",
+        task: &task,
         training: &training,
         validation: &dataset.public_test()?,
-        initial: None,
-        teacher: None,
         run: &RunDirectory::open(run)?,
         device,
         stop: &AtomicBool::new(false),

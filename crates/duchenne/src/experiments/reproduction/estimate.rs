@@ -21,7 +21,7 @@ use crate::expression::LabelSet;
 use crate::inference::predictor::Predictor;
 use crate::training::classifier::frozen::{frozen_sections, keeps_maps};
 use crate::training::classifier::recipe::{Initialization, Recipe};
-use crate::training::classifier::{Event, Job, train};
+use crate::training::classifier::{Event, GivenModels, Job, train};
 use crate::training::gan::{self, GanJob, GanRecipe, train_gan};
 use crate::training::run_directory::RunDirectory;
 
@@ -196,13 +196,11 @@ impl<'a> Stopwatch<'a> {
         let dataset = PackedDataset::open(&path)?;
         let run = RunDirectory::open(&folder.path().join("run"))?;
         let mut marks = Vec::new();
+        let task = recipe.check("timing", GivenModels::default())?.load(dataset.label_set(), self.device)?;
         let job = Job {
-            recipe: &recipe,
-            recipe_name: "timing",
+            task: &task,
             training: &dataset.training()?,
             validation: &dataset.public_test()?,
-            initial: None,
-            teacher: None,
             run: &run,
             device: self.device,
             stop: &AtomicBool::new(false),
@@ -221,11 +219,11 @@ impl<'a> Stopwatch<'a> {
         predictor.logits(&faces, Views::Centre);
         let face = begun.elapsed().as_secs_f64() / TIMED_FACES as f64;
         let mut map_bytes = 0.0;
-        if keeps_maps(&recipe) {
+        if keeps_maps(task.recipe()) {
             let manifest = predictor.manifest();
             let (channels, side) = (manifest.preprocessing.channels(), manifest.preprocessing.crop);
             let network = manifest.network.init(0, self.device);
-            let sections = frozen_sections(&recipe, &network)?;
+            let sections = frozen_sections(task.recipe(), &network)?;
             let map = network.trunk(Tensor::zeros([1, channels, side, side], &**self.device), sections);
             map_bytes = 4.0 * map.dims().iter().product::<usize>() as f64;
         }

@@ -11,9 +11,10 @@ use crate::experiments::reproduction::scale::{Images, Row, SVM, Scale};
 use crate::experiments::reproduction::store::StageFolder;
 use crate::experiments::svm::networks::DeepSvmRecipe;
 use crate::files::checksum::checksum_of_file;
-use crate::training::classifier::recipe::{Initialization, Recipe};
-use crate::training::classifier::teacher::check_teacher;
+use crate::training::classifier::recipe::Initialization;
+use crate::training::classifier::{CheckedRecipe, GivenModels};
 use crate::training::gan::GanRecipe;
+use crate::training::recipe_file::Setting;
 
 /// What the user asks for.
 #[derive(Debug, Clone)]
@@ -75,10 +76,8 @@ pub enum Work {
     Judge(bool),
     /// Trains a classifier. FER-2013, faces.
     Classifier {
-        /// The recipe's name.
-        name: String,
-        /// The settings.
-        recipe: Box<Recipe>,
+        /// The recipe, which needs no models.
+        recipe: Box<CheckedRecipe>,
         /// Generated faces of each class at most.
         per_class: u32,
         /// What becomes of neutral.
@@ -165,14 +164,17 @@ impl Graph {
                         let sets = joining.iter().filter(|(name, _)| Some(name) == row.faces.as_ref());
                         let inputs: Vec<StageId> =
                             std::iter::once(fer2013).chain(sets.flat_map(|(_, sets)| sets.clone())).collect();
-                        let recipe = Box::new(choice.classifier(seed)?);
+                        let recipe = choice
+                            .classifier(seed)?
+                            .check(&choice.recipe, GivenModels::default())
+                            .with_context(|| format!("classifier `{network}`"))?;
+                        let recipe = Box::new(recipe);
                         let mut settings = recipe.to_toml();
                         if inputs.len() > 1 {
                             settings += &format!("{} {}", scale.faces_per_class, request.neutral.key());
                         }
                         let (per_class, neutral) = (scale.faces_per_class, request.neutral);
-                        let work =
-                            Work::Classifier { name: choice.recipe.clone(), recipe, per_class, neutral };
+                        let work = Work::Classifier { recipe, per_class, neutral };
                         builder.add(&format!("train {} seed {seed}", row.key), work, &settings, &inputs)
                     }
                 };
@@ -269,8 +271,8 @@ impl Builder {
             None => &scale.svm.scratch,
         };
         let mut network_settings = scale.svm.network_settings.clone();
-        network_settings.push(format!("training.seed={seed}"));
-        let own = [format!("seed={seed}")];
+        network_settings.push(Setting::new("training.seed", seed));
+        let own = [Setting::new("seed", seed)];
         let recipe = DeepSvmRecipe::read(name, &own, &network_settings, request.imagenet.as_deref())?;
         let settings = recipe.identity()?;
         Ok(self.add(&format!("train {key} seed {seed}"), Work::Machine(Box::new(recipe)), &settings, &[data]))
@@ -284,7 +286,6 @@ fn check(request: &Request, scale: &Scale) -> crate::Result<()> {
     }
     for (name, choice) in &scale.classifiers {
         let recipe = choice.classifier(0)?;
-        check_teacher(&recipe, false).with_context(|| format!("classifier `{name}`"))?;
         if recipe.network.init == Initialization::Pretrained {
             refuse!(
                 "classifier `{name}` begins from pre-trained weights, which only the machine's networks can have"
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn every_stage_comes_after_what_it_needs() {
-        let (_folder, graph) = graph(&Scale::read("quick").unwrap(), NeutralPolicy::Real);
+        let (_folder, graph) = graph(&Scale::built_in("quick").unwrap(), NeutralPolicy::Real);
         for (index, stage) in graph.stages.iter().enumerate() {
             assert!(stage.inputs.iter().all(|input| *input < index), "{}", stage.name);
         }
@@ -358,10 +359,10 @@ mod tests {
 
     #[test]
     fn a_change_gives_new_keys_to_what_depends_on_it_and_to_nothing_else() {
-        let scale = Scale::read("quick").unwrap();
+        let scale = Scale::built_in("quick").unwrap();
         let (_folder, before) = graph(&scale, NeutralPolicy::Omit);
         let mut changed = scale.clone();
-        changed.gans[0].settings.push("training.learning_rate=1e-3".to_owned());
+        changed.gans[0].settings.push(Setting::new("training.learning_rate", 1e-3));
         let (_other, after) = graph(&changed, NeutralPolicy::Omit);
         let differing: Vec<&str> = before
             .stages

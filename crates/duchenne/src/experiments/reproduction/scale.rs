@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Context as _, refuse};
+use crate::error::refuse;
 use serde::Deserialize;
 
 use crate::evaluation::reproduction::Group;
-use crate::experiments::recipes::recipe_text;
 use crate::training::classifier::recipe::Recipe;
 use crate::training::gan::GanRecipe;
+use crate::training::recipe_file::{Library, RecipeValues, Setting, recipes};
 
 /// The paper's Table 1: short name, its line, accuracy in percent.
 pub const TABLE1: [(&str, &str, f64); 7] = [
@@ -23,11 +23,16 @@ pub const TABLE1: [(&str, &str, f64); 7] = [
 ];
 
 /// Scales that the program carries, by name.
-const BUILT_IN: [(&str, &str); 3] = [
-    ("quick", include_str!("../../../recipes/reproduce/quick.toml")),
-    ("standard", include_str!("../../../recipes/reproduce/standard.toml")),
-    ("paper", include_str!("../../../recipes/reproduce/paper.toml")),
-];
+const LIBRARY: Library<Scale> = Library::new(
+    "scale",
+    &[
+        ("quick", include_str!("../../../recipes/reproduce/quick.toml")),
+        ("standard", include_str!("../../../recipes/reproduce/standard.toml")),
+        ("paper", include_str!("../../../recipes/reproduce/paper.toml")),
+    ],
+);
+
+recipes!(Scale, LIBRARY);
 
 /// How much work a reproduction is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -71,7 +76,7 @@ pub struct RecipeChoice {
     pub recipe: String,
     /// Of the form `training.epochs=3`.
     #[serde(default)]
-    pub settings: Vec<String>,
+    pub settings: Vec<Setting>,
 }
 
 /// A generator of CK+'s expressions and, for classifiers, its like for FER-2013's neutral faces.
@@ -86,10 +91,10 @@ pub struct Gan {
     pub recipe: String,
     /// Of the form `training.epochs=3`.
     #[serde(default)]
-    pub settings: Vec<String>,
+    pub settings: Vec<Setting>,
     /// Settings of the neutral faces' generator, laid over the others.
     #[serde(default)]
-    pub neutral_settings: Vec<String>,
+    pub neutral_settings: Vec<Setting>,
 }
 
 /// The support vector machine's recipes.
@@ -102,7 +107,7 @@ pub struct Svm {
     pub imagenet: String,
     /// Laid over the recipes of the networks.
     #[serde(default)]
-    pub network_settings: Vec<String>,
+    pub network_settings: Vec<Setting>,
 }
 
 /// One line of the table.
@@ -133,29 +138,7 @@ fn table1() -> Group {
 /// The network of a row that is the support vector machine.
 pub const SVM: &str = "svm";
 
-impl Scale {
-    /// A built-in scale by name, or a file.
-    ///
-    /// # Errors
-    /// When it is neither, not such a file, or names what it does not have.
-    pub fn read(name: &str) -> crate::Result<Self> {
-        let built_in = BUILT_IN.into_iter().find(|(known, _)| *known == name);
-        let text = match built_in {
-            Some((_, text)) => text.to_owned(),
-            None => std::fs::read_to_string(name).with_context(|| {
-                format!("scale `{name}` is neither quick, standard or paper nor a file that can be read")
-            })?,
-        };
-        let scale: Self = match toml::from_str(&text) {
-            Ok(scale) => scale,
-            Err(error) => refuse!("cannot parse scale `{name}`: {error}"),
-        };
-        match scale.problem() {
-            Some(problem) => refuse!("scale `{name}`: {problem}"),
-            None => Ok(scale),
-        }
-    }
-
+impl RecipeValues for Scale {
     fn problem(&self) -> Option<String> {
         if self.faces_per_class == 0 {
             return Some("faces_per_class is 0, expected at least 1".to_owned());
@@ -186,7 +169,9 @@ impl Scale {
         }
         None
     }
+}
 
+impl Scale {
     /// Only the named rows, and the generators whose faces they take; all where none is named.
     ///
     /// # Errors
@@ -219,9 +204,8 @@ impl RecipeChoice {
     /// # Errors
     /// When it cannot be read or used.
     pub fn classifier(&self, seed: u64) -> crate::Result<Recipe> {
-        let text = recipe_text(&self.recipe, Recipe::built_in(&self.recipe), &Recipe::built_in_names())?;
-        let settings = [self.settings.clone(), vec![format!("training.seed={seed}")]].concat();
-        Ok(Recipe::parse(&self.recipe, &text, &settings)?)
+        let settings = [self.settings.clone(), vec![Setting::new("training.seed", seed)]].concat();
+        Ok(Recipe::read(&self.recipe, &settings)?)
     }
 }
 
@@ -231,10 +215,8 @@ impl Gan {
     /// # Errors
     /// When it cannot be read or used.
     pub fn recipe(&self, is_neutral: bool) -> crate::Result<GanRecipe> {
-        let text =
-            recipe_text(&self.recipe, GanRecipe::built_in(&self.recipe), &GanRecipe::built_in_names())?;
-        let over: &[String] = if is_neutral { &self.neutral_settings } else { &[] };
-        Ok(GanRecipe::parse(&self.recipe, &text, &[&self.settings, over].concat())?)
+        let over: &[Setting] = if is_neutral { &self.neutral_settings } else { &[] };
+        Ok(GanRecipe::read(&self.recipe, &[&self.settings, over].concat())?)
     }
 }
 
@@ -244,8 +226,8 @@ mod tests {
 
     #[test]
     fn built_in_scales_hold_the_papers_table_and_usable_recipes() {
-        for (name, _) in BUILT_IN {
-            let scale = Scale::read(name).unwrap();
+        for name in Scale::names() {
+            let scale = Scale::built_in(name).unwrap();
             let keys: Vec<&str> = scale.rows.iter().map(|row| row.key.as_str()).collect();
             assert_eq!(keys[..7], TABLE1.map(|(key, ..)| key), "{name}");
             assert_eq!(scale.warning.is_some(), name == "quick");
@@ -260,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_papers_scale_holds_the_papers_numbers() {
-        let scale = Scale::read("paper").unwrap();
+        let scale = Scale::built_in("paper").unwrap();
         for network in ["vgg16", "resnet50"] {
             let training = scale.classifiers[network].classifier(0).unwrap().training;
             assert_eq!((training.batch_size, training.epochs, training.learning_rate), (32, 200, 1e-4));
@@ -278,7 +260,7 @@ mod tests {
 
     #[test]
     fn rows_are_chosen_with_what_they_need() {
-        let mut scale = Scale::read("quick").unwrap();
+        let mut scale = Scale::built_in("quick").unwrap();
         scale.choose(&["resnet50+wgan".to_owned()]).unwrap();
         assert_eq!((scale.rows.len(), scale.gans.len()), (1, 1));
         let error = scale.choose(&["vgg99".to_owned()]).unwrap_err().to_string();
@@ -291,7 +273,7 @@ mod tests {
         let path = folder.path().join("scale.toml");
         let error = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            format!("{:#}", Scale::read(path.to_str().unwrap()).unwrap_err())
+            format!("{:#}", Scale::read(path.to_str().unwrap(), &[]).unwrap_err())
         };
         let base = "faces_per_class = 1\njudge_by_classifier = false\ngans = []\n[classifiers]\n[svm]\n\
             scratch = \"a\"\nimagenet = \"b\"\n";
@@ -300,6 +282,11 @@ mod tests {
         );
         assert!(error(&format!("{base}[[rows]]\nkey = \"x\"\nnetwork = \"svm\"")).contains("no title"));
         assert!(error("faces_per_class = 1").contains("missing field"));
-        assert!(Scale::read("slow").unwrap_err().to_string().contains("neither quick, standard or paper"));
+        assert!(
+            Scale::built_in("slow")
+                .unwrap_err()
+                .to_string()
+                .contains("neither built in (quick, standard, paper)")
+        );
     }
 }

@@ -94,19 +94,18 @@ impl Workshop<'_> {
                 )?;
             }
             Work::Judge(by_classifier) => self.judge(stage, *by_classifier)?,
-            Work::Classifier { name, recipe, per_class, neutral } => {
+            Work::Classifier { recipe, per_class, neutral } => {
                 let data = TrainingData::new(self.data(stage.inputs[0])?)?;
                 let faces = &stage.inputs[1..];
                 let open = |id: &StageId| PackedDataset::open(&self.folder(*id).file(FACES_FILE));
                 let sets = faces.iter().map(open).collect::<Result<Vec<_>, _>>()?;
                 let data = data.with_synthetic(sets, Some(*per_class as usize), *neutral)?;
+                let label_set = data.dataset().label_set();
+                let task = recipe.as_ref().clone().load(label_set, self.session.device)?;
                 let run = ClassifierRun {
-                    recipe,
-                    recipe_name: name,
+                    task: &task,
                     dataset: data.dataset(),
                     training: &data.split(),
-                    initial: None,
-                    teacher: None,
                     directory: &folder.file(RUN),
                     session: self.session,
                 };

@@ -7,13 +7,12 @@ use crate::error::{Context as _, refuse};
 
 use crate::data::{PackedDataset, TrainingSplit};
 use crate::experiments::classifier::ClassifierRun;
-use crate::experiments::recipes::recipe_text;
 use crate::experiments::session::Session;
 use crate::experiments::watch::Note;
 use crate::files::checksum::checksum_of_file;
-use crate::training::classifier::initial::InitialWeights;
 use crate::training::classifier::recipe::{Initialization, Recipe};
-use crate::training::classifier::teacher::check_teacher;
+use crate::training::classifier::{CheckedRecipe, GivenModels};
+use crate::training::recipe_file::Setting;
 use crate::training::svm::{SvmRecipe, SvmSettings};
 
 /// The folder of kept features in a run, beside those of its networks.
@@ -31,8 +30,7 @@ pub struct DeepSvmRecipe {
 #[derive(Debug, Clone)]
 struct NetworkStage {
     name: String,
-    recipe: Recipe,
-    weights: Option<PathBuf>,
+    recipe: CheckedRecipe,
 }
 
 impl DeepSvmRecipe {
@@ -42,29 +40,29 @@ impl DeepSvmRecipe {
     /// When one cannot be read or used, or weights are missing.
     pub fn read(
         name: &str,
-        settings: &[String],
-        network_settings: &[String],
+        settings: &[Setting],
+        network_settings: &[Setting],
         imagenet: Option<&Path>,
     ) -> crate::Result<Self> {
-        let text = recipe_text(name, SvmRecipe::built_in(name), &SvmRecipe::built_in_names())?;
-        let SvmRecipe { networks, svm } = SvmRecipe::parse(name, &text, settings)?;
-        let beside = match SvmRecipe::built_in(name) {
-            Some(_) => Path::new(""),
-            None => Path::new(name).parent().unwrap_or(Path::new("")),
+        let settings: Vec<Setting> = settings.iter().cloned().map(|setting| setting.within("svm")).collect();
+        let SvmRecipe { networks, svm } = SvmRecipe::read(name, &settings)?;
+        let beside = match SvmRecipe::is_built_in(name) {
+            true => Path::new(""),
+            false => Path::new(name).parent().unwrap_or(Path::new("")),
         };
         let stage = |network: &String| -> crate::Result<NetworkStage> {
-            let built_in = Recipe::built_in(network);
             let file = beside.join(network);
-            let path = if built_in.is_some() { network.clone() } else { file.display().to_string() };
-            let text = recipe_text(&path, built_in, &Recipe::built_in_names())?;
-            let recipe = Recipe::parse(network, &text, network_settings)?;
-            check_teacher(&recipe, false).with_context(|| format!("recipe `{network}`"))?;
-            let weights = match recipe.network.init {
+            let path =
+                if Recipe::is_built_in(network) { network.clone() } else { file.display().to_string() };
+            let recipe = Recipe::read(&path, network_settings)?;
+            let initial = match recipe.network.init {
                 Initialization::Scratch => None,
                 Initialization::Pretrained => Some(pretrained_file(&recipe, network, imagenet)?),
             };
             let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-            Ok(NetworkStage { name, recipe, weights })
+            let models = GivenModels { initial, teachers: Vec::new() };
+            let recipe = recipe.check(&name, models).with_context(|| format!("recipe `{network}`"))?;
+            Ok(NetworkStage { name, recipe })
         };
         let networks: Vec<NetworkStage> = networks.iter().map(stage).collect::<crate::Result<_>>()?;
         for (index, network) in networks.iter().enumerate() {
@@ -88,9 +86,9 @@ impl DeepSvmRecipe {
     /// When weights cannot be read.
     pub fn identity(&self) -> crate::Result<String> {
         let mut text = format!("{:?}\n", self.svm);
-        for NetworkStage { name, recipe, weights } in &self.networks {
+        for NetworkStage { name, recipe } in &self.networks {
             text += &format!("{name}\n{}", recipe.to_toml());
-            if let Some(path) = weights {
+            if let Some(path) = &recipe.models().initial {
                 text += &checksum_of_file(path)?;
             }
         }
@@ -99,7 +97,7 @@ impl DeepSvmRecipe {
 
     /// The recipes of the networks.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
-        self.networks.iter().map(|network| &network.recipe)
+        self.networks.iter().map(|network| &*network.recipe)
     }
 
     /// Trains what is not yet trained; the best model of each network, or `None` when stopped.
@@ -111,19 +109,10 @@ impl DeepSvmRecipe {
         session: Session<'_>,
     ) -> crate::Result<Option<Vec<PathBuf>>> {
         let mut models = Vec::new();
-        for NetworkStage { name, recipe, weights } in &self.networks {
+        for NetworkStage { name, recipe } in &self.networks {
             session.watch.note(&Note::Network(name));
-            let initial = weights.as_deref().map(|path| InitialWeights::read(path, recipe)).transpose()?;
-            let run = ClassifierRun {
-                recipe,
-                recipe_name: name,
-                dataset,
-                training,
-                initial: initial.as_ref(),
-                teacher: None,
-                directory: &run.join(name),
-                session,
-            };
+            let task = recipe.clone().load(dataset.label_set(), session.device)?;
+            let run = ClassifierRun { task: &task, dataset, training, directory: &run.join(name), session };
             match run.finish()? {
                 Some(best) => models.push(best),
                 None => return Ok(None),

@@ -45,12 +45,12 @@ impl Frozen {
         faces: [&ResizedFaces; 2],
         watch: &mut dyn FnMut(usize, usize),
     ) -> Result<Option<Self>, TrainingError> {
-        let sections = frozen_sections(job.recipe, network)?;
+        let sections = frozen_sections(job.recipe(), network)?;
         if sections == 0 {
             return Ok(Some(Frozen::Nothing));
         }
         let prepared = assign(manifest.network.blank(job.device), collect(network))?.prepared();
-        if !keeps_maps(job.recipe) {
+        if !keeps_maps(job.recipe()) {
             return Ok(Some(Frozen::Computed(Box::new(prepared), sections)));
         }
         let kept = KeptMaps::complete(job, (manifest, identity), &prepared, faces, sections, watch)?;

@@ -100,22 +100,6 @@ impl InitialWeights {
     }
 }
 
-/// Checks that a recipe which begins from pre-trained weights has them; `name` is the recipe's.
-///
-/// # Errors
-/// [`TrainingError::NoPretrainedWeights`] when it has none.
-pub fn check_initial(
-    recipe: &Recipe,
-    name: &str,
-    initial: Option<&InitialWeights>,
-) -> Result<(), TrainingError> {
-    if recipe.network.init == Initialization::Pretrained && initial.is_none() {
-        let architecture = recipe.network.architecture.name();
-        return Err(TrainingError::NoPretrainedWeights { recipe: name.to_owned(), architecture });
-    }
-    Ok(())
-}
-
 /// Whether a weight is of the fully connected layers.
 fn is_head(name: &str) -> bool {
     name.starts_with("classifier.") || name.starts_with("fc.")
@@ -137,7 +121,7 @@ mod tests {
         write_tensors(&source, &[], Default::default(), Precision::Full, &path).unwrap();
         let text = "network = { architecture = \"resnet18\", init = \"pretrained\", new_layers = 0.1 }";
         for (channels, first) in [("input.channels=3", [64, 3, 7, 7]), ("input.channels=1", [64, 1, 7, 7])] {
-            let recipe = Recipe::parse("r", text, &[channels.to_owned()]).unwrap();
+            let recipe = Recipe::parse("r", text, &[channels.parse().unwrap()]).unwrap();
             let fresh = recipe.manifest(crate::expression::LabelSet::Fer2013).network.init(2, &device);
             let initial = InitialWeights::read(&path, &recipe).unwrap();
             let weights = initial.fitted(&fresh, &recipe);

@@ -5,33 +5,32 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 
 use crate::data::{PublicTestSplit, TrainingSplit};
-use crate::training::classifier::initial::InitialWeights;
-use crate::training::classifier::recipe::Recipe;
-use crate::training::classifier::teacher::Teacher;
+use crate::training::classifier::checked::{CheckedRecipe, ClassifierTask};
 use crate::training::records::EpochRecord;
 use crate::training::run_directory::RunDirectory;
 
 /// What to train, on what, where to.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// The settings.
-    pub recipe: &'a Recipe,
-    /// The recipe's name, for provenance.
-    pub recipe_name: &'a str,
+    /// The recipe with its models.
+    pub task: &'a ClassifierTask,
     /// Learned from.
     pub training: &'a TrainingSplit<'a>,
     /// Selects the best epoch.
     pub validation: &'a PublicTestSplit<'a>,
-    /// Weights to begin from, in place of fresh ones.
-    pub initial: Option<&'a InitialWeights>,
-    /// Models to learn from beside the labels.
-    pub teacher: Option<&'a Teacher>,
     /// Where results go.
     pub run: &'a RunDirectory,
     /// Without autodiff.
     pub device: &'a Device,
     /// Set from outside to save and stop at the next batch.
     pub stop: &'a AtomicBool,
+}
+
+impl Job<'_> {
+    /// The settings.
+    pub fn recipe(&self) -> &CheckedRecipe {
+        self.task.recipe()
+    }
 }
 
 /// What happens during a run, for those who watch.

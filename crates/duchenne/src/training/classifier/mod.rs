@@ -2,6 +2,7 @@
 //! from the seed, the epoch and the batch, and the state is saved as a whole, so a resumed run ends
 //! with the same weights, bit for bit, as one never interrupted (same device kind).
 
+pub mod checked;
 pub mod frozen;
 pub mod initial;
 mod job;
@@ -33,13 +34,14 @@ use crate::models::network::Network;
 use crate::models::provenance::{ClassifierProvenance, PROGRAM};
 use crate::models::weights::{assign, collect};
 use crate::training::classifier::frozen::Frozen;
-use crate::training::classifier::initial::{InitialWeights, check_initial};
+use crate::training::classifier::initial::InitialWeights;
 use crate::training::classifier::loss::{class_weights, loss, mix, smooth_targets};
 use crate::training::classifier::progress::Progress;
 use crate::training::classifier::schedule::learning_rate;
-use crate::training::classifier::teacher::{Teacher, check_teacher};
+use crate::training::classifier::teacher::Teacher;
 use crate::training::records::EpochRecord;
 
+pub use checked::{CheckedRecipe, ClassifierTask, GivenModels};
 pub use job::{Event, Job, Outcome};
 
 /// Within an epoch the state is saved this often.
@@ -104,40 +106,38 @@ impl<'a> Inputs<'a> {
             let count = job.training.len();
             return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
         }
-        check_initial(job.recipe, job.recipe_name, job.initial)?;
-        check_teacher(job.recipe, job.teacher.is_some())?;
-        let mut manifest = job.recipe.manifest(label_set);
+        let mut manifest = job.recipe().manifest(label_set);
         manifest.provenance = provenance(job);
         let size = [dataset.height(), dataset.width()];
         let mut counts = vec![0; label_set.len()];
         for index in 0..job.training.len() {
             counts[usize::from(job.training.label(index))] += 1;
         }
-        let begun = job.initial.map(|initial| format!("from {}", initial.checksum()));
-        let taught = job.teacher.map(|teacher| format!("taught by {}", teacher.checksums()));
+        let begun = job.task.initial().map(|initial| format!("from {}", initial.checksum()));
+        let taught = job.task.teacher().map(|teacher| format!("taught by {}", teacher.checksums()));
         let joined =
             job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
         Ok(Self {
             job,
             identity: Identity {
-                recipe: job.recipe.to_toml(),
+                recipe: job.recipe().to_toml(),
                 data: format!("{} ({} training images){joined}", dataset.fingerprint(), job.training.len()),
                 models: begun.into_iter().chain(taught).collect::<Vec<_>>().join(", "),
             },
             faces: ResizedFaces::new(job.training, &manifest.preprocessing, size),
             validation_faces: ResizedFaces::new(job.validation, &manifest.preprocessing, size),
-            class_weights: class_weights(job.recipe.training.class_weights, &counts),
+            class_weights: class_weights(job.recipe().training.class_weights, &counts),
             manifest,
         })
     }
 
     fn batches(&self, epoch: usize) -> EpochBatches<'_> {
-        let training = &self.job.recipe.training;
+        let training = &self.job.recipe().training;
         EpochBatches::new(
             self.job.training,
             &self.faces,
             &self.manifest.preprocessing,
-            self.job.recipe.augmentation,
+            self.job.recipe().augmentation,
             training.batch_size,
             [training.seed, epoch as u64],
         )
@@ -160,13 +160,13 @@ impl<'a> Trainer<'a> {
     fn start(inputs: &'a Inputs<'a>) -> Result<Self, TrainingError> {
         let job = inputs.job;
         let autodiff = job.device.clone().autodiff();
-        let fresh = inputs.manifest.network.init(job.recipe.training.seed, &autodiff);
+        let fresh = inputs.manifest.network.init(job.recipe().training.seed, &autodiff);
         let (network, sgd, average, progress) = match job.run.load::<Progress>(&inputs.identity)? {
             None => {
                 job.run.begin(&inputs.identity)?;
-                let network = match job.initial {
+                let network = match job.task.initial() {
                     Some(initial) => {
-                        let weights = initial.fitted(&fresh, job.recipe);
+                        let weights = initial.fitted(&fresh, job.recipe());
                         assign(fresh, weights)?
                     }
                     None => fresh,
@@ -202,7 +202,7 @@ impl<'a> Trainer<'a> {
         let batches = self.inputs.batches(epoch);
         let count = batches.len();
         let mut saved = Instant::now();
-        let mut rate = learning_rate(&self.job.recipe.training, (epoch + 1) * count - 1, self.steps(count));
+        let mut rate = learning_rate(&self.job.recipe().training, (epoch + 1) * count - 1, self.steps(count));
         for index in self.progress.batches..count {
             if self.job.stop.load(Ordering::Relaxed) {
                 return Ok(false);
@@ -210,7 +210,7 @@ impl<'a> Trainer<'a> {
             let begun = Instant::now();
             let batch = self.frozen.batch(self.job, &batches, index);
             let images = batch.labels.len();
-            rate = learning_rate(&self.job.recipe.training, epoch * count + index, self.steps(count));
+            rate = learning_rate(&self.job.recipe().training, epoch * count + index, self.steps(count));
             let (loss, correct) = self.step(batch, epoch, index, rate)?;
             let progress = &mut self.progress;
             let sum = f64::from_bits(progress.loss_sum_bits) + loss * images as f64;
@@ -231,7 +231,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn steps(&self, batches: usize) -> usize {
-        batches * self.job.recipe.training.epochs
+        batches * self.job.recipe().training.epochs
     }
 
     /// One step of descent: the batch's loss, and how many of its images were recognised.
@@ -242,7 +242,7 @@ impl<'a> Trainer<'a> {
         index: usize,
         rate: f64,
     ) -> Result<(f64, usize), TrainingError> {
-        let training = &self.job.recipe.training;
+        let training = &self.job.recipe().training;
         let (samples, classes) = (batch.labels.len(), self.inputs.manifest.network.classes);
         let seed = mix_seed(&[training.seed, epoch as u64, index as u64, u64::from(b's')]);
         let mut targets = smooth_targets(&batch.labels, classes, training);
@@ -254,7 +254,7 @@ impl<'a> Trainer<'a> {
             mix(&mut batch.inputs, samples, share);
             mix(&mut targets, samples, share);
         }
-        if let Some(teacher) = self.job.teacher {
+        if let Some(teacher) = self.job.task.teacher() {
             teacher.teach(&batch.inputs, &mut targets, training.teacher_share)?;
         }
         // Dropout draws from the device's generator.
@@ -302,8 +302,11 @@ impl<'a> Trainer<'a> {
     fn result(&self) -> Result<Network, TrainingError> {
         let network = self.network.as_ref().expect("the network is back after every step");
         let weights = collect(network);
-        let weights =
-            if self.job.recipe.training.weight_average > 0.0 { self.average.apply(weights) } else { weights };
+        let weights = if self.job.recipe().training.weight_average > 0.0 {
+            self.average.apply(weights)
+        } else {
+            weights
+        };
         Ok(assign(self.inputs.manifest.network.blank(self.job.device), weights)?.prepared())
     }
 
@@ -319,7 +322,7 @@ impl<'a> Trainer<'a> {
         if !validation_loss.is_finite() {
             // The last step of an epoch is the first that no training loss tells of.
             let (epoch, batch) = (progress.epochs + 1, progress.batches);
-            let rate = self.job.recipe.training.learning_rate;
+            let rate = self.job.recipe().training.learning_rate;
             return Err(TrainingError::Diverged { loss: validation_loss, epoch, batch, rate });
         }
         let record = EpochRecord {
@@ -340,7 +343,7 @@ impl<'a> Trainer<'a> {
             ..Progress::default()
         };
         progress.records.push(record);
-        let training = &self.job.recipe.training;
+        let training = &self.job.recipe().training;
         let waited = training.patience > 0 && record.epoch - best_at >= training.patience;
         progress.finished = record.epoch == training.epochs || waited;
 
@@ -413,21 +416,21 @@ fn argmax(row: &[f32]) -> usize {
 
 fn provenance(job: &Job<'_>) -> ClassifierProvenance {
     let dataset = job.training.dataset();
-    let recipe = &job.recipe.training;
+    let recipe = &job.recipe().training;
     ClassifierProvenance {
-        recipe: Some(job.recipe_name.to_owned()),
-        recipe_fingerprint: Some(job.recipe.fingerprint()),
+        recipe: Some(job.recipe().name().to_owned()),
+        recipe_fingerprint: Some(job.recipe().fingerprint()),
         data: Some(dataset.name().to_owned()),
         data_fingerprint: Some(dataset.fingerprint()),
         training_images: Some(job.training.len()),
         synthetic: job.training.joined().map(|faces| faces.description().to_owned()),
-        init: Some(job.initial.map_or("scratch".to_owned(), InitialWeights::source)),
-        taught_by: job.teacher.map(Teacher::source),
+        init: Some(job.task.initial().map_or("scratch".to_owned(), InitialWeights::source)),
+        taught_by: job.task.teacher().map(Teacher::source),
         epochs_planned: Some(recipe.epochs),
         seed: Some(recipe.seed),
         program: Some(PROGRAM.to_owned()),
         // What is known of the model that a run begins from stays known.
-        began_from: job.initial.and_then(|initial| initial.provenance().cloned()).map(Box::new),
+        began_from: job.task.initial().and_then(|initial| initial.provenance().cloned()).map(Box::new),
         ..ClassifierProvenance::default()
     }
 }

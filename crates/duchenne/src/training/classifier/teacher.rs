@@ -16,7 +16,6 @@ use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
 use crate::models::stored::StoredError;
-use crate::training::classifier::frozen::keeps_maps;
 use crate::training::classifier::recipe::Recipe;
 use crate::training::error::TrainingError;
 
@@ -43,23 +42,16 @@ impl Debug for Teacher {
 }
 
 impl Teacher {
-    /// The models of these files, or of these names of built-in ones, on a device without autodiff; `None` for no
-    /// model.
+    /// The models of these files, or of these names of built-in ones, on a device without autodiff.
     ///
     /// # Errors
-    /// A file that is no network of this program, a model of other labels or of another preprocessing than `recipe`'s,
-    /// a recipe that gives teachers no share or trains on kept maps of frozen layers; no model where the recipe asks
-    /// for teachers.
-    pub fn read(
+    /// A file that is no network of this program, a model of other labels or of another preprocessing than `recipe`'s.
+    pub(super) fn read(
         models: &[PathBuf],
         recipe: &Recipe,
         label_set: LabelSet,
         device: &Device,
-    ) -> Result<Option<Self>, TrainingError> {
-        check_teacher(recipe, !models.is_empty())?;
-        if models.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<Self, TrainingError> {
         let student = recipe.manifest(label_set);
         let mut members = Vec::new();
         for path in models {
@@ -83,12 +75,12 @@ impl Teacher {
             let (network, temperature) = (network.prepared(), manifest.temperature);
             members.push(Member { network, temperature, name, checksum: checksum(&bytes) });
         }
-        Ok(Some(Self {
+        Ok(Self {
             members,
             preprocessing: student.preprocessing,
             classes: student.network.classes,
             device: device.clone(),
-        }))
+        })
     }
 
     /// Names and temperatures of the models.
@@ -113,7 +105,7 @@ impl Teacher {
     /// row-major) into soft `targets` `[n, classes]`: `share` of it, the rest of what they were.
     ///
     /// # Errors
-    /// When a model gives something that is no number.
+    /// When a model produces something that is not a number.
     pub fn teach(&self, images: &[f32], targets: &mut [f32], share: f32) -> Result<(), TrainingError> {
         let samples = targets.len() / self.classes;
         let side = self.preprocessing.crop;
@@ -128,33 +120,12 @@ impl Teacher {
             }
             if targets.iter().any(|target| !target.is_finite()) {
                 return Err(TrainingError::Teacher(format!(
-                    "`{name}` gives probabilities that are no numbers"
+                    "`{name}` produces probabilities that are not numbers"
                 )));
             }
         }
         Ok(())
     }
-}
-
-/// Checks that a recipe which learns from teachers has some and can, and that no other has any.
-///
-/// # Errors
-/// [`TrainingError::Teacher`] where it does not fit.
-pub fn check_teacher(recipe: &Recipe, has_teacher: bool) -> Result<(), TrainingError> {
-    let reason = match (recipe.training.teacher_share > 0.0, has_teacher) {
-        (false, false) => return Ok(()),
-        (true, true) if !keeps_maps(recipe) => return Ok(()),
-        (true, true) => {
-            "teachers see pictures, but this recipe trains on kept maps of its frozen layers: let augmentation \
-             change the pictures, or set network.freeze=0"
-        }
-        (true, false) => {
-            "the recipe learns from trained models, which `train --teacher` names (nothing else does); without them set \
-             training.teacher_share=0"
-        }
-        (false, true) => "the recipe gives teachers no share: set training.teacher_share, 0.7 for example",
-    };
-    Err(TrainingError::Teacher(reason.to_owned()))
 }
 
 /// Why a model cannot teach a network of this manifest, if it cannot.
@@ -177,13 +148,14 @@ mod tests {
     use super::*;
     use crate::data::faces::views::Views;
     use crate::inference::predictor::Predictor;
+    use crate::training::recipe_file::Setting;
     use image::GrayImage;
 
     fn recipe(text: &str) -> Recipe {
-        Recipe::parse("r", text, &["input.crop=44".to_owned()]).unwrap()
+        Recipe::parse("r", text, &[Setting::new("input.crop", 44)]).unwrap()
     }
 
-    fn read(models: &[&str], text: &str) -> Result<Option<Teacher>, TrainingError> {
+    fn read(models: &[&str], text: &str) -> Result<Teacher, TrainingError> {
         let models: Vec<PathBuf> = models.iter().map(PathBuf::from).collect();
         Teacher::read(&models, &recipe(text), LabelSet::Fer2013, &Device::flex())
     }
@@ -191,7 +163,7 @@ mod tests {
     #[test]
     fn targets_hold_the_mean_probabilities_of_the_teachers() {
         let names = ["built-in", "built-in-compact"];
-        let teacher = read(&names, "training.teacher_share = 0.75").unwrap().unwrap();
+        let teacher = read(&names, "training.teacher_share = 0.75").unwrap();
         let faces: Vec<GrayImage> = (0..3_u32)
             .map(|seed| GrayImage::from_fn(48, 48, |x, y| image::Luma([((x * y + seed * 90) % 256) as u8])))
             .collect();
@@ -223,14 +195,9 @@ mod tests {
             let message = read(models, text).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         };
-        assert!(read(&[], "").unwrap().is_none());
-        refused(&[], "training.teacher_share = 0.5", "--teacher");
-        refused(&["built-in"], "", "training.teacher_share");
         let share = "training.teacher_share = 0.5";
         refused(&["built-in"], &format!("{share}\ninput.mean = 0.1"), "mean [0.1]");
         refused(&["missing.safetensors"], share, "missing.safetensors");
-        let frozen = "network = { architecture = \"vgg16\", freeze = 4 }\naugmentation.mirror = false";
-        refused(&["built-in"], &format!("{share}\n{frozen}"), "network.freeze");
         let models = [PathBuf::from("built-in-compact")];
         let other = Teacher::read(&models, &recipe(share), LabelSet::FerPlus, &Device::flex()).unwrap_err();
         assert!(other.to_string().contains("knows the labels `fer2013`"), "{other}");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::augmentation::DifferentiableAugmentation;
 use super::losses::{AdversarialLoss, GradientPenalty};
 use crate::models::gan::{Condition, DiscriminatorConfig, GeneratorConfig};
-use crate::training::classifier::recipe::{RecipeError, parse_with_settings};
+use crate::training::recipe_file::{Library, RecipeValues, recipes};
 
 /// The settings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -139,72 +139,22 @@ impl Default for GanTrainingRecipe {
 }
 
 /// Recipes that the program carries, by name.
-const BUILT_IN: [(&str, &str); 4] = [
-    ("dcgan", include_str!("../../../recipes/gan/dcgan.toml")),
-    ("wgan-gp", include_str!("../../../recipes/gan/wgan-gp.toml")),
-    ("cgan", include_str!("../../../recipes/gan/cgan.toml")),
-    ("modern", include_str!("../../../recipes/gan/modern.toml")),
-];
+const LIBRARY: Library<GanRecipe> = Library::new(
+    "recipe",
+    &[
+        ("dcgan", include_str!("../../../recipes/gan/dcgan.toml")),
+        ("wgan-gp", include_str!("../../../recipes/gan/wgan-gp.toml")),
+        ("cgan", include_str!("../../../recipes/gan/cgan.toml")),
+        ("modern", include_str!("../../../recipes/gan/modern.toml")),
+    ],
+);
+
+recipes!(GanRecipe, LIBRARY);
 
 impl GanRecipe {
-    /// The text of a built-in recipe; `gan/dcgan` means the same as `dcgan`.
-    pub fn built_in(name: &str) -> Option<&'static str> {
-        let name = name.strip_prefix("gan/").unwrap_or(name);
-        BUILT_IN.into_iter().find(|(candidate, _)| *candidate == name).map(|(_, text)| text)
-    }
-
-    /// Names of the built-in recipes.
-    pub fn built_in_names() -> [&'static str; 4] {
-        BUILT_IN.map(|(name, _)| name)
-    }
-
-    /// From TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is for errors.
-    ///
-    /// # Errors
-    /// When it is not TOML, has an unknown key or a value out of range.
-    pub fn parse(name: &str, text: &str, settings: &[String]) -> Result<Self, RecipeError> {
-        let recipe: Self = parse_with_settings(name, text, settings)?;
-        match recipe.problem() {
-            Some(reason) => Err(RecipeError::Value { name: name.to_owned(), reason }),
-            None => Ok(recipe),
-        }
-    }
-
     /// The whole recipe, defaults included.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a recipe is plain numbers and words")
-    }
-
-    fn problem(&self) -> Option<String> {
-        let (loss, training) = (&self.loss, &self.training);
-        let in_range = [
-            ("data.held_out", self.data.held_out, 0.0, 0.5),
-            ("loss.penalty_weight", loss.penalty_weight, 0.0, 1e6),
-            ("training.learning_rate", f64::from(training.learning_rate), 0.0, 100.0),
-            ("training.beta1", f64::from(training.beta1), 0.0, 0.9999),
-            ("training.beta2", f64::from(training.beta2), 0.0, 0.99999),
-            ("training.generator_average", training.generator_average, 0.0, 0.99999),
-            ("training.condition_from", training.condition_from, 0.0, 1.0),
-            ("training.condition_until", training.condition_until, training.condition_from, 1.0),
-        ];
-        for (name, value, low, high) in in_range {
-            if !(low..=high).contains(&value) {
-                return Some(format!("{name} is {value}, expected {low} to {high}"));
-            }
-        }
-        let counts = [
-            ("training.epochs", training.epochs),
-            ("training.batch_size", training.batch_size),
-            ("training.critic_steps", training.critic_steps),
-            ("loss.penalty_every", loss.penalty_every),
-        ];
-        if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-            return Some(format!("{name} must be at least 1"));
-        }
-        if training.judge_every > 0 && self.data.held_out == 0.0 {
-            return Some("training.judge_every needs data.held_out above 0".to_owned());
-        }
-        self.generator(0).problem().or_else(|| self.augmentation.problem())
     }
 
     /// Whether one network serves all classes.
@@ -236,14 +186,48 @@ impl GanRecipe {
     }
 }
 
+impl RecipeValues for GanRecipe {
+    fn problem(&self) -> Option<String> {
+        let (loss, training) = (&self.loss, &self.training);
+        let in_range = [
+            ("data.held_out", self.data.held_out, 0.0, 0.5),
+            ("loss.penalty_weight", loss.penalty_weight, 0.0, 1e6),
+            ("training.learning_rate", f64::from(training.learning_rate), 0.0, 100.0),
+            ("training.beta1", f64::from(training.beta1), 0.0, 0.9999),
+            ("training.beta2", f64::from(training.beta2), 0.0, 0.99999),
+            ("training.generator_average", training.generator_average, 0.0, 0.99999),
+            ("training.condition_from", training.condition_from, 0.0, 1.0),
+            ("training.condition_until", training.condition_until, training.condition_from, 1.0),
+        ];
+        for (name, value, low, high) in in_range {
+            if !(low..=high).contains(&value) {
+                return Some(format!("{name} is {value}, expected {low} to {high}"));
+            }
+        }
+        let counts = [
+            ("training.epochs", training.epochs),
+            ("training.batch_size", training.batch_size),
+            ("training.critic_steps", training.critic_steps),
+            ("loss.penalty_every", loss.penalty_every),
+        ];
+        if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return Some(format!("{name} must be at least 1"));
+        }
+        if training.judge_every > 0 && self.data.held_out == 0.0 {
+            return Some("training.judge_every needs data.held_out above 0".to_owned());
+        }
+        self.generator(0).problem().or_else(|| self.augmentation.problem())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn built_in_recipes_parse_and_resolve_to_themselves() {
-        for name in GanRecipe::built_in_names() {
-            let recipe = GanRecipe::parse(name, GanRecipe::built_in(name).unwrap(), &[]).unwrap();
+        for name in GanRecipe::names() {
+            let recipe = GanRecipe::built_in(name).unwrap();
             assert_eq!(GanRecipe::parse(name, &recipe.to_toml(), &[]).unwrap(), recipe);
         }
     }
@@ -251,7 +235,7 @@ mod tests {
     #[test]
     fn the_papers_recipes_hold_the_papers_numbers() {
         for (name, batch_size, epochs) in [("dcgan", 16, 80), ("wgan-gp", 8, 200), ("cgan", 64, 200)] {
-            let recipe = GanRecipe::parse(name, GanRecipe::built_in(name).unwrap(), &[]).unwrap();
+            let recipe = GanRecipe::built_in(name).unwrap();
             assert_eq!((recipe.training.batch_size, recipe.training.epochs), (batch_size, epochs));
             assert_eq!(recipe.training.learning_rate, 1e-4);
             assert_eq!(recipe.loss.penalty == GradientPenalty::Between, name != "dcgan");

@@ -7,5 +7,4 @@ mod vectors;
 pub use recipe::SvmRecipe;
 pub use solver::{
     ClassWeighting, Fit, FitError, HingeLoss, SvmSettings, check_labels, constant_features, fit,
-    parse_settings,
 };

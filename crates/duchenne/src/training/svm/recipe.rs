@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::solver::SvmSettings;
-use crate::training::classifier::recipe::{RecipeError, parse_with_settings};
+use crate::training::recipe_file::{Library, RecipeValues, recipes};
 
 /// Networks to train, whose features are joined, and the settings of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,41 +17,24 @@ pub struct SvmRecipe {
 }
 
 /// Recipes that the program carries, by name.
-const BUILT_IN: [(&str, &str); 2] = [
-    ("df-svm", include_str!("../../../recipes/svm/df-svm.toml")),
-    ("df-svm-scratch", include_str!("../../../recipes/svm/df-svm-scratch.toml")),
-];
+const LIBRARY: Library<SvmRecipe> = Library::new(
+    "recipe",
+    &[
+        ("df-svm", include_str!("../../../recipes/svm/df-svm.toml")),
+        ("df-svm-scratch", include_str!("../../../recipes/svm/df-svm-scratch.toml")),
+    ],
+);
 
-impl SvmRecipe {
-    /// The text of a built-in recipe.
-    pub fn built_in(name: &str) -> Option<&'static str> {
-        BUILT_IN.into_iter().find(|(candidate, _)| *candidate == name).map(|(_, text)| text)
-    }
+recipes!(SvmRecipe, LIBRARY);
 
-    /// Names of the built-in recipes.
-    pub fn built_in_names() -> [&'static str; 2] {
-        BUILT_IN.map(|(name, _)| name)
-    }
-
-    /// From TOML, with settings of the machine, of the form `c=10`, laid over it; `name` is for errors.
-    ///
-    /// # Errors
-    /// Not TOML, an unknown key, a value out of range, no network or one named twice.
-    pub fn parse(name: &str, text: &str, settings: &[String]) -> Result<Self, RecipeError> {
-        let settings: Vec<String> = settings.iter().map(|setting| format!("svm.{setting}")).collect();
-        let recipe: Self = parse_with_settings(name, text, &settings)?;
-        let twice =
-            (1..recipe.networks.len()).find(|at| recipe.networks[..*at].contains(&recipe.networks[*at]));
-        let problem = if recipe.networks.is_empty() {
-            Some("`networks` is empty, expected at least one recipe".to_owned())
-        } else {
-            let twice = twice.map(|at| format!("`networks` names `{}` twice", recipe.networks[at]));
-            twice.or_else(|| recipe.svm.problem())
-        };
-        match problem {
-            Some(reason) => Err(RecipeError::Value { name: name.to_owned(), reason }),
-            None => Ok(recipe),
+impl RecipeValues for SvmRecipe {
+    fn problem(&self) -> Option<String> {
+        let networks = &self.networks;
+        if networks.is_empty() {
+            return Some("`networks` is empty, expected at least one recipe".to_owned());
         }
+        let twice = (1..networks.len()).find(|at| networks[..*at].contains(&networks[*at]));
+        twice.map(|at| format!("`networks` names `{}` twice", networks[at])).or_else(|| self.svm.problem())
     }
 }
 
@@ -59,23 +42,24 @@ impl SvmRecipe {
 mod tests {
     use super::*;
     use crate::training::classifier::recipe::Recipe;
+    use crate::training::recipe_file::Setting;
 
     #[test]
     fn built_in_recipes_name_built_in_networks() {
-        for name in SvmRecipe::built_in_names() {
-            let recipe = SvmRecipe::parse(name, SvmRecipe::built_in(name).unwrap(), &[]).unwrap();
+        for name in SvmRecipe::names() {
+            let recipe = SvmRecipe::built_in(name).unwrap();
             assert_eq!(recipe.svm, SvmSettings::default());
-            assert!(recipe.networks.iter().all(|network| Recipe::built_in(network).is_some()), "{name}");
+            assert!(recipe.networks.iter().all(|network| Recipe::is_built_in(network)), "{name}");
         }
     }
 
     #[test]
     fn mistakes_are_named() {
         let error =
-            |text: &str, settings: &[String]| SvmRecipe::parse("x", text, settings).unwrap_err().to_string();
+            |text: &str, settings: &[Setting]| SvmRecipe::parse("x", text, settings).unwrap_err().to_string();
         assert!(error("networks = []", &[]).contains("`networks` is empty"));
         assert!(error("networks = [\"a\", \"a\"]", &[]).contains("`a` twice"));
-        assert!(error("networks = [\"a\"]", &["c=-1".to_owned()]).contains("positive"));
+        assert!(error("networks = [\"a\"]", &[Setting::new("svm.c", -1)]).contains("positive"));
         assert!(error("networks = [\"a\"]\nc = 1", &[]).contains("unknown field"));
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vectors::Vectors;
 use crate::data::faces::batches::mix_seed;
-use crate::training::classifier::recipe::{RecipeError, parse_with_settings};
+use crate::training::recipe_file::{Library, RecipeError, RecipeValues, Setting};
 
 /// What a sample on the wrong side costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,21 +69,21 @@ impl Default for SvmSettings {
     }
 }
 
-/// The defaults with settings of the form `c=10` laid over them.
-///
-/// # Errors
-/// An unknown key or a value of another type.
-pub fn parse_settings(settings: &[String]) -> Result<SvmSettings, RecipeError> {
-    let settings: SvmSettings = parse_with_settings("svm settings", "", settings)?;
-    match settings.problem() {
-        Some(reason) => Err(RecipeError::Value { name: "svm settings".to_owned(), reason }),
-        None => Ok(settings),
+/// The settings alone, without networks.
+const SETTINGS: Library<SvmSettings> = Library::new("settings of", &[]);
+
+impl SvmSettings {
+    /// The defaults with `settings`, such as `c=10`, in their place.
+    ///
+    /// # Errors
+    /// An unknown key, a value of another type or out of range.
+    pub fn with(settings: &[Setting]) -> Result<Self, RecipeError> {
+        SETTINGS.parse("svm", "", settings)
     }
 }
 
-impl SvmSettings {
-    /// What is out of range, if anything.
-    pub(super) fn problem(&self) -> Option<String> {
+impl RecipeValues for SvmSettings {
+    fn problem(&self) -> Option<String> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         (!positive(self.c) || !positive(self.tolerance) || self.max_passes == 0).then(|| {
             format!(

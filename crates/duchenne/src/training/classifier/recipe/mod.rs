@@ -4,7 +4,6 @@
 mod input;
 mod network;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::data::faces::augmentation::Augmentation;
@@ -13,6 +12,7 @@ use crate::files::checksum::checksum;
 use crate::models::checkpoint::Manifest;
 use crate::models::network::NetworkConfig;
 use crate::models::stored::StoredManifest;
+use crate::training::recipe_file::{Library, RecipeError, RecipeValues, recipes};
 
 pub use input::{InputRecipe, PerChannel};
 pub use network::{Initialization, NetworkRecipe};
@@ -71,7 +71,6 @@ pub struct TrainingRecipe {
     pub batch_size: usize,
     /// Steps per epoch where they should be fewer than a pass takes, drawn anew in each; 0 for whole passes.
     /// So training sets of different sizes can be compared at equal steps.
-    #[serde(skip_serializing_if = "is_zero")]
     pub steps_per_epoch: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
@@ -95,7 +94,6 @@ pub struct TrainingRecipe {
     pub mixup: f32,
     /// How much of the targets the mean probabilities of other models are, which `train --teacher` names
     /// (distillation, Hinton et al. 2015); the labels are the rest. 0 for none.
-    #[serde(skip_serializing_if = "is_nothing")]
     pub teacher_share: f32,
     /// Decay per step of the moving average of the weights that is evaluated and kept, 0 for none.
     pub weight_average: f64,
@@ -129,67 +127,32 @@ impl Default for TrainingRecipe {
     }
 }
 
-/// Why a recipe cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RecipeError {
-    /// Not TOML, an unknown key, a value of another type.
-    #[error("recipe `{name}`: {reason}")]
-    Syntax {
-        /// Name or path of the recipe.
-        name: String,
-        /// What is wrong, and where.
-        reason: String,
-    },
-    /// A value out of range.
-    #[error("recipe `{name}`: {reason}")]
-    Value {
-        /// Name or path of the recipe.
-        name: String,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
 /// Recipes that the program carries, by name.
-const BUILT_IN: [(&str, &str); 16] = [
-    ("compact", include_str!("../../../../recipes/compact.toml")),
-    ("compact-finish", include_str!("../../../../recipes/compact-finish.toml")),
-    ("resnet50", include_str!("../../../../recipes/resnet50.toml")),
-    ("resnet50-strong", include_str!("../../../../recipes/resnet50-strong.toml")),
-    ("vgg13-imagenet", include_str!("../../../../recipes/vgg13-imagenet.toml")),
-    ("vgg13-scratch", include_str!("../../../../recipes/vgg13-scratch.toml")),
-    ("vgg16", include_str!("../../../../recipes/vgg16.toml")),
-    ("vgg16-imagenet", include_str!("../../../../recipes/vgg16-imagenet.toml")),
-    ("vgg16-scratch", include_str!("../../../../recipes/vgg16-scratch.toml")),
-    ("vgg16-strong", include_str!("../../../../recipes/vgg16-strong.toml")),
-    ("vgg19-imagenet", include_str!("../../../../recipes/vgg19-imagenet.toml")),
-    ("vgg19-scratch", include_str!("../../../../recipes/vgg19-scratch.toml")),
-    ("wide", include_str!("../../../../recipes/wide.toml")),
-    ("wide-distilled", include_str!("../../../../recipes/wide-distilled.toml")),
-    ("wide-distilled-finish", include_str!("../../../../recipes/wide-distilled-finish.toml")),
-    ("wide-finish", include_str!("../../../../recipes/wide-finish.toml")),
-];
+const LIBRARY: Library<Recipe> = Library::new(
+    "recipe",
+    &[
+        ("compact", include_str!("../../../../recipes/compact.toml")),
+        ("compact-finish", include_str!("../../../../recipes/compact-finish.toml")),
+        ("resnet50", include_str!("../../../../recipes/resnet50.toml")),
+        ("resnet50-strong", include_str!("../../../../recipes/resnet50-strong.toml")),
+        ("vgg13-imagenet", include_str!("../../../../recipes/vgg13-imagenet.toml")),
+        ("vgg13-scratch", include_str!("../../../../recipes/vgg13-scratch.toml")),
+        ("vgg16", include_str!("../../../../recipes/vgg16.toml")),
+        ("vgg16-imagenet", include_str!("../../../../recipes/vgg16-imagenet.toml")),
+        ("vgg16-scratch", include_str!("../../../../recipes/vgg16-scratch.toml")),
+        ("vgg16-strong", include_str!("../../../../recipes/vgg16-strong.toml")),
+        ("vgg19-imagenet", include_str!("../../../../recipes/vgg19-imagenet.toml")),
+        ("vgg19-scratch", include_str!("../../../../recipes/vgg19-scratch.toml")),
+        ("wide", include_str!("../../../../recipes/wide.toml")),
+        ("wide-distilled", include_str!("../../../../recipes/wide-distilled.toml")),
+        ("wide-distilled-finish", include_str!("../../../../recipes/wide-distilled-finish.toml")),
+        ("wide-finish", include_str!("../../../../recipes/wide-finish.toml")),
+    ],
+);
+
+recipes!(Recipe, LIBRARY);
 
 impl Recipe {
-    /// The text of a built-in recipe.
-    pub fn built_in(name: &str) -> Option<&'static str> {
-        BUILT_IN.into_iter().find(|(candidate, _)| *candidate == name).map(|(_, text)| text)
-    }
-
-    /// Names of the built-in recipes.
-    pub fn built_in_names() -> [&'static str; 16] {
-        BUILT_IN.map(|(name, _)| name)
-    }
-
-    /// From TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is for errors.
-    pub fn parse(name: &str, text: &str, settings: &[String]) -> Result<Self, RecipeError> {
-        let recipe: Self = parse_with_settings(name, text, settings)?;
-        match recipe.problem() {
-            Some(reason) => Err(RecipeError::Value { name: name.to_owned(), reason }),
-            None => Ok(recipe),
-        }
-    }
-
     /// The whole recipe, defaults included.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a recipe is plain numbers and words")
@@ -202,6 +165,23 @@ impl Recipe {
         checksum(recipe.to_toml().as_bytes())
     }
 
+    /// Checks all values; `name` is for errors.
+    pub(super) fn check_values(&self, name: &str) -> Result<(), RecipeError> {
+        LIBRARY.check(name, self)
+    }
+
+    /// The manifest of a model trained by this recipe.
+    pub fn manifest(&self, label_set: LabelSet) -> Manifest {
+        let mut network = NetworkConfig::new(self.network.architecture, self.input.channels, label_set.len());
+        network.stem = self.network.stem;
+        network.head = self.network.head;
+        network.widen = self.network.widen;
+        network.dropout = self.network.dropout.unwrap_or(network.dropout);
+        Manifest::new(network, label_set, self.input.preprocessing())
+    }
+}
+
+impl RecipeValues for Recipe {
     fn problem(&self) -> Option<String> {
         let training = &self.training;
         let in_range = [
@@ -227,76 +207,17 @@ impl Recipe {
         let manifest = self.manifest(LabelSet::Fer2013).check().err();
         self.augmentation.problem().or(manifest.map(|error| error.to_string()))
     }
-
-    /// The manifest of a model trained by this recipe.
-    pub fn manifest(&self, label_set: LabelSet) -> Manifest {
-        let mut network = NetworkConfig::new(self.network.architecture, self.input.channels, label_set.len());
-        network.stem = self.network.stem;
-        network.head = self.network.head;
-        network.widen = self.network.widen;
-        network.dropout = self.network.dropout.unwrap_or(network.dropout);
-        Manifest::new(network, label_set, self.input.preprocessing())
-    }
-}
-
-/// Leaves the key out of resolved recipes, as it was before there was one: runs begun then can go on.
-fn is_zero(value: &usize) -> bool {
-    *value == 0
-}
-
-/// The same for a share.
-fn is_nothing(value: &f32) -> bool {
-    *value == 0.0
-}
-
-/// The same for a key whose default is one.
-fn is_one(value: &usize) -> bool {
-    *value == 1
-}
-
-/// A recipe of any kind from TOML, with `settings` of the form `training.epochs=3` laid over it; `name` is
-/// for errors.
-pub(crate) fn parse_with_settings<R: DeserializeOwned>(
-    name: &str,
-    text: &str,
-    settings: &[String],
-) -> Result<R, RecipeError> {
-    let syntax = |reason: String| RecipeError::Syntax { name: name.to_owned(), reason };
-    let mut table: toml::Table =
-        toml::from_str(text).map_err(|error| syntax(error.to_string().trim_end().to_owned()))?;
-    for setting in settings {
-        let (key, value) = setting
-            .split_once('=')
-            .ok_or_else(|| syntax(format!("setting `{setting}` is not of the form key=value")))?;
-        // A bare word is a string, so that `training.loss=squared-hinge` needs no quotes.
-        let fragment: toml::Table = toml::from_str(&format!("{key} = {value}"))
-            .or_else(|_| toml::from_str(&format!("{key} = {:?}", value.trim())))
-            .map_err(|_| syntax(format!("setting `{setting}` is not of the form key=value")))?;
-        merge(&mut table, fragment);
-    }
-    table.try_into().map_err(|error: toml::de::Error| syntax(error.to_string().trim_end().to_owned()))
-}
-
-/// Lays `over` over `base`, table by table.
-fn merge(base: &mut toml::Table, over: toml::Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge(base, over),
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::recipe_file::Setting;
 
     #[test]
     fn built_in_recipes_parse_and_resolve_to_themselves() {
-        for name in Recipe::built_in_names() {
-            let recipe = Recipe::parse(name, Recipe::built_in(name).unwrap(), &[]).unwrap();
+        for name in Recipe::names() {
+            let recipe = Recipe::built_in(name).unwrap();
             assert_eq!(Recipe::parse(name, &recipe.to_toml(), &[]).unwrap(), recipe);
         }
     }
@@ -304,7 +225,7 @@ mod tests {
     #[test]
     fn the_papers_recipes_hold_the_papers_numbers() {
         for name in ["vgg16", "resnet50"] {
-            let training = Recipe::parse(name, Recipe::built_in(name).unwrap(), &[]).unwrap().training;
+            let training = Recipe::built_in(name).unwrap().training;
             assert_eq!((training.batch_size, training.epochs, training.learning_rate), (32, 200, 1e-4));
             assert_eq!((training.momentum, training.schedule), (0.0, Schedule::Constant));
         }
@@ -312,7 +233,7 @@ mod tests {
 
     #[test]
     fn settings_are_laid_over() {
-        let settings = ["training.epochs=3".to_owned(), "training.loss=squared-hinge".to_owned()];
+        let settings = [Setting::new("training.epochs", 3), "training.loss=squared-hinge".parse().unwrap()];
         let recipe = Recipe::parse("x", "[training]\nepochs = 9\nseed = 4", &settings).unwrap();
         assert_eq!((recipe.training.epochs, recipe.training.seed), (3, 4));
         assert_eq!(recipe.training.loss, LossKind::SquaredHinge);
@@ -327,14 +248,11 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let error = |text: &str, settings: &[String]| {
-            Recipe::parse("x.toml", text, settings).unwrap_err().to_string()
-        };
-        assert!(error("[training]\nepoch = 3", &[]).contains("epoch"));
-        assert!(error("[training]\nlearning_rate = -1", &[]).contains("training.learning_rate is -1"));
-        assert!(error("[training]\nbatch_size = 0", &[]).contains("batch_size"));
-        assert!(error("", &["epochs".to_owned()]).contains("key=value"));
-        assert!(error("[network]\narchitecture = \"vgg99\"", &[]).contains("vgg99"));
-        assert!(error("[input]\ncrop = 50", &[]).contains("crop"));
+        let error = |text: &str| Recipe::parse("x.toml", text, &[]).unwrap_err().to_string();
+        assert!(error("[training]\nepoch = 3").contains("epoch"));
+        assert!(error("[training]\nlearning_rate = -1").contains("training.learning_rate is -1"));
+        assert!(error("[training]\nbatch_size = 0").contains("batch_size"));
+        assert!(error("[network]\narchitecture = \"vgg99\"").contains("vgg99"));
+        assert!(error("[input]\ncrop = 50").contains("crop"));
     }
 }

@@ -16,21 +16,17 @@ pub struct NetworkRecipe {
     /// Side of the map that a VGG's head sees.
     pub head: usize,
     /// Widening factor of compact.
-    #[serde(skip_serializing_if = "crate::training::classifier::recipe::is_one")]
     pub widen: usize,
     /// Dropout of VGG's and compact's heads; the architecture's own if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// What the weights begin from.
-    #[serde(skip_serializing_if = "Initialization::is_scratch")]
+    /// Whether the recipe needs weights of another program; see [`Initialization`].
     pub init: Initialization,
     /// Deviation of the normal distribution that layers are drawn from which pre-trained weights do not fill.
-    #[serde(skip_serializing_if = "is_usual_deviation")]
     pub new_layers: f32,
     /// Layers with weights, counted from the input, that stay as they are, with all that follows them up to the
     /// next: convolutions, then the hidden layers of a VGG's head. A residual block is frozen whole or not at
     /// all; projections are not counted.
-    #[serde(skip_serializing_if = "crate::training::classifier::recipe::is_zero")]
     pub freeze: usize,
 }
 
@@ -52,22 +48,14 @@ impl Default for NetworkRecipe {
 /// The paper's deviation of new layers.
 const USUAL_DEVIATION: f32 = 0.1;
 
-fn is_usual_deviation(value: &f32) -> bool {
-    *value == USUAL_DEVIATION
-}
-
-/// What weights begin from.
+/// Which weights a recipe asks for. The file itself is not part of a recipe: `train --init` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initialization {
-    /// Fresh ones, drawn by the seed.
+    /// None: they are drawn by the seed. A model of this program may be given to continue from (the second stage of
+    /// a training); it must have the same architecture and labels.
     Scratch,
-    /// A file under torchvision's names that the user supplies; head layers of other shapes are drawn anew.
+    /// Weights under torchvision's names, usually ImageNet's, must be given; head layers of other shapes are drawn
+    /// anew.
     Pretrained,
-}
-
-impl Initialization {
-    fn is_scratch(&self) -> bool {
-        *self == Initialization::Scratch
-    }
 }

@@ -47,7 +47,7 @@ impl Watch for Terminal {
 /// Writes a line to standard error, above the bar.
 pub fn say(line: impl Display) {
     let shown = BAR.lock().unwrap_or_else(PoisonError::into_inner);
-    // Nobody may be listening any more; the work goes on.
+    // Nobody may be listening any more; the work continues.
     let write = || drop(writeln!(io::stderr(), "{line}"));
     match shown.as_ref() {
         Some((_, bar)) => bar.suspend(write),

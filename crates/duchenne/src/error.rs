@@ -83,7 +83,7 @@ pub enum Error {
 
 /// Says what was being done when an error came.
 pub(crate) trait Context<T> {
-    /// With a text that is at hand.
+    /// With a text made beforehand.
     fn context(self, what: impl Display) -> Result<T>;
     /// With a text that is made when it is needed.
     fn with_context<D: Display>(self, what: impl FnOnce() -> D) -> Result<T>;

@@ -143,7 +143,7 @@ fn every_packing_of_the_csv_gives_the_same_samples() {
         kaggle += &format!("{label},{usage},{}\r\n", pixel_text(&pixels(seed)));
     }
     let entries = [("fer2013/README", &b"hello"[..]), ("fer2013/fer2013.csv", plain)];
-    // The names say nothing: the form is told by the content.
+    // The names say nothing: the format is detected from the content.
     let sources = [
         ("plain", plain.to_vec()),
         ("kaggle", kaggle.into_bytes()),

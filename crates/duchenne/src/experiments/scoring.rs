@@ -69,7 +69,7 @@ pub fn score(
     score_faces(predictor, dataset, samples, &faces, split, seen, views)
 }
 
-/// The same with `faces`, of the size that the model's preprocessing asks for, in place of the samples' own.
+/// The same with `faces`, of the size that the model's preprocessing asks for, instead of the samples' own.
 pub fn score_faces(
     predictor: &Predictor,
     dataset: &PackedDataset,

@@ -49,7 +49,7 @@ impl Watch for Quiet {
 /// What a count of progress is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Work<'a> {
-    /// What is being done, for people; may change while the count goes on.
+    /// What is being done, for people; may change while the count continues.
     pub what: &'a str,
     /// What is counted.
     pub unit: Unit,

@@ -1,5 +1,5 @@
-//! *Convolution* and its two gradients over blocked activations, each by the way that takes least: minimal filtering where
-//! it saves multiplications, the definition elsewhere.
+//! *Convolution* and its two gradients over blocked activations, each by the way that takes least: minimal
+//! filtering where it saves multiplications, the definition elsewhere.
 
 use crate::descent::Update;
 use crate::direct;
@@ -40,12 +40,13 @@ pub(crate) fn input_gradient(
             direct::convolution::input_gradient(geometry, weight, output_gradient, epilogue, &mut gradient);
         }
     }
-    // SAFETY: either way writes all positions of all blocks of input channels; positions that no output reads get zeros.
+    // SAFETY: either way writes all positions of all blocks of input channels; positions that no output reads
+    // get zeros.
     unsafe { gradient.assume_written() }
 }
 
-/// The gradient with respect to the weight, `[output_channels, input_channels, kernel_height, kernel_width]`, or the weight
-/// after `update` by it.
+/// The gradient with respect to the weight, `[output_channels, input_channels, kernel_height, kernel_width]`,
+/// or the weight after `update` by it.
 pub(crate) fn weight_gradient(
     geometry: &Geometry,
     input: &[f32],

@@ -1,4 +1,4 @@
-//! Optimiser updates in one pass over memory: stochastic gradient descent and Adam.
+//! *Descent*: updates of weights in one pass over memory, by stochastic gradient descent and by Adam.
 
 use pulp::Simd;
 
@@ -30,7 +30,7 @@ pub struct AdamStep {
     pub beta1: f32,
     /// Decay b2 of the mean of squared gradients.
     pub beta2: f32,
-    /// Added to the root.
+    /// Epsilon, added to the root.
     pub epsilon: f32,
     /// Number t of this update, from 1.
     pub time: u32,
@@ -41,19 +41,19 @@ pub struct AdamStep {
 pub(crate) struct Update<'a> {
     /// The weight, laid out as the gradient.
     pub weight: &'a [f32],
-    /// Without momentum.
+    /// The step, without momentum.
     pub step: SgdStep,
 }
 
 impl Update<'_> {
-    /// Of some of the weights.
+    /// The update of some of the weights.
     pub fn part(self, range: std::ops::Range<usize>) -> Self {
         Self { weight: &self.weight[range], ..self }
     }
 }
 
-/// Writes the gradients at `start`, or the weights after the step, to `out`; the latter past the caches, so that the
-/// thread must call `end_stream` before another reads them.
+/// Writes the gradients at `start`, or the weights after the step, to `out`; the latter past the caches, so
+/// that the thread must call `end_stream` before another reads them.
 #[inline(always)]
 pub(crate) fn write<S: Simd>(
     simd: S,
@@ -98,8 +98,9 @@ fn for_each_part(length: usize, work: impl Fn(std::ops::Range<usize>) + Sync + S
 pub(crate) fn sgd(weight: &mut [f32], velocity: &mut [f32], gradient: &[f32], step: SgdStep) {
     let length = weight.len();
     assert!(velocity.len() == length && gradient.len() == length, "sgd operands differ in size");
-    // Nesterov's look ahead takes the gradient once more and momentum times the new velocity. Decided here: in the vectorised
-    // part, the compiler tests the setting's bit in a word with padding, which valgrind takes for a branch on unwritten memory.
+    // Nesterov's look ahead takes the gradient once more and momentum times the new velocity. Decided here:
+    // in the vectorised part, the compiler tests the setting's bit in a word with padding, which valgrind
+    // takes for a branch on unwritten memory.
     let shares = if step.nesterov { [1.0, step.momentum] } else { [0.0, 1.0] };
     let (weights, velocities) = (SharedBuffer::new(weight), SharedBuffer::new(velocity));
     for_each_part(length, |range| {

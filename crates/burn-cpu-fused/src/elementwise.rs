@@ -1,4 +1,4 @@
-//! Elementwise passes over blocked activations, and sums over all lines of a block.
+//! *Elementwise* passes over blocked activations, and sums over all lines of a block.
 
 use crate::instructions::vectorized;
 use crate::memory::LANES;

@@ -5,20 +5,21 @@ use pulp::Simd;
 /// What follows a convolution in the same pass over memory: bias, residual, then leaky ReLU.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
-    /// Filled up to whole blocks.
+    /// One value for each output channel, filled up to whole blocks.
     pub bias: Option<&'a [f32]>,
-    /// Laid out like the output.
+    /// A map to add, laid out like the output.
     pub residual: Option<&'a [f32]>,
     /// Negative slope: 0 is ReLU, 1 the identity.
     pub slope: f32,
 }
 
 impl Epilogue<'_> {
-    /// Nothing follows.
+    /// The epilogue that changes nothing.
     pub(crate) const NONE: Epilogue<'static> = Epilogue { bias: None, residual: None, slope: 1.0 };
 }
 
-/// The epilogue of one vector: `bias` of its block of channels from `lane` on, `residual` as long as the vector.
+/// The epilogue of one vector: `bias` of its block of channels from `lane` on, `residual` as long as the
+/// vector.
 #[inline(always)]
 pub(crate) fn finish<S: Simd>(
     simd: S,

@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Instructions {
-    /// Portable code, no vector instructions asked for.
+    /// Portable code without vector instructions.
     Scalar = 1,
     /// 128 bits, 64-bit Arm.
     Neon = 2,
@@ -22,13 +22,14 @@ pub enum Instructions {
 static SELECTED: AtomicU8 = AtomicU8::new(0);
 
 impl Instructions {
-    /// What this processor has, the best first.
+    /// The sets that this processor has, the best first.
     pub fn available() -> Vec<Self> {
         let all = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
         all.into_iter().filter(|instructions| instructions.is_available()).collect()
     }
 
-    /// What operations use from now on in this process: the best available unless another was selected.
+    /// The set that operations use from now on in this process: the best available unless another was
+    /// selected.
     pub fn current() -> Self {
         match SELECTED.load(Ordering::Relaxed) {
             1 => Self::Scalar,
@@ -71,8 +72,8 @@ impl Instructions {
 /// Why a processor feature must be there.
 pub(crate) const AVAILABLE: &str = "instructions are selected only where the processor has them";
 
-/// `$work`, compiled once for each set of instructions with `$token` as pulp's proof that the processor has them: the one
-/// of `$instructions` runs.
+/// `$work`, compiled once for each set of instructions with `$token` as pulp's proof that the processor has
+/// them: the one of `$instructions` runs.
 macro_rules! with_token {
     ($instructions:expr, |$token:ident| $work:expr) => {
         match $instructions {

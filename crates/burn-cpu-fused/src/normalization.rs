@@ -1,5 +1,6 @@
-//! Batch normalisation (Ioffe & Szegedy 2015) fused with the residual addition and the activation that
-//! follow it in residual networks: `y = leaky(gamma * (x - mean) / sqrt(variance + epsilon) + beta + residual)`.
+//! *Batch normalisation* (Ioffe & Szegedy 2015) fused with the residual addition and the activation that
+//! follow it in residual networks: `y = leaky(gamma * (x - mean) / sqrt(variance + epsilon) + beta +
+//! residual)`.
 //!
 //! Activations are blocked; statistics are per channel, the variance the biased one. Vectors over
 //! channels (gamma, beta, mean, variance) are filled up to whole blocks.
@@ -18,7 +19,7 @@ use crate::two_passes::two_passes;
 pub(crate) struct Normalized {
     pub output: Pooled,
     pub mean: Vec<f32>,
-    /// Biased (divided by the number of lines).
+    /// The biased variance (divided by the number of lines).
     pub variance: Vec<f32>,
 }
 
@@ -158,9 +159,9 @@ fn scale_of(gamma: &[f32; LANES], variance: &[f32; LANES], epsilon: f32) -> [f32
 /// Backward: with dz the gradient before the activation and h the normalised input,
 /// `dx = gamma / sigma * (dz - mean(dz) - h * mean(dz * h))`. Returns the gradients of gamma and beta.
 ///
-/// Nothing but the gradients is written, in place of what is read, for new memory would have to come to the caches first:
-/// dx over the output's gradient, or, where there was a residual, dz, which is its gradient, over that and dx over the
-/// input.
+/// Nothing but the gradients is written, over what is read, for new memory would have to come to the caches
+/// first: dx over the output's gradient, or, where there was a residual, dz, which is its gradient, over that
+/// and dx over the input.
 pub(crate) fn backward(
     saved: &Saved<'_>,
     side: Side<'_>,
@@ -267,7 +268,8 @@ fn sums_by_output(
     line_sums(x.len(), |line, lane| [dz[line][lane], dz[line][lane] * (x[line][lane] - mean[lane])])
 }
 
-/// Scale, factor of the input and constant of one block: `dx = dz * scale + (x - mean) * by_input + constant`.
+/// Scale, factor of the input and constant of one block: `dx = dz * scale + (x - mean) * by_input +
+/// constant`.
 type Coefficients = [[f32; LANES]; 3];
 
 /// Writes `dx` over `dy`.

@@ -1,4 +1,4 @@
-//! Max pooling and global average pooling over blocked activations.
+//! *Pooling*: max pooling and global average pooling over blocked activations.
 
 use crate::instructions::vectorized;
 use crate::memory::LANES;
@@ -6,7 +6,7 @@ use crate::memory::buffers::{Pooled, for_overwrite};
 use crate::memory::parallel::{SharedBuffer, for_each_task};
 use crate::memory::unwritten::{Unwritten, fill};
 
-/// Sizes of a max pooling; padding counts as minus infinity.
+/// Sizes of a max pooling, its *window*; padding counts as minus infinity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub blocks: usize,

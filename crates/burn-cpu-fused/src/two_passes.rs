@@ -1,4 +1,4 @@
-//! Two passes over a map, block by block, where the second needs what the first found in all lines of the
+//! *Two passes* over a map, block by block, where the second needs what the first found in all lines of the
 //! block. A block that fits in a cache gets both from one task, and comes from memory once.
 
 use std::ops::Range;

@@ -307,9 +307,9 @@ fn batch_norm_error(shape: [usize; 4], with_residual: bool, offset: f64) -> f64 
     })
 }
 
-/// Blocks that fit in a cache and blocks that are cut into parts.
-/// Backward passes of batch normalisation write over what they read, but not where it is in use elsewhere: inputs of
-/// two of them, a gradient that two have, values that the caller holds.
+/// Blocks that fit in a cache and blocks that are cut into parts. Backward passes of batch normalisation
+/// write over what they read, but not where it is in use elsewhere: inputs of two of them, a gradient that
+/// two have, values that the caller holds.
 #[test]
 fn batch_norm_writes_over_nothing_in_use() {
     let device = Device::flex().autodiff();
@@ -367,7 +367,8 @@ fn fully_connected_layers_of_no_samples_and_of_wrong_shapes() {
     assert!(refused.is_err(), "a weight of inputs and outputs was taken for one of outputs and inputs");
 }
 
-/// Shapes of the networks in use take the tiled, the partial-sum, the by-channel, the whole images' and the patches' paths.
+/// Shapes of the networks in use take the tiled, the partial-sum, the by-channel, the whole images' and the
+/// patches' paths.
 #[test]
 fn network_shapes() {
     let device = Device::flex().autodiff();
@@ -413,8 +414,8 @@ fn gradients_of_several_uses_add_up() {
         let x = random([batch, 5, size, size], &device);
         let weight = |kernel| random([channels, channels, kernel, kernel], &device);
         let entry = random([channels, 5, 1, 1], &device);
-        // By minimal filtering (twice where the size is even), by tiles, and with a stride that leaves positions without any
-        // gradient of its own.
+        // By minimal filtering (twice where the size is even), by tiles, and with a stride that leaves
+        // positions without any gradient of its own.
         let inputs = [x, entry, weight(3), weight(1), weight(1), weight(4)];
         let worst = compare(&inputs, |t| {
             let convolve = |map: &FeatureMap, weight: usize, stride, padding| {
@@ -453,7 +454,8 @@ fn descent_equals_its_definition() {
     }
 }
 
-/// The derivative along a direction, by the backward pass and by central differences of the fused forward pass.
+/// The derivative along a direction, by the backward pass and by central differences of the fused forward
+/// pass.
 fn assert_finite_differences(name: &str, shapes: &[[usize; 4]], work: impl Fn(&[Tensor<4>]) -> Tensor<4>) {
     let device = Device::flex().autodiff();
     let points: Vec<Tensor<4>> = shapes.iter().map(|shape| random(*shape, &device)).collect();

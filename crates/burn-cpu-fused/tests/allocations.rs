@@ -35,8 +35,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// On one thread, where it is certain which one works: every thread of a pool takes its scratch with its first
-/// task, and on a busy machine that may come with a later image.
+/// On one thread, where it is certain which one works: every thread of a pool takes its scratch with its
+/// first task, and on a busy machine that may come with a later image.
 #[test]
 fn later_images_need_no_new_buffers() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();

@@ -1,8 +1,10 @@
-//! Every way of every operation once, on small shapes, with every instruction set that the processor has: what
-//! `.ci/memory-check` runs under valgrind. A binary of its own, since instructions and buffers are chosen for the whole process.
+//! Every way of every operation once, on small shapes, with every instruction set that the processor has:
+//! what `.ci/memory-check` runs under valgrind. A binary of its own, since instructions and buffers are
+//! chosen for the whole process.
 //!
-//! Buffers are not kept, so that each is new memory with nothing in it and ends where it ends: the checker sees reads of what
-//! was never written and of what lies beyond. It reports the former where a branch depends on it, so every value is compared.
+//! Buffers are not kept, so that each is new memory with nothing in it and ends where it ends: the checker
+//! sees reads of what was never written and of what lies beyond. It reports the former where a branch depends
+//! on it, so every value is compared.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_cpu_fused::{

@@ -1,5 +1,5 @@
-//! The *rooms* of the sources: folders, and files that lie beside them. What one imports from another leads in one
-//! direction, so that each can be read without those above it.
+//! The *rooms* of the sources: folders, and files that lie beside them. What one imports from another leads
+//! in one direction, so that each can be read without those above it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Backward passes: the fused operations under Burn's autodiff.
+//! *Backward passes*: the fused operations under Burn's autodiff.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -38,21 +38,23 @@ where
 }
 
 thread_local! {
-    /// Nodes within the graph whose gradient was registered here and is not consumed yet. Burn cannot be asked: a gradient
-    /// that was never registered is a panic.
+    /// Nodes within the graph whose gradient was registered here and is not consumed yet. Burn cannot be
+    /// asked: a gradient that was never registered is a panic.
     ///
-    /// A node whose gradient an operation not of this module consumes stays here, and does no harm. Its number is never given
-    /// again; and no later backward pass comes to it as a parent, for the pass that registered its gradient has taken its step,
-    /// and Burn refuses, before the first step, a pass over a graph any step of which is taken ("graph tape has already been
-    /// consumed"). To forget a node, on the other hand, costs one pass over memory: Burn then adds the gradients itself.
+    /// A node whose gradient an operation not of this module consumes stays here, and does no harm. Its
+    /// number is never given again; and no later backward pass comes to it as a parent, for the pass that
+    /// registered its gradient has taken its step, and Burn refuses, before the first step, a pass over a
+    /// graph any step of which is taken ("graph tape has already been consumed"). To forget a node, on the
+    /// other hand, costs one pass over memory: Burn then adds the gradients itself.
     static GIVEN: RefCell<HashSet<NodeId>> = RefCell::default();
 }
 
-/// More of them than any graph has at once. Where there are as many, they are those that stayed, and all are forgotten.
+/// More of them than any graph has at once. Where there are as many, they are those that stayed, and all are
+/// forgotten.
 const MOST_GIVEN: usize = 1 << 16;
 
-/// The gradient that the first parent has so far, taken out so that the next one is added to it where it is computed,
-/// and not in a pass of its own; nothing where it is not known to have one.
+/// The gradient that the first parent has so far, taken out so that the next one is added to it where it is
+/// computed, and not in a pass of its own; nothing where it is not known to have one.
 fn earlier<B: FusedGradients, const N: usize>(
     ops: &Ops<(), N>,
     gradients: &mut Gradients,
@@ -124,8 +126,8 @@ fn weight_is_leaf<const N: usize>(ops: &Ops<(), N>) -> bool {
     ops.parents[1].as_ref().is_some_and(|node| node.parents.is_empty())
 }
 
-/// Gradients of input and weight; `earlier` is what the input's is added to. A weight that is a leaf of the graph may be
-/// stepped instead.
+/// Gradients of input and weight; `earlier` is what the input's is added to. A weight that is a leaf of the
+/// graph may be stepped instead.
 fn convolution_gradients<B: FusedGradients>(
     wanted: [bool; 2],
     is_leaf: bool,

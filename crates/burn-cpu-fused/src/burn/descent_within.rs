@@ -1,8 +1,8 @@
-//! *Descent within the backward pass*: a convolution whose weight is to be stepped as soon as its gradient is known
-//! writes the new weight in place of the gradient, which then never goes through memory.
+//! *Descent within the backward pass*: a convolution whose weight is to be stepped as soon as its gradient is
+//! known writes the new weight instead of the gradient, which then never goes through memory.
 //!
-//! What autodiff hands on as the gradient of such a weight is its new value; [`sgd_step`](crate::sgd_step) knows it by
-//! its memory and returns it. Both happen within one call of [`with_descent`].
+//! What autodiff hands on as the gradient of such a weight is its new value; [`sgd_step`](crate::sgd_step)
+//! knows it by its memory and returns it. Both happen within one call of [`with_descent`].
 
 use std::cell::RefCell;
 
@@ -18,8 +18,9 @@ use crate::descent::SgdStep;
 #[derive(Default)]
 struct Descent {
     step: Option<SgdStep>,
-    /// The weights that are not stepped yet. Not any weight: a thread that waits for the others may run a foreign
-    /// backward pass meanwhile. They are held, so that no other weight comes to lie in the same place.
+    /// The weights that are not stepped yet. Not any weight: a thread that waits for the others may run a
+    /// foreign backward pass meanwhile. They are held, so that no other weight comes to lie in the same
+    /// place.
     weights: Vec<FlexTensor>,
     /// The new weights that no update has taken yet. Their memory is shared, so that nothing is added to it.
     stepped: Vec<FlexTensor>,
@@ -38,9 +39,10 @@ impl Drop for Outer {
     }
 }
 
-/// Runs `work`: a backward pass, then [`sgd_step`](crate::sgd_step) with this very `step` for every weight that has a
-/// gradient. The results are those of the same calls without this function around them; on Flex in f32 they take less
-/// time if there is no momentum. `weights` are weights of convolutions, each used once since the last step.
+/// Runs `work`: a backward pass, then [`sgd_step`](crate::sgd_step) with this very `step` for every weight
+/// that has a gradient. The results are those of the same calls without this function around them; on Flex in
+/// f32 they take less time if there is no momentum. `weights` are weights of convolutions, each used once
+/// since the last step.
 ///
 /// # Panics
 /// When the gradient of one of `weights` did not come to `sgd_step` as it was, which would be a wrong step: the weight

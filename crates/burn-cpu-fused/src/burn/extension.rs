@@ -13,7 +13,8 @@ pub(crate) fn is_fused(device: &Device, dtype: DType) -> bool {
     dtype == DType::F32 && matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// Fused operations that autodiff goes through; `slope` is the negative slope of a leaky ReLU (0 is ReLU, 1 the identity).
+/// Fused operations that autodiff goes through; `slope` is the negative slope of a leaky ReLU (0 is ReLU, 1
+/// the identity).
 #[backend_extension(Autodiff, Flex)]
 pub trait FusedOperations: Backend {
     /// `[batch, channels, height, width]` to blocked.
@@ -63,7 +64,8 @@ pub trait FusedOperations: Backend {
         slope: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The same with a residual added before the activation.
+    /// Batch normalisation in training mode with a residual added before the activation: output, batch mean,
+    /// biased variance.
     fn fused_batch_norm_residual(
         input: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -85,9 +87,9 @@ pub trait FusedOperations: Backend {
     fn fused_average_pool(input: FloatTensor<Self>, channels: usize) -> FloatTensor<Self>;
 }
 
-/// What the backward passes of [`FusedOperations`] call. These operations have no gradients themselves, so that a backend
-/// under autodiff has none of them: gradients are of first order. They are called on the backend below, never through
-/// Burn's dispatch.
+/// What the backward passes of [`FusedOperations`] call. These operations have no gradients themselves, so
+/// that a backend under autodiff has none of them: gradients are of first order. They are called on the
+/// backend below, never through Burn's dispatch.
 pub trait FusedGradients: FusedOperations {
     /// The gradient of a convolution's input added to `earlier`, which has its shape.
     fn fused_conv_transpose2d_onto(
@@ -116,7 +118,7 @@ pub trait FusedGradients: FusedOperations {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// Backward of bias and activation: gradients of the sum and of the bias of so many channels.
+    /// Backward of bias and activation: gradients of the sum and of the bias of `channels` channels.
     fn fused_activation_backward(
         output: FloatTensor<Self>,
         output_gradient: FloatTensor<Self>,
@@ -160,7 +162,8 @@ pub trait FusedGradients: FusedOperations {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// Gradient of [`fused_average_pool`](FusedOperations::fused_average_pool)'s input of that height and width.
+    /// Gradient of [`fused_average_pool`](FusedOperations::fused_average_pool)'s input of that height and
+    /// width.
     fn fused_average_pool_backward(
         output_gradient: FloatTensor<Self>,
         height: usize,

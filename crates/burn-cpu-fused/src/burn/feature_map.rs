@@ -19,7 +19,7 @@ use crate::pooling::{self, Window};
 /// What follows an operation, elementwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
-    /// Nothing.
+    /// The identity: nothing follows.
     Identity,
     /// max(0, x).
     Relu,
@@ -52,7 +52,9 @@ impl Activation {
     }
 }
 
-/// A batch of activations; see the module's words.
+/// A batch of image-like activations in the memory format that suits its device: blocked, with fused
+/// operations, on Flex in f32; batch-major, with Burn's own operations, on every other backend and in every
+/// other precision.
 #[derive(Debug, Clone)]
 pub struct FeatureMap(Values);
 
@@ -60,7 +62,7 @@ pub struct FeatureMap(Values);
 enum Values {
     /// `[channels / 16, height, width, batch, 16]`, fused operations, differentiable.
     Blocked { values: Tensor<5>, channels: usize },
-    /// The same in reused memory, for inference.
+    /// Blocked activations in reused memory, for inference.
     Pooled(Activations),
     /// `[batch, channels, height, width]`, Burn's operations.
     Batch(Tensor<4>),

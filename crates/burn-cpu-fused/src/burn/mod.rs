@@ -1,5 +1,5 @@
-//! What *Burn* sees: the operations as an extension of its backends, their backward passes, and the maps and layers
-//! that networks are written with.
+//! What *Burn* sees: the operations as an extension of its backends, their backward passes, and the maps and
+//! layers that networks are written with.
 
 mod activations;
 mod autodiff;

@@ -38,14 +38,14 @@ struct FusedConvolution {
     /// `[output_channels, input_channels, kernel, kernel]`; empty once nothing needs it any more.
     weight: Vec<f32>,
     shape: [usize; 4],
-    /// Filled up to whole blocks.
+    /// One value for each output channel, filled up to whole blocks.
     bias: Vec<f32>,
     stride: usize,
     padding: usize,
     direct: OnceLock<Vec<f32>>,
-    /// One for each [`Tile`].
+    /// The transformed weights for each [`Tile`].
     transformed: [OnceLock<Vec<f32>>; 2],
-    /// Of the image size seen last.
+    /// The image size seen last, and its stencil.
     stencil: Mutex<Option<([usize; 2], Arc<Stencil>)>>,
 }
 

@@ -16,8 +16,8 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("fused operations run on contiguous f32 tensors only")
 }
 
-/// Whose memory is its values and nothing else, to be updated in place; a part of a larger tensor and memory that is
-/// in use elsewhere are copied.
+/// Whose memory is its values and nothing else, to be updated in place; a part of a larger tensor and memory
+/// that is in use elsewhere are copied.
 pub(super) fn writable(tensor: FlexTensor) -> FlexTensor {
     let tensor = contiguous(tensor);
     let count = values(&tensor).len();
@@ -35,7 +35,7 @@ pub(super) fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
     tensor.shape().dims()
 }
 
-/// A blocked tensor of so many channels.
+/// A blocked tensor of `channels` channels.
 pub(super) fn map(values: Pooled, [batch, channels, height, width]: [usize; 4]) -> FlexTensor {
     tensor(values, [blocked::blocks(channels), height, width, batch, LANES])
 }

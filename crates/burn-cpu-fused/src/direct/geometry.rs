@@ -50,17 +50,17 @@ impl Geometry {
         }
     }
 
-    /// Output positions.
+    /// Number of output positions.
     pub(crate) fn output_positions(&self) -> usize {
         self.output_height * self.output_width
     }
 
-    /// Input positions.
+    /// Number of input positions.
     pub(crate) fn input_positions(&self) -> usize {
         self.height * self.width
     }
 
-    /// Kernel offsets.
+    /// Number of kernel offsets.
     pub(crate) fn taps(&self) -> usize {
         self.kernel_height * self.kernel_width
     }
@@ -97,7 +97,7 @@ pub(crate) struct Stencil {
 }
 
 impl Stencil {
-    /// Of the convolution itself: every output position, every kernel offset.
+    /// The stencil of the convolution itself: every output position, every kernel offset.
     pub(crate) fn forward(geometry: &Geometry) -> Self {
         // Row by row: images of one channel have many positions and little else to do.
         let mut sources = Vec::with_capacity(geometry.taps() * geometry.output_positions());
@@ -118,8 +118,8 @@ impl Stencil {
         }
     }
 
-    /// Of the gradient with respect to the input, which is also the transposed convolution: input
-    /// positions of equal remainder modulo the stride use the same kernel offsets, so there is one
+    /// The stencils of the gradient with respect to the input, which is also the transposed convolution:
+    /// input positions of equal remainder modulo the stride use the same kernel offsets, so there is one
     /// stencil for each remainder.
     pub(crate) fn backward(geometry: &Geometry) -> Vec<Self> {
         let stride = geometry.stride;
@@ -161,7 +161,7 @@ impl Stencil {
         stencil
     }
 
-    /// Whether every one of so many positions reads itself alone: positions and images are one long list.
+    /// Whether every one of `positions` positions reads itself alone: positions and images are one long list.
     pub(crate) fn is_identity(&self, positions: usize) -> bool {
         let counts = |positions: &[u32]| positions.iter().enumerate().all(|(at, value)| at as u32 == *value);
         let all = self.targets.len() == positions && self.taps.len() == 1;

@@ -1,4 +1,5 @@
-//! The *direct* way: convolution and its gradients with all multiplications of their definition, in register tiles.
+//! The *direct* way: convolution and its gradients with all multiplications of their definition, in register
+//! tiles.
 
 pub(crate) mod convolution;
 pub(crate) mod geometry;

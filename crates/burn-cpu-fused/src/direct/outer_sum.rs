@@ -1,5 +1,6 @@
-//! *Sums of outer products*: what every gradient of a weight is made of. For each kernel offset, lines of the input meet
-//! lines of the output gradient; the outer products of those that meet are summed up in register tiles.
+//! *Sums of outer products*: what every gradient of a weight is made of. For each kernel offset, lines of the
+//! input meet lines of the output gradient; the outer products of those that meet are summed up in register
+//! tiles.
 
 use std::ops::Range;
 
@@ -37,11 +38,11 @@ pub(crate) struct OuterSum<'a> {
     pub outputs: usize,
     /// Blocks of input channels.
     pub input: &'a [f32],
-    /// Distance between them.
+    /// Distance between blocks of input channels.
     pub input_plane: usize,
     /// Blocks of output channels.
     pub output_gradient: &'a [f32],
-    /// Distance between them.
+    /// Distance between blocks of output channels.
     pub output_plane: usize,
     /// For each pass and kernel offset, the lines that meet.
     pub passes: &'a [Vec<Vec<Run>>],
@@ -53,12 +54,12 @@ pub(crate) struct OuterSum<'a> {
     pub packed_start: usize,
     /// Floats between those of one kernel offset and of the next.
     pub gap: usize,
-    /// Whether they go on from what an earlier sum wrote there.
+    /// Whether the sums continue from what an earlier sum wrote there.
     pub go_on: bool,
 }
 
 impl<'a> OuterSum<'a> {
-    /// Of a convolution, without a place for the sums yet.
+    /// The sums of a convolution, without a place for them yet.
     pub(super) fn new(
         geometry: &Geometry,
         input: &'a [f32],
@@ -122,8 +123,9 @@ impl WithKernels for OuterTask<'_> {
                                 sums: unsafe { sum.packed.slice(at) },
                                 accumulate: sum.go_on || pass > 0,
                             };
-                            // SAFETY: the first pass writes all of the task's sums; where it goes on itself, an earlier sum of the
-                            // same channels and kernel offsets has written them, as `go_on` says.
+                            // SAFETY: the first pass writes all of the task's sums; where it continues
+                            // itself, an earlier sum of the same channels and kernel offsets has written
+                            // them, as `go_on` says.
                             unsafe { kernels.outer(tile) };
                             lane += rows;
                         }

@@ -1,8 +1,8 @@
 //! *Patches*: a convolution of few input channels as a product of matrices (im2col, Chellapilla et al. 2006).
 //!
-//! In blocked memory an image of one channel fills one lane in sixteen, and the sum under each kernel offset is one
-//! term long. The values under the kernel at an output position, put together as channels, make a 1x1 convolution of
-//! the same weights.
+//! In blocked memory an image of one channel fills one lane in sixteen, and the sum under each kernel offset
+//! is one term long. The values under the kernel at an output position, put together as channels, make a 1x1
+//! convolution of the same weights.
 
 use std::ops::Range;
 
@@ -16,11 +16,11 @@ use crate::memory::parallel::{SharedBuffer, for_each_task, part};
 use crate::memory::transpose::{EMPTY, ROWS};
 use crate::memory::unwritten::{Unwritten, fill, stored};
 
-/// Up to so many input channels; of three the patches take as long as they save.
+/// The most input channels of a convolution over patches; with three, patches take as long as they save.
 const FEW_CHANNELS: usize = 1;
-/// From so many kernel offsets times images on, a product that needs no preparation is slower.
+/// Kernel offsets times images from which on a product that needs no preparation is slower.
 const MANY_VALUES: usize = 32;
-/// From so many images on, patches of sixteen images are put together at once.
+/// Images from which on the patches of sixteen images are put together at once.
 const MANY_IMAGES: usize = 6;
 /// Tasks, where there is work for them.
 const TASKS: usize = 16;
@@ -30,14 +30,14 @@ pub(crate) fn pay(geometry: &Geometry) -> bool {
     geometry.input_channels <= FEW_CHANNELS && geometry.taps() > 1
 }
 
-/// The same where weights are packed and the stencil is known.
+/// Whether the convolution is faster over patches where weights are packed and the stencil is known.
 pub(crate) fn pay_packed(geometry: &Geometry) -> bool {
     pay(geometry) && geometry.taps() * geometry.batch >= MANY_VALUES
 }
 
-/// Calls `work` with the 1x1 convolution and its blocked input; `stencil` is that of the convolution itself. Its
-/// weight, `[output_channels, input_channels * kernel_height * kernel_width, 1, 1]`, lies in memory as the weight of
-/// the convolution itself.
+/// Calls `work` with the 1x1 convolution and its blocked input; `stencil` is that of the convolution itself.
+/// Its weight, `[output_channels, input_channels * kernel_height * kernel_width, 1, 1]`, lies in memory as
+/// the weight of the convolution itself.
 pub(crate) fn with_patches<R>(
     geometry: &Geometry,
     stencil: &Stencil,

@@ -1,5 +1,5 @@
-//! The gradient of a 1x1 convolution's weight. With a row of sums for each output channel and input channels in
-//! its lanes, the sums lie as the weight does and go to their place at once.
+//! The gradient of a 1x1 convolution's weight. With a row of sums for each output channel and input channels
+//! in its lanes, the sums lie as the weight does and go to their place at once.
 
 use super::geometry::Geometry;
 use super::product::Width;
@@ -20,7 +20,8 @@ const MOST_LANES: usize = 32;
 /// The most rows of a tile.
 const MOST_ROWS: usize = 8;
 
-/// The gradient, or the weight after `update` by it; `lines` are those of input and output gradient that meet.
+/// The gradient, or the weight after `update` by it; `lines` are those of input and output gradient that
+/// meet.
 pub(super) fn sum_by_rows(
     geometry: &Geometry,
     [input, output_gradient]: [&[f32]; 2],

@@ -29,17 +29,17 @@ const MANY_IMAGES: usize = 6;
 /// The values of weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Values<'a> {
-    /// Packed for some instructions; see the `weights` module.
+    /// Values packed for some instructions; see the `weights` module.
     Packed(&'a [f32]),
-    /// As they are; each tile of output channels is packed where it is used, so that large weights are read
-    /// from memory once and written never.
+    /// Values as they are; each tile of output channels is packed where it is used, so that large weights are
+    /// read from memory once and written never.
     Plain(&'a [f32], &'a WeightView),
 }
 
 /// Weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weights<'a> {
-    /// Packed or not.
+    /// The values, packed or not.
     pub values: Values<'a>,
     /// Channels of the result.
     pub outputs: usize,
@@ -54,7 +54,7 @@ pub(crate) struct Weights<'a> {
 pub(crate) struct ConvolutionProduct<'a> {
     /// The instructions that the weights were packed for.
     pub instructions: Instructions,
-    /// The weights.
+    /// The weights to multiply by.
     pub weights: Weights<'a>,
     /// Blocks of input channels.
     pub input: &'a [f32],
@@ -62,11 +62,11 @@ pub(crate) struct ConvolutionProduct<'a> {
     pub input_positions: usize,
     /// Positions of the output.
     pub output_positions: usize,
-    /// Images.
+    /// Images of the batch.
     pub batch: usize,
-    /// Filled up to whole blocks.
+    /// One value for each output channel, filled up to whole blocks.
     pub bias: Option<&'a [f32]>,
-    /// Added after the sum; laid out like the output.
+    /// A map to add after the sum, laid out like the output.
     pub residual: Option<&'a [f32]>,
     /// Negative slope of the activation at the end.
     pub slope: f32,
@@ -247,8 +247,9 @@ impl WithKernels for ProductTask<'_> {
                         finish,
                         ahead,
                     };
-                    // SAFETY: weights are packed: by `PackTile` above, all kernel offsets, or by who made this product. The
-                    // tiles of a task do not overlap, nor do tasks, and a pass after the first finds what the first wrote.
+                    // SAFETY: weights are packed: by `PackTile` above, all kernel offsets, or by who made
+                    // this product. The tiles of a task do not overlap, nor do tasks, and a pass after the
+                    // first finds what the first wrote.
                     unsafe { kernels.product(tile) };
                     ahead = ahead.after(taps.len(), weights.inputs);
                 }
@@ -266,7 +267,7 @@ struct SourceScratch {
 }
 
 impl SourceScratch {
-    /// Of adjacent images at one position.
+    /// Sources and targets of adjacent images at one position.
     #[inline(always)]
     fn adjacent<'a>(
         &'a mut self,
@@ -287,7 +288,7 @@ impl SourceScratch {
         (Sources::Adjacent(&self.adjacent), Targets::Adjacent(target))
     }
 
-    /// Of any lines.
+    /// Sources and targets of any lines.
     #[inline(always)]
     fn scattered<'a>(
         &'a mut self,
@@ -325,7 +326,7 @@ pub(crate) struct MatrixProduct<'a> {
     pub inputs: usize,
     /// `[blocks, lines, 16]`
     pub input: &'a [f32],
-    /// Lines.
+    /// Lines of input and output.
     pub lines: usize,
     /// Holds the result, `[blocks, lines, 16]`.
     pub output: SharedBuffer<'a, Unwritten>,
@@ -365,7 +366,8 @@ impl WithKernels for MatrixProduct<'_> {
                     finish: None,
                     ahead: Ahead::NONE,
                 };
-                // SAFETY: the weights are written, tiles of channels belong to one task, and sums start from zero.
+                // SAFETY: the weights are written, tiles of channels belong to one task, and sums start from
+                // zero.
                 unsafe { kernels.product(tile) };
             }
         }

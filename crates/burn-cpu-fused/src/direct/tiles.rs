@@ -12,7 +12,7 @@ use crate::memory::prefetch::Ahead;
 #[cfg(target_arch = "x86_64")]
 use crate::memory::transpose::transpose_avx512;
 use crate::memory::transpose::{EMPTY, ROWS, Square};
-use crate::memory::unwritten::Unwritten;
+use crate::memory::unwritten::{Unwritten, to_write_again};
 
 /// Instruction sets with the register tiles that suit their number of registers.
 pub(crate) trait Kernels: Simd {
@@ -31,10 +31,11 @@ pub(crate) trait Kernels: Simd {
     /// Computes one tile of a sum of outer products, all of its sums.
     ///
     /// # Safety
-    /// Where the sums go on, they must be written.
+    /// Where the tile accumulates, its sums must be written.
     unsafe fn outer(self, tile: OuterTile<'_>);
 
-    /// Writes the first `COLUMNS` columns of a block of 16 x 16, given by its rows, to `out` from each of `starts` on.
+    /// Writes the first `COLUMNS` columns of a block of 16 x 16, given by its rows, to `out` from each of
+    /// `starts` on.
     #[inline(always)]
     fn transpose<const COLUMNS: usize>(
         self,
@@ -52,10 +53,12 @@ pub(crate) trait Kernels: Simd {
     /// The transpose of a block of 16 x 16, given by its rows.
     #[inline(always)]
     fn transposed(self, rows: [&[f32; LANES]; LANES]) -> Square {
-        let mut square = [[Unwritten::uninit(); LANES]; LANES];
-        self.transpose::<LANES>(rows, square.as_flattened_mut(), &ROWS);
-        // SAFETY: `transpose` wrote sixteen columns, each to one of the sixteen rows.
-        unsafe { std::mem::transmute::<[[Unwritten; LANES]; LANES], Square>(square) }
+        let mut square = [EMPTY; LANES];
+        // SAFETY: `transpose` stores values only. (Another type would have to be copied when it is returned
+        // as this one.)
+        let out = unsafe { to_write_again(square.as_flattened_mut()) };
+        self.transpose::<LANES>(rows, out, &ROWS);
+        square
     }
 }
 
@@ -103,7 +106,7 @@ pub(crate) enum Sources<'a> {
 /// Where a tile's result goes, as offsets into one block of output channels.
 #[derive(Clone, Copy)]
 pub(crate) enum Targets<'a> {
-    /// Adjacent lines from here on.
+    /// Adjacent lines, the first of them at this offset.
     Adjacent(usize),
     /// One offset for each line.
     Scattered(&'a [usize]),
@@ -121,7 +124,7 @@ impl Targets<'_> {
 
 /// A tile of `output = leaky(start + sum over kernel offsets and input channels + residual)`.
 pub(crate) struct ProductTile<'a> {
-    /// Lines.
+    /// Lines of the tile.
     pub rows: usize,
     /// Whether the tile has [`Kernels::WIDTH`] channels or one block.
     pub wide: bool,
@@ -135,7 +138,7 @@ pub(crate) struct ProductTile<'a> {
     pub weights: &'a [Unwritten],
     /// Distance between taps in it.
     pub weights_plane: usize,
-    /// What is read.
+    /// The lines of the input that are read.
     pub sources: Sources<'a>,
     /// All of the output.
     pub output: SharedBuffer<'a, Unwritten>,
@@ -143,31 +146,31 @@ pub(crate) struct ProductTile<'a> {
     pub output_block: usize,
     /// Distance between blocks of output channels.
     pub output_plane: usize,
-    /// What is written.
+    /// The lines of the output that are written.
     pub targets: Targets<'a>,
     /// Where the sum starts.
     pub start: Start<'a>,
     /// What follows the sum, where this is all of it.
     pub finish: Option<Finish<'a>>,
-    /// What is needed next.
+    /// Memory to prefetch meanwhile.
     pub ahead: Ahead<'a>,
 }
 
 /// Where a sum starts.
 #[derive(Clone, Copy)]
 pub(crate) enum Start<'a> {
-    /// From zero.
+    /// The sum starts from zero.
     Zero,
-    /// From a bias, one value for each channel of the tile.
+    /// The sum starts from a bias, one value for each channel of the tile.
     Bias(&'a [f32]),
-    /// From what the output holds.
+    /// The sum starts from what the output holds.
     Output,
 }
 
 /// What follows a sum.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish<'a> {
-    /// Added; laid out like the output.
+    /// A map to add to the sum, laid out like the output.
     pub residual: Option<&'a [f32]>,
     /// Negative slope of the leaky ReLU after that: 0 is ReLU, 1 the identity.
     pub slope: f32,
@@ -189,7 +192,7 @@ pub(crate) struct OuterTile<'a> {
     pub runs: &'a [Run],
     /// `[rows, width]`
     pub sums: &'a mut [Unwritten],
-    /// Whether the sums go on from what is there or start from zero.
+    /// Whether the sums continue from what is there or start from zero.
     pub accumulate: bool,
 }
 
@@ -200,7 +203,7 @@ pub(crate) struct Run {
     pub source: usize,
     /// First line of the output gradient.
     pub target: usize,
-    /// Lines.
+    /// How many lines meet.
     pub length: usize,
 }
 

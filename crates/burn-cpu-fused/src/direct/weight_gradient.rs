@@ -1,5 +1,5 @@
-//! The gradient of a convolution with respect to its weight by its definition: for every kernel offset a sum of outer
-//! products of input and output-gradient lines.
+//! The gradient of a convolution with respect to its weight by its definition: for every kernel offset a sum
+//! of outer products of input and output-gradient lines.
 
 use super::geometry::{Geometry, NOWHERE, Stencil};
 use super::outer_sum::{OuterSum, OuterTask, chunks, identity_passes};
@@ -19,7 +19,8 @@ const MANY_WEIGHTS: usize = 200_000;
 /// Tasks at the least, where the weight is large enough. A constant: bits do not depend on threads.
 const TASKS: usize = 16;
 
-/// The gradient, `[output_channels, input_channels, kernel_height, kernel_width]`, or the weight after `update` by it.
+/// The gradient, `[output_channels, input_channels, kernel_height, kernel_width]`, or the weight after
+/// `update` by it.
 pub(crate) fn sum_products(
     geometry: &Geometry,
     [input, output_gradient]: [&[f32]; 2],

@@ -14,10 +14,10 @@ use crate::memory::prefetch::{Ahead, prefetch};
 use crate::memory::transpose::EMPTY;
 use crate::memory::unwritten::{Unwritten, fill, of_written, stored, written};
 
-/// How far ahead of the block in work a row is brought near, in floats.
+/// How far ahead of the block in work a row is prefetched, in floats.
 const AHEAD: usize = 8 * LANES;
 
-/// The same in rows, where the rows of a tile lie far apart.
+/// How far ahead of the row in work rows are prefetched that lie far apart, in rows.
 const ROWS_AHEAD: usize = 8;
 
 /// Kernel offsets of the most frequent convolution.
@@ -39,13 +39,13 @@ pub(crate) struct WeightView {
 }
 
 impl WeightView {
-    /// For the convolution itself.
+    /// The view of the convolution itself.
     pub(crate) fn forward(geometry: &Geometry) -> Self {
         let (outputs, inputs, taps) = (geometry.output_channels, geometry.input_channels, geometry.taps());
         Self { outputs, inputs, taps, output_stride: inputs * taps, input_stride: taps, flipped: false }
     }
 
-    /// For the gradient with respect to the input: the channels change places.
+    /// The view of the gradient with respect to the input: the channels change places.
     pub(crate) fn backward(geometry: &Geometry) -> Self {
         let forward = Self::forward(geometry);
         Self {
@@ -57,7 +57,7 @@ impl WeightView {
         }
     }
 
-    /// With the kernel turned by 180 degrees.
+    /// This view with the kernel turned by 180 degrees.
     pub(crate) fn flipped(self) -> Self {
         Self { flipped: true, ..self }
     }
@@ -74,8 +74,7 @@ impl WeightView {
         if self.input_stride == self.taps { (1, self.inputs * self.taps) } else { (self.inputs, self.taps) }
     }
 
-    /// The weights of some channels of the result, to be brought near within `steps` blocks
-    /// of input channels.
+    /// The weights of some channels of the result, to be prefetched within `steps` blocks of input channels.
     pub(crate) fn ahead<'a>(&self, values: &'a [f32], channels: Range<usize>, steps: usize) -> Ahead<'a> {
         let channels = channels.start..channels.end.min(self.outputs);
         if channels.is_empty() {
@@ -130,8 +129,8 @@ pub(crate) struct PackTile<'a> {
     pub view: &'a WeightView,
     /// See [`tile_channels`].
     pub channels: Range<usize>,
-    /// `[kernel offsets, input channels, channels of the tile]`, all of which is written, but not what lies between the kernel
-    /// offsets.
+    /// `[kernel offsets, input channels, channels of the tile]`, all of which is written, but not what lies
+    /// between the kernel offsets.
     pub out: &'a mut [Unwritten],
     /// Distance between kernel offsets in it.
     pub plane: usize,
@@ -209,15 +208,15 @@ impl WithKernels for PackTile<'_> {
 
 /// Where the packed rows of elements that lie together start, sixteen at a time.
 struct PackedRows {
-    /// Of the first elements, as many times sixteen as there are kernel offsets; after these all repeats, sixteen
-    /// input channels further.
+    /// Starts of the rows of the first elements, as many times sixteen as there are kernel offsets; after
+    /// these all repeats, sixteen input channels further.
     offsets: Vec<[usize; LANES]>,
-    /// How much further.
+    /// How much further the repetition lies, in floats.
     period: usize,
 }
 
 impl PackedRows {
-    /// Of rows `width` floats long, with `plane` floats for each kernel offset.
+    /// The starts of rows `width` floats long, with `plane` floats for each kernel offset.
     fn new(view: &WeightView, width: usize, plane: usize) -> Self {
         let mut offsets = vec![[0; LANES]; view.taps];
         for (element, offset) in offsets.as_flattened_mut().iter_mut().enumerate() {
@@ -228,14 +227,14 @@ impl PackedRows {
         Self { offsets, period: LANES * width }
     }
 
-    /// Of rows the first of which starts at `start`.
+    /// The starts of rows the first of which is at `start`.
     #[inline(always)]
     fn from(&self, start: usize) -> RowStarts<'_> {
         RowStarts { rows: self, start, index: 0 }
     }
 }
 
-/// See [`PackedRows`].
+/// Goes through the starts that [`PackedRows`] knows.
 struct RowStarts<'a> {
     rows: &'a PackedRows,
     start: usize,
@@ -243,10 +242,10 @@ struct RowStarts<'a> {
 }
 
 impl RowStarts<'_> {
-    /// Of the next sixteen elements.
+    /// The starts of the rows of the next sixteen elements.
     ///
-    /// They come in memory of the caller's: returned, they would be copied by wider loads than they were stored by,
-    /// which wait until all stores are done.
+    /// They come in memory of the caller's: returned, they would be copied by wider loads than they were
+    /// stored by, which wait until all stores are done.
     #[inline(always)]
     fn next(&mut self, starts: &mut [usize; LANES]) {
         let offsets = &self.rows.offsets[self.index];
@@ -297,9 +296,9 @@ pub(crate) struct UnpackTile<'a> {
 }
 
 impl<'a> UnpackTile<'a> {
-    /// Of `packed`, `[kernel offsets, input channels, width]` with `plane` floats for each kernel offset, to the rows of the
-    /// channels present, `out`: the gradients, or the weights after `update` by them. The tile is `width` channels wide, whole
-    /// blocks; all of `out` is written.
+    /// Unpacks `packed`, `[kernel offsets, input channels, width]` with `plane` floats for each kernel
+    /// offset, to the rows of the channels present, `out`: the gradients, or the weights after `update` by
+    /// them. The tile is `width` channels wide, whole blocks; all of `out` is written.
     ///
     /// # Safety
     /// All of `packed` must be written, but for what lies between the kernel offsets.

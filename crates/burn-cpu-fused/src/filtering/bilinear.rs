@@ -1,9 +1,9 @@
 //! *Bilinear algorithms* for convolutions (Winograd 1980, "Arithmetic complexity of computations"): fewer
 //! multiplications, for additions around them.
 //!
-//! In one dimension `y = A ((G w) * (B x))`, in two `Y = A ((G W G^T) * (B X B^T)) A^T` with the matrices of an
-//! [`Algorithm`]; the gradient of the weight is `G^T ((A^T dY A) * (B X B^T)) G`. Between the transforms stand, for every
-//! point (element of the middle), matrix products over channels.
+//! In one dimension `y = A ((G w) * (B x))`, in two `Y = A ((G W G^T) * (B X B^T)) A^T` with the matrices of
+//! an [`Algorithm`]; the gradient of the weight is `G^T ((A^T dY A) * (B X B^T)) G`. Between the transforms
+//! stand, for every point (element of the middle), matrix products over channels.
 
 use pulp::Simd;
 
@@ -11,25 +11,26 @@ use crate::epilogue::finish;
 use crate::memory::LANES;
 use crate::memory::unwritten::Unwritten;
 
-/// The matrices for a kernel of so many taps, pixels read and pixels written along an axis, with so many multiplications.
+/// The matrices for a kernel of `TAPS` taps that reads `READ` pixels and writes `WRITTEN` along an axis, with
+/// `POINTS` multiplications.
 pub(super) trait Algorithm<const TAPS: usize, const READ: usize, const WRITTEN: usize, const POINTS: usize>:
     Sync
 {
-    /// B.
+    /// The matrix B.
     type Input: Map<READ, POINTS>;
-    /// G.
+    /// The matrix G.
     type Filter: Map<TAPS, POINTS>;
-    /// A.
+    /// The matrix A.
     type Output: Map<POINTS, WRITTEN>;
-    /// A transposed.
+    /// The matrix A transposed.
     type OutputTransposed: Map<WRITTEN, POINTS>;
-    /// G transposed.
+    /// The matrix G transposed.
     type FilterTransposed: Map<POINTS, TAPS>;
 }
 
 /// The product with a matrix of `M` rows and `N` columns, written out.
 pub(super) trait Map<const N: usize, const M: usize> {
-    /// Its value.
+    /// The product of the matrix and `values`.
     fn of<S: Simd>(simd: S, values: [S::f32s; N]) -> [S::f32s; M];
 }
 
@@ -49,7 +50,8 @@ macro_rules! map {
 
 pub(super) use map;
 
-/// Constants of a map as vectors. (A loop: `array::map` is not always inlined, and then not compiled for the instructions.)
+/// Constants of a map as vectors. (A loop: `array::map` is not always inlined, and then not compiled for the
+/// instructions.)
 #[inline(always)]
 pub(super) fn splats<S: Simd, const N: usize>(simd: S, constants: [f32; N]) -> [S::f32s; N] {
     let mut vectors = [simd.splat_f32s(0.0); N];
@@ -96,7 +98,8 @@ fn of_row<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     X::of(simd, values)
 }
 
-/// The product with a matrix along both axes, of lines of equal length, element by element; all of the targets is written.
+/// The product with a matrix along both axes, of lines of equal length, element by element; all of the
+/// targets is written.
 #[inline(always)]
 pub(super) fn transform<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     simd: S,
@@ -115,8 +118,8 @@ pub(super) fn transform<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     }
 }
 
-/// The same for the pixels of the output (none where one lies outside the image), each followed by the epilogue: bias of a
-/// block of channels, residual, leaky ReLU of this slope.
+/// The product along both axes for the pixels of the output (none where one lies outside the image), each
+/// followed by the epilogue: bias of a block of channels, residual, leaky ReLU of this slope.
 #[inline(always)]
 pub(super) fn write_pixels<S: Simd, X: Map<N, M>, const N: usize, const M: usize>(
     simd: S,
@@ -163,7 +166,7 @@ pub(super) unsafe fn lines<const N: usize>(
     })
 }
 
-/// The same lines for writing.
+/// `N` times `N` lines of a buffer for writing, each `stride` after the one before.
 #[inline(always)]
 pub(super) fn lines_mut<const N: usize>(
     values: &mut [Unwritten],
@@ -200,8 +203,8 @@ pub(super) mod tests {
         }
     }
 
-    /// `A ((G w) * (B x))` against the definition of the convolution, for all pairs of unit vectors; the first pixel read
-    /// lies so many `before` the first written.
+    /// `A ((G w) * (B x))` against the definition of the convolution, for all pairs of unit vectors; the
+    /// first pixel read lies so many `before` the first written.
     pub(in super::super) fn assert_convolves<
         A: Algorithm<TAPS, READ, WRITTEN, POINTS>,
         const TAPS: usize,

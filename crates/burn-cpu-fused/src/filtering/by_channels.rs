@@ -1,6 +1,6 @@
-//! Minimal filtering where weights are transformed where they are used: a tile of output channels is one task, which packs
-//! its weights, transforms them, multiplies all transformed images by them at every point, and transforms the products
-//! back. See `filtering`.
+//! Minimal filtering where weights are transformed where they are used: a tile of output channels is one
+//! task, which packs its weights, transforms them, multiplies all transformed images by them at every point,
+//! and transforms the products back. See `filtering`.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -175,8 +175,8 @@ where
             let input = &self.points[point * self.point_len + writing.first * blocks(inputs) * block_len..];
             let input = &input[..blocks(summed) * block_len];
             let weights = &filters[point * filter_len..][..summed * channels.len()];
-            // SAFETY: `run` transformed all blocks of the input before any tile of channels, and the caller says that the weights
-            // are written.
+            // SAFETY: `run` transformed all blocks of the input before any tile of channels, and the caller
+            // says that the weights are written.
             let (input, weights) = unsafe { (input.assume_init_ref(), weights.assume_init_ref()) };
             MatrixProduct {
                 weights,

@@ -1,6 +1,6 @@
-//! The gradient of a convolution's weight, one tile of output channels after the other: the transformed input and output
-//! gradient meet in a sum of outer products for every point, and the sums become the gradient while they are near. See
-//! `filtering`.
+//! The gradient of a convolution's weight, one tile of output channels after the other: the transformed input
+//! and output gradient meet in a sum of outer products for every point, and the sums become the gradient
+//! while they are near. See `filtering`.
 
 use std::marker::PhantomData;
 
@@ -86,7 +86,8 @@ struct GradientTile<'a, A, const TAPS: usize, const READ: usize, const SIDE: usi
     taps: &'a [[[usize; TAPS]; TAPS]],
     /// Floats of one point of a block of channels.
     block_len: usize,
-    /// The transformed input and output gradient: all lines are written, what lies between points need not be.
+    /// The transformed input and output gradient: all lines are written, what lies between points need not
+    /// be.
     points: [&'a [Unwritten]; 2],
     point_lens: [usize; 2],
     passes: &'a [Vec<Vec<Run>>],

@@ -1,5 +1,6 @@
-//! Minimal filtering with one matrix product for each point: weights are transformed first, then some tiles of some
-//! images are transformed, multiplied at every point, and the products transformed back. See `filtering`.
+//! Minimal filtering with one matrix product for each point: weights are transformed first, then some tiles
+//! of some images are transformed, multiplied at every point, and the products transformed back. See
+//! `filtering`.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -24,18 +25,18 @@ pub(super) const TAPS: usize = 3;
 const TASK_BYTES: usize = 350 << 10;
 /// Where these are fewer lines, each task would read all weights too often; all work on the same tiles then.
 const LEAST_LINES: usize = 8;
-/// The same where these are too few tasks for equal shares.
+/// Where there would be fewer tasks, their shares are unequal; all work on the same tiles then.
 const LEAST_TASKS: usize = 4;
-/// Bytes of them when all tasks work on the same tiles.
+/// Bytes of transformed input and output when all tasks work on the same tiles.
 pub(super) const SHARED_BYTES: usize = 3 << 20;
 
-/// Floats of transformed weights for so many points.
+/// Floats of the weights transformed to `points` points.
 pub(super) fn transformed_len(view: &WeightView, points: usize) -> usize {
     apart(view.packed_len() / (TAPS * TAPS)) * points
 }
 
-/// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions; what lies between the matrices is
-/// not written.
+/// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions; what lies
+/// between the matrices is not written.
 pub(super) fn transform_weight<
     A: Algorithm<TAPS, POINTS, SIDE, POINTS>,
     const SIDE: usize,
@@ -113,8 +114,8 @@ pub(crate) struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    /// Of weights that [`transform_weight`] wrote for `instructions`, `channels` read and written, and images as `geometry`
-    /// has them.
+    /// A convolution by weights that [`transform_weight`] wrote for `instructions`, `channels` read and
+    /// written, and images as `geometry` has them.
     ///
     /// # Safety
     /// All weights must be written; what lies between the matrices of the points need not be.
@@ -216,7 +217,8 @@ impl<A: Algorithm<TAPS, POINTS, SIDE, POINTS>, const SIDE: usize, const POINTS: 
             let point = task / parts;
             let weights = &transformed[point * weight_len..][..weights_len];
             let input = &read[point * read_len..][..blocks(inputs) * block_len];
-            // SAFETY: `new`'s caller says that the weights are written, and the stage before wrote all blocks of the input.
+            // SAFETY: `new`'s caller says that the weights are written, and the stage before wrote all blocks
+            // of the input.
             let (weights, input) = unsafe { (weights.assume_init_ref(), input.assume_init_ref()) };
             instructions.run(MatrixProduct {
                 weights,

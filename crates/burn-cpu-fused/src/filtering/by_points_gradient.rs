@@ -1,5 +1,5 @@
-//! The gradient of a 3x3 convolution's weight with one sum of outer products for each point, in which the transformed input
-//! and output gradient meet. See `filtering`.
+//! The gradient of a 3x3 convolution's weight with one sum of outer products for each point, in which the
+//! transformed input and output gradient meet. See `filtering`.
 
 use std::marker::PhantomData;
 
@@ -130,7 +130,7 @@ struct SumTransform<'a, A, const SIDE: usize, const POINTS: usize> {
     view: &'a WeightView,
     /// Channels of the tile.
     width: usize,
-    /// Of the rows of `out`.
+    /// The step of the weights in the rows of `out`, if they take one.
     update: Option<Update<'a>>,
     out: &'a mut [Unwritten],
 }

@@ -1,11 +1,12 @@
-//! Three or four adjacent pixels of a convolution by two or three taps from five or six products, after Cook and Toom (Blahut
-//! 1985, "Fast algorithms for digital signal processing"): polynomials are multiplied by their values at some points, one of
-//! them infinity. Winograd's minimal filtering F(3x3, 3x3) and F(4x4, 3x3) (Lavin & Gray 2016) are these along both axes.
+//! Three or four adjacent pixels of a convolution by two or three taps from five or six products, after Cook
+//! and Toom (Blahut 1985, "Fast algorithms for digital signal processing"): polynomials are multiplied by
+//! their values at some points, one of them infinity. Winograd's minimal filtering F(3x3, 3x3) and F(4x4,
+//! 3x3) (Lavin & Gray 2016) are these along both axes.
 //!
-//! With points on both sides of one, not far from it, the largest error is 2e-6 of the largest value (over 128 to 512
-//! channels, in all three passes), where the customary 0, 1, -1, 2, -2 and infinity have 8e-6 (Barabasz et al. 2020, "Error
-//! analysis and improving the accuracy of Winograd convolution for deep neural networks"); these are fractions of powers of two,
-//! so that their powers are exact.
+//! With points on both sides of one, not far from it, the largest error is 2e-6 of the largest value (over
+//! 128 to 512 channels, in all three passes), where the customary 0, 1, -1, 2, -2 and infinity have 8e-6
+//! (Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution for deep neural
+//! networks"); these are fractions of powers of two, so that their powers are exact.
 
 use super::bilinear::{Algorithm, map, splats};
 
@@ -111,7 +112,7 @@ impl F4 {
     const B: f32 = 1.5;
     const A2: f32 = Self::A * Self::A;
     const B2: f32 = Self::B * Self::B;
-    /// As of [`F3`]: of 0, of `A` and `-A`, and of `B` and `-B`.
+    /// The scales as [`F3`] has them: of 0, of `A` and `-A`, and of `B` and `-B`.
     const SCALE: [f32; 3] = {
         let (a2, b2) = (Self::A2 as f64, Self::B2 as f64);
         [

@@ -1,8 +1,9 @@
-//! *Minimal filtering* (Winograd 1980; for networks Lavin & Gray 2016): 3x3 convolutions with stride and padding one, and
-//! 4x4 ones with stride 2, by fewer multiplications than their definition has, see `bilinear`. Which algorithm pays, and in
-//! which order its products are computed: all channels of a point after the other (`by_points`) where transformed weights
-//! are few or transformed already, all points of a tile of output channels after the other (`by_channels`) where they are
-//! many and better transformed where they are used.
+//! *Minimal filtering* (Winograd 1980; for networks Lavin & Gray 2016): 3x3 convolutions with stride and
+//! padding one, and 4x4 ones with stride 2, by fewer multiplications than their definition has, see
+//! `bilinear`. Which algorithm pays, and in which order its products are computed: all channels of a point
+//! after the other (`by_points`) where transformed weights are few or transformed already, all points of a
+//! tile of output channels after the other (`by_channels`) where they are many and better transformed where
+//! they are used.
 
 mod bilinear;
 mod by_channels;
@@ -32,8 +33,8 @@ use crate::memory::LANES;
 use crate::memory::buffers::scratch;
 use crate::memory::unwritten::Unwritten;
 
-/// Channels from which on the multiplications that whole images save pay for the transforms, and tiles of channels are
-/// enough tasks.
+/// Channels from which on the multiplications that whole images save pay for the transforms, and tiles of
+/// channels are enough tasks.
 const MANY_CHANNELS: usize = 4 * LANES;
 /// Images from which on they pay for those of the weights.
 const MANY_IMAGES: usize = 8;
@@ -51,23 +52,24 @@ const READING: usize = 1;
 /// The algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Filtering {
-    /// Whole images of 2x2 pixels.
+    /// Minimal filtering of whole images of 2x2 pixels.
     WholeTwo,
-    /// Whole images of 3x3 pixels.
+    /// Minimal filtering of whole images of 3x3 pixels.
     WholeThree,
-    /// Tiles, by one of two algorithms.
+    /// Minimal filtering of tiles, by one of two algorithms.
     Tiles(Tile),
-    /// Convolutions of kernel 4 and stride 2, which halve an image: their even and odd taps each meet every other pixel,
-    /// so that they are sums of four convolutions of kernel 2, F(4x4, 2x2) with 25 multiplications in place of 64.
+    /// Convolutions of kernel 4 and stride 2, which halve an image: their even and odd taps each meet every
+    /// other pixel, so that they are sums of four convolutions of kernel 2, F(4x4, 2x2) with 25
+    /// multiplications instead of 64.
     Halves,
 }
 
 /// Pixels of the output along a tile's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tile {
-    /// F(3x3, 3x3): 25 multiplications in place of 81.
+    /// F(3x3, 3x3): 25 multiplications instead of 81.
     Three,
-    /// F(4x4, 3x3): 36 in place of 144.
+    /// F(4x4, 3x3): 36 instead of 144.
     Four,
 }
 
@@ -103,8 +105,8 @@ impl Tile {
         }
     }
 
-    /// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions; what lies between the
-    /// matrices is not written.
+    /// `G w G^T` for every pair of channels: for each point a matrix, packed for these instructions; what
+    /// lies between the matrices is not written.
     pub(crate) fn transform_weight(
         self,
         instructions: Instructions,
@@ -150,7 +152,7 @@ impl Filtering {
         })
     }
 
-    /// The same where weights are transformed once for many images.
+    /// The algorithm that pays, if any, where weights are transformed once for many images.
     pub(crate) fn of_packed(geometry: &Geometry) -> Option<Self> {
         if !geometry.is_same_3x3() || geometry.input_channels.min(geometry.output_channels) < LANES {
             return None;
@@ -242,8 +244,8 @@ impl Filtering {
         }
     }
 
-    /// `y = epilogue(weight * x)` of plain weights or weights packed for these instructions, which are transformed where they
-    /// are used.
+    /// `y = epilogue(weight * x)` of plain weights or weights packed for these instructions, which are
+    /// transformed where they are used.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn by_channels(
         self,
@@ -271,7 +273,8 @@ impl Filtering {
         }
     }
 
-    /// The gradient of the weight, or the weight after `update` by it; `operands` are input and output gradient.
+    /// The gradient of the weight, or the weight after `update` by it; `operands` are input and output
+    /// gradient.
     pub(crate) fn filter_gradient(
         self,
         geometry: &Geometry,

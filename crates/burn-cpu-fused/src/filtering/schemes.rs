@@ -1,13 +1,14 @@
-//! *Schemes*: which pixels the tiles of a convolution read and write, and which kernel offsets lie between them.
+//! *Schemes*: which pixels the tiles of a convolution read and write, and which kernel offsets lie between
+//! them.
 
 use super::tilings::Lattice;
 use crate::direct::geometry::Geometry;
 
 /// What tiles of a convolution read and write.
 pub(super) struct Scheme<const TAPS: usize> {
-    /// Each is transformed by itself.
+    /// The pixels read; those of each lattice are transformed by themselves.
     pub readings: Vec<Lattice>,
-    /// Each takes products of its own.
+    /// The pixels written; those of each writing take products of their own.
     pub writings: Vec<Writing<TAPS>>,
 }
 
@@ -20,8 +21,8 @@ pub(super) struct Writing<const TAPS: usize> {
     pub taps: Vec<[[usize; TAPS]; TAPS]>,
 }
 
-/// Of a 3x3 convolution that leaves the image its size; its tiles read a pixel around what they write where they are
-/// `bordered`.
+/// The scheme of a 3x3 convolution that leaves the image its size; its tiles read a pixel around what they
+/// write where they are `bordered`.
 pub(super) fn same(geometry: &Geometry, bordered: bool) -> Scheme<3> {
     let all = Lattice::all([geometry.height, geometry.width]);
     let first = [if bordered { -1 } else { 0 }; 2];
@@ -39,8 +40,9 @@ fn offsets(odd: [usize; 2], at: [usize; 2]) -> [[usize; 2]; 2] {
     at.map(|row| at.map(|column| (2 * row + odd[0]) * 4 + 2 * column + odd[1]))
 }
 
-/// Of a convolution of kernel 4, stride 2 and padding 1: `y[j]` is the sum of `w[t] x[2 j + t - 1]`, thus for
-/// `t = 2 s + p` the sum over p of a convolution by two taps, s = 0 and 1, of the pixels `x[2 k + p - 1]`.
+/// The scheme of a convolution of kernel 4, stride 2 and padding 1: `y[j]` is the sum of `w[t] x[2 j + t -
+/// 1]`, thus for `t = 2 s + p` the sum over p of a convolution by two taps, s = 0 and 1, of the pixels `x[2 k
+/// + p - 1]`.
 pub(super) fn halving(geometry: &Geometry) -> Scheme<2> {
     let all = Lattice::all([geometry.height, geometry.width]);
     Scheme {
@@ -55,8 +57,8 @@ pub(super) fn halving(geometry: &Geometry) -> Scheme<2> {
     }
 }
 
-/// Of its transpose: the pixels `x[2 j + 1 - p]` are a convolution of y from `y[-p]` on by the taps of parity p,
-/// the last first.
+/// The scheme of the transpose of [`halving`]: the pixels `x[2 j + 1 - p]` are a convolution of y from
+/// `y[-p]` on by the taps of parity p, the last first.
 pub(super) fn doubling(geometry: &Geometry) -> Scheme<2> {
     let output = Lattice::all([geometry.output_height, geometry.output_width]);
     let input = Lattice::all([geometry.height, geometry.width]);
@@ -79,7 +81,8 @@ mod tests {
 
     use super::*;
 
-    /// For one axis of a scheme: how often each pixel written (by tiles of `side`) meets a pixel read under a kernel offset.
+    /// For one axis of a scheme: how often each pixel written (by tiles of `side`) meets a pixel read under a
+    /// kernel offset.
     fn links<const TAPS: usize>(
         scheme: &Scheme<TAPS>,
         side: usize,

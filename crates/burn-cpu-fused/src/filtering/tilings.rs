@@ -1,5 +1,5 @@
-//! Images cut into tiles, and the transforms of these: of the input and of the output's gradient to points, and from points
-//! to the output.
+//! Images cut into tiles, and the transforms of these: of the input and of the output's gradient to points,
+//! and from points to the output.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -14,11 +14,12 @@ use crate::memory::buffers::{Pooled, scratch};
 use crate::memory::parallel::SharedBuffer;
 use crate::memory::unwritten::{Unwritten, fill};
 
-/// The pixels of an image that tiles are made of: every so many along both axes.
+/// The pixels of an image that tiles are made of: every `step`-th along both axes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lattice {
-    /// Of the image.
+    /// Height of the image.
     pub height: usize,
+    /// Width of the image.
     pub width: usize,
     /// Distance between pixels.
     pub step: usize,
@@ -27,7 +28,7 @@ pub(super) struct Lattice {
 }
 
 impl Lattice {
-    /// Every pixel of an image of such a height and width.
+    /// Every pixel of an image of this height and width.
     pub(super) fn all([height, width]: [usize; 2]) -> Self {
         Self { height, width, step: 1, first: [0; 2] }
     }
@@ -41,18 +42,18 @@ pub(super) struct Tiling {
     rows: usize,
     columns: usize,
     batch: usize,
-    /// Those of the batch that are worked on at once.
+    /// The images of the batch that are worked on at once.
     images: Range<usize>,
 }
 
 impl Tiling {
-    /// Into tiles of so many pixels a side.
+    /// Cuts outputs into tiles of `side` pixels a side.
     pub(super) fn new(geometry: &Geometry, side: usize) -> Self {
         let [rows, columns] = [geometry.output_height, geometry.output_width].map(|all| all.div_ceil(side));
         Self { side, rows, columns, batch: geometry.batch, images: 0..geometry.batch }
     }
 
-    /// Of some of the images.
+    /// The same tiles of some of the images.
     pub(super) fn of_images(&self, images: Range<usize>) -> Self {
         Self { images, ..*self }
     }
@@ -84,7 +85,7 @@ impl Tiling {
     #[inline(always)]
     fn pixel(&self, lattice: &Lattice, tile: usize, [row, column]: [usize; 2]) -> Option<usize> {
         let Lattice { height, width, step, first } = *lattice;
-        // Less than nothing wraps around to far outside.
+        // A negative index wraps to a huge one, which is out of bounds and read as padding.
         let row = ((tile / self.columns * self.side + row) * step).wrapping_add_signed(first[0]);
         let column = ((tile % self.columns * self.side + column) * step).wrapping_add_signed(first[1]);
         let inside = row < height && column < width;
@@ -98,9 +99,9 @@ pub(super) struct Transformed<'a> {
     pub tiling: &'a Tiling,
     /// The first of the tiles, and the one after the last.
     pub tiles: [usize; 2],
-    /// Each is transformed by itself.
+    /// The pixels of the tiles; those of each lattice are transformed by themselves.
     pub readings: &'a [Lattice],
-    /// All blocks, `[blocks, height, width, batch, 16]`.
+    /// All blocks of the map, `[blocks, height, width, batch, 16]`.
     pub map: &'a [f32],
     /// See [`Tiling::zeros`].
     pub zeros: &'a [f32],
@@ -142,7 +143,8 @@ impl<'a> Transformed<'a> {
     }
 }
 
-/// The transform of one block of channels of some tiles: `B x B^T` of the input or `A^T dy A` of the output's gradient.
+/// The transform of one block of channels of some tiles: `B x B^T` of the input or `A^T dy A` of the output's
+/// gradient.
 pub(super) struct TileTransform<'a, X, const SIDE: usize, const POINTS: usize> {
     by: PhantomData<X>,
     tiling: &'a Tiling,
@@ -209,7 +211,7 @@ pub(super) struct Written<'a> {
 }
 
 impl<'a, X, const SIDE: usize, const POINTS: usize> OutputTransform<'a, X, SIDE, POINTS> {
-    /// Of the block's lines of the first point, `points`, and those of the others, `point_len` apart.
+    /// Transforms the block's lines of the first point, `points`, and those of the others, `point_len` apart.
     ///
     /// # Safety
     /// The tiles' lines of all points must be written; what lies between the points need not be.

@@ -1,10 +1,11 @@
-//! Images of 2x2 and 3x3 pixels convolved whole, by a 3x3 kernel with stride and padding one: along each axis a
-//! product with a *Toeplitz matrix*, which takes fewer multiplications than the matrix has elements.
+//! Images of 2x2 and 3x3 pixels convolved whole, by a 3x3 kernel with stride and padding one: along each axis
+//! a product with a *Toeplitz matrix*, which takes fewer multiplications than the matrix has elements.
 //!
-//! Two pixels take 3 multiplications of the matrix's 4, thus 9 of 16 in two dimensions. Three pixels take 5 of 7, thus 25
-//! of 49: they are the middle of a product of two polynomials, which is the same modulo `t^4 - 1`, and the factors
-//! `t - 1`, `t + 1` and `t^2 + 1` of that take 1, 1 and 3 (Winograd 1978, "On computing the discrete Fourier transform").
-//! No constant is other than 1, 1/2 and 1/4, so that little precision is lost.
+//! Two pixels take 3 multiplications of the matrix's 4, thus 9 of 16 in two dimensions. Three pixels take 5
+//! of 7, thus 25 of 49: they are the middle of a product of two polynomials, which is the same modulo `t^4 -
+//! 1`, and the factors `t - 1`, `t + 1` and `t^2 + 1` of that take 1, 1 and 3 (Winograd 1978, "On computing
+//! the discrete Fourier transform"). No constant is other than 1, 1/2 and 1/4, so that little precision is
+//! lost.
 
 use super::bilinear::{Algorithm, map};
 

@@ -19,8 +19,8 @@ pub(crate) fn blocks(channels: usize) -> usize {
     channels.div_ceil(LANES)
 }
 
-/// Distance between stretches of so many floats that are read or written side by side: a multiple of 4096 bytes apart, as
-/// they mostly would be, they would meet in one set of the first-level cache.
+/// Distance between stretches of `length` floats that are read or written side by side: a multiple of 4096
+/// bytes apart, as they mostly would be, they would meet in one set of the first-level cache.
 pub(crate) fn apart(length: usize) -> usize {
     length + LANES
 }

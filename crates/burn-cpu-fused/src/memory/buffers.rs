@@ -12,13 +12,13 @@ use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProper
 use super::LANES;
 use super::unwritten::Unwritten;
 
-/// Shorter buffers are not worth keeping.
+/// Floats of the shortest buffer that is worth keeping.
 const SHORTEST: usize = 4096;
 /// Floats that may wait in any case: a small network's buffers are of many sizes.
 const SPARE: usize = 4 << 20;
 
-/// Sixteen floats in a line of the cache, written or not: allocators that align buffers less, as glibc's does, would have every vector
-/// read and written across two lines.
+/// Sixteen floats in a line of the cache, written or not: allocators that align buffers less, as glibc's
+/// does, would have every vector read and written across two lines.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([Unwritten; LANES]);
@@ -35,10 +35,10 @@ struct Pool {
     most_used_floats: usize,
 }
 
-/// Of tensors.
+/// The buffers of tensors.
 static POOL: Mutex<Pool> = Mutex::new(Pool::NEW);
-/// Of what an operation needs for a short while: a pool of their own, so that it is found where it lay for the operation
-/// before, in the cache.
+/// The buffers that an operation needs for a short while: a pool of their own, so that it is found where it
+/// lay for the operation before, in the cache.
 static SCRATCH: Mutex<Pool> = Mutex::new(Pool::NEW);
 
 impl Pool {
@@ -201,7 +201,7 @@ impl From<&[f32]> for Pooled {
 }
 
 impl Pooled {
-    /// As the bytes of a tensor.
+    /// The floats as the bytes of a tensor.
     pub(crate) fn into_bytes(self) -> Bytes {
         let length = size_of_val(&*self);
         // SAFETY: all of the floats are written, and they are as many bytes.
@@ -253,8 +253,8 @@ impl Buffer {
     }
 }
 
-/// Keeps no memory for a next use from now on in this process. For memory checkers: in kept memory they see neither what this
-/// use has not written nor where it ends.
+/// Keeps no memory for a next use from now on in this process. For memory checkers: in kept memory they see
+/// neither what this use has not written nor where it ends.
 #[doc(hidden)]
 pub fn keep_no_buffers() {
     KEEPING.store(false, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! *Memory*: the buffers that activations lie in, the blocked format in which they lie there, and how tasks share,
-//! prefetch and transpose it.
+//! *Memory*: the buffers that activations lie in, the blocked format in which they lie there, and how tasks
+//! share, prefetch and transpose it.
 
 pub(crate) mod blocked;
 pub(crate) mod buffers;

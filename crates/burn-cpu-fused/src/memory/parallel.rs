@@ -1,4 +1,4 @@
-//! Work sharing: fixed-size tasks over Rayon, and shared output buffers.
+//! *Parallel* work: fixed-size tasks over Rayon, and shared output buffers.
 //!
 //! Tasks are cut by the shape of the work, never by the number of threads, so results have the same
 //! bits on any number of threads.
@@ -20,7 +20,7 @@ pub(crate) fn for_each_task(tasks: usize, task: impl Fn(usize) + Sync + Send) {
     }
 }
 
-/// What `task` returns for `0..tasks`; a thread takes at least so many at once.
+/// What `task` returns for `0..tasks`; a thread takes at least `at_once` of them at once.
 pub(crate) fn map_tasks<T: Send>(
     tasks: usize,
     at_once: usize,
@@ -78,8 +78,8 @@ impl<'a, T> SharedBuffer<'a, T> {
     }
 }
 
-/// Writes what will not be read soon to `to`, as many floats as `values`, past the caches where the processor can and
-/// `to` is aligned like a vector. The thread must call [`end_stream`] before another reads it.
+/// Writes what will not be read soon to `to`, as many floats as `values`, past the caches where the processor
+/// can and `to` is aligned like a vector. The thread must call [`end_stream`] before another reads it.
 #[inline(always)]
 pub(crate) fn stream<S: Simd>(values: S::f32s, to: &mut [Unwritten]) {
     #[cfg(target_arch = "x86_64")]

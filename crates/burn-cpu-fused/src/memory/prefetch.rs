@@ -1,8 +1,8 @@
-//! Memory brought near before it is needed.
+//! *Software prefetch*: memory is asked for before it is needed, so that it waits in a cache.
 
 use super::LANES;
 
-/// Asks for the memory at `index` to be brought near, if there is such an element: into the first-level cache, or
+/// Prefetches the memory at `index`, if there is such an element: into the first-level cache, or
 /// the second-level one if it is wanted `LATER`.
 #[inline(always)]
 pub(crate) fn prefetch<const LATER: bool>(values: &[f32], index: usize) {
@@ -19,32 +19,33 @@ pub(crate) fn prefetch<const LATER: bool>(values: &[f32], index: usize) {
     let _ = (values, index);
 }
 
-/// Memory that is brought near while a tile is computed, in lines of 16 floats.
+/// Memory that is prefetched while a tile is computed, in lines of 16 floats.
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead<'a> {
-    /// Where it lies.
+    /// The slice that the memory lies in.
     values: &'a [f32],
-    /// Its first float.
+    /// The first float to prefetch.
     start: usize,
     /// Lines of a row.
     row: usize,
     /// Distance between rows.
     stride: usize,
-    /// The line to go on from.
+    /// The line to continue from.
     first: usize,
     /// Lines for each block of input channels.
     lines: usize,
 }
 
-/// The most lines brought near for each block of input channels: more wait for each other.
+/// The most lines prefetched for each block of input channels: more wait for each other.
 const MOST_LINES: usize = 32;
 
 impl<'a> Ahead<'a> {
-    /// Nothing.
+    /// Nothing to prefetch.
     pub(crate) const NONE: Ahead<'static> =
         Ahead { values: &[], start: 0, row: 1, stride: 0, first: 0, lines: 0 };
 
-    /// `rows` rows of `length` floats, `stride` apart, from `start` on, within `steps` blocks of input channels.
+    /// Prefetches `rows` rows of `length` floats, `stride` apart, from `start` on, within `steps` blocks of
+    /// input channels.
     pub(crate) fn new(
         values: &'a [f32],
         start: usize,

@@ -1,4 +1,5 @@
-//! Blocks of 16 x 16 floats, transposed in registers where the compiler finds no way to.
+//! *Transposes* of blocks of 16 x 16 floats, in registers, because the compiler does not vectorise the plain
+//! loop.
 
 use super::LANES;
 #[cfg(target_arch = "x86_64")]
@@ -21,7 +22,7 @@ pub(crate) const ROWS: [usize; LANES] = {
     rows
 };
 
-/// [`Kernels::transpose`](crate::direct::tiles::Kernels::transpose) by shuffles within vectors, where the compiler finds none.
+/// [`Kernels::transpose`](crate::direct::tiles::Kernels::transpose) by shuffles within vectors.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn transpose_avx512<const COLUMNS: usize>(
@@ -60,7 +61,8 @@ pub(crate) fn transpose_avx512<const COLUMNS: usize>(
         columns[8 + at] = avx._mm512_shuffle_f32x4::<0xDD>(a, c);
         columns[12 + at] = avx._mm512_shuffle_f32x4::<0xDD>(b, d);
     }
-    // One check for all: a loop of sixteen that may each panic is not unrolled, and the columns go through memory.
+    // One check for all: a loop of sixteen that may each panic is not unrolled, and the columns go through
+    // memory.
     let last = starts[..COLUMNS].iter().fold(0, |last, start| last.max(*start));
     assert!(last < out.len() && out.len() - last >= LANES, "columns lie within the output");
     for (column, start) in columns.into_iter().zip(starts).take(COLUMNS) {

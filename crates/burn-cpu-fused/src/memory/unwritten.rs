@@ -1,7 +1,8 @@
-//! *Unwritten* memory: floats that may not have been written yet, and so may not be read. Zeroing them first would cost one
-//! more pass over memory for every operation.
+//! *Unwritten* memory: floats that may not have been written yet, and so may not be read. Zeroing them first
+//! would cost one more pass over memory for every operation.
 //!
-//! What is written is known to those who wrote it: whoever reads says so, in an `unsafe` block that names the writer.
+//! What is written is known to those who wrote it: whoever reads says so, in an `unsafe` block that names the
+//! writer.
 
 use std::mem::MaybeUninit;
 

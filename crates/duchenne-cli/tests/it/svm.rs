@@ -211,5 +211,5 @@ fn features_of_networks_are_joined_and_their_machine_knows_them() {
     refused(&mixed, "differ in preprocessing");
     std::fs::copy(&b, &a).unwrap();
     std::fs::copy(&other, &a).unwrap();
-    refused(&["svm", "eval", &machine, "--data", &data], "is not the one that the machine was fitted on");
+    refused(&["svm", "eval", &machine, "--data", &data], "is not the one that the SVM was fitted on");
 }

@@ -240,7 +240,7 @@ pub fn calibrate(
     if checkpoint.manifest.temperature != 1.0 {
         return Ok(checkpoint.manifest.temperature);
     }
-    let predictor = Predictor::on_device(model, device)?;
+    let predictor = Predictor::load(model, device)?;
     let seen = vec![false; dataset.len()];
     let scored = score(&predictor, dataset, public, "public-test", &seen, Views::Mirrored)?;
     let temperature = fit_temperature(&scored)?;

@@ -1,21 +1,19 @@
-//! *Deep features*: the last activations but one of several networks, joined, each row scaled to length one; and
-//! the support vector machine on top of them.
+//! *Deep features*: the penultimate activations of several networks, concatenated, each row scaled to unit length.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use image::GrayImage;
 
-use super::predictor::InferenceError;
+use super::error::InferenceError;
 use crate::data::DataError;
 use crate::data::faces::views::{View, Views};
 use crate::files::checksum::checksum_of_file;
 use crate::inference::batched::deep_features;
 use crate::models::checkpoint::{Checkpoint, Manifest};
-use crate::models::linear_svm::{FeatureNetwork, LinearSvm};
+use crate::models::linear_svm::FeatureNetwork;
 use crate::models::network::Network;
 
-/// Networks whose last activations but one are joined.
+/// Networks whose penultimate activations are concatenated.
 #[derive(Debug)]
 pub struct FeatureExtractor {
     networks: Vec<Member>,
@@ -71,7 +69,7 @@ impl FeatureExtractor {
         Self::load(&sources, folder, device)
     }
 
-    /// The networks, for a machine's manifest.
+    /// Files and checksums of the networks, as an SVM's manifest has them.
     pub fn sources(&self) -> impl Iterator<Item = &FeatureNetwork> {
         self.networks.iter().map(|member| &member.source)
     }
@@ -79,6 +77,14 @@ impl FeatureExtractor {
     /// The manifests of the networks; labels and preprocessing are the same in all.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         self.networks.iter().map(|member| &member.manifest)
+    }
+
+    /// The sizes of all networks for one face, by `of`: parameters and multiply-adds.
+    pub(super) fn sizes(
+        &self,
+        of: impl Fn(&Network, &Manifest) -> (usize, u64),
+    ) -> impl Iterator<Item = (usize, u64)> {
+        self.networks.iter().map(move |member| of(&member.network, &member.manifest))
     }
 
     /// What all networks have in common: labels and preprocessing.
@@ -101,9 +107,6 @@ impl FeatureExtractor {
         join_parts(&self.networks.iter().map(of).collect::<Vec<_>>(), faces.len())
     }
 }
-
-/// Faces whose features of all views are held at once: features are many more than decisions.
-const FACES_AT_ONCE: usize = 128;
 
 /// [`join`] of feature sets in memory (length, values).
 pub(crate) fn join_parts(parts: &[(usize, Vec<f32>)], samples: usize) -> Vec<f32> {
@@ -129,71 +132,6 @@ pub fn join(samples: usize, length: usize, append: impl Fn(usize, &mut Vec<f32>)
         }
     }
     joined
-}
-
-/// A support vector machine with the networks that make its features.
-#[derive(Debug)]
-pub struct DeepFeatureMachine {
-    svm: LinearSvm,
-    extractor: FeatureExtractor,
-}
-
-impl DeepFeatureMachine {
-    /// Loads the networks that the machine names; `path` is its file.
-    ///
-    /// # Errors
-    /// When the machine was fitted on a feature file, or its networks are not those it was fitted on.
-    pub fn load(svm: LinearSvm, path: &Path, device: &Device) -> Result<Self, InferenceError> {
-        if svm.manifest.networks.is_empty() {
-            return Err(InferenceError::NoNetworks);
-        }
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let extractor = FeatureExtractor::load(&svm.manifest.networks, folder, device)?;
-        let side = extractor.manifest().preprocessing.resize;
-        let length = extractor.joined(&[(&GrayImage::new(side as u32, side as u32), View::CENTRE)]).len();
-        if length != svm.manifest.length {
-            return Err(InferenceError::Length { got: length, expected: svm.manifest.length });
-        }
-        Ok(Self { svm, extractor })
-    }
-
-    /// What a network's manifest says, for the machine: the first network's with the machine's figures.
-    pub fn manifest(&self) -> Manifest {
-        let mut manifest = self.extractor.manifest().clone();
-        manifest.temperature = 1.0 / self.svm.manifest.scale;
-        manifest.provenance = (&self.svm.manifest.provenance).into();
-        manifest.metrics.clear();
-        manifest
-    }
-
-    /// The networks' architectures.
-    pub fn description(&self) -> String {
-        let names: Vec<String> =
-            self.extractor.manifests().map(|manifest| manifest.network.description()).collect();
-        format!("linear SVM on {}", names.join(" + "))
-    }
-
-    /// Parameters and multiply-adds of one face: those of the networks, by `of`, and the machine's weights.
-    pub fn size(&self, of: impl Fn(&Network, &Manifest) -> (usize, u64)) -> (usize, u64) {
-        let own = (self.svm.manifest.length + 1) * self.svm.manifest.classes;
-        let members = self.extractor.networks.iter().map(|member| of(&member.network, &member.manifest));
-        members.fold((own, own as u64), |sum, size| (sum.0 + size.0, sum.1 + size.1))
-    }
-
-    /// Joined features.
-    pub fn features(&self, faces: &[&[u8]]) -> Vec<f32> {
-        self.extractor.joined(&Views::Centre.of(faces))
-    }
-
-    /// Decision values `[faces, classes]`, the mean over `views`.
-    pub fn decisions(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
-        let of = |faces: &[&[u8]]| {
-            let decisions = self.svm.decisions(&self.extractor.joined(&views.of(faces)));
-            let decisions: Vec<f32> = decisions.into_iter().map(|value| value as f32).collect();
-            views.average(&decisions, faces.len())
-        };
-        faces.chunks(FACES_AT_ONCE).flat_map(of).collect()
-    }
 }
 
 #[cfg(test)]

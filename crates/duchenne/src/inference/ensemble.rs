@@ -1,7 +1,8 @@
 //! An *ensemble*: several models whose calibrated probabilities are averaged (Hansen & Salamon 1990).
 
 use super::deep_features::join_parts;
-use super::predictor::{InferenceError, Predictor};
+use super::error::InferenceError;
+use super::predictor::Predictor;
 use crate::data::faces::views::Views;
 use crate::models::checkpoint::Manifest;
 use crate::models::provenance::ClassifierProvenance;
@@ -137,9 +138,11 @@ mod tests {
         // Finite, as files must be, but not the sums that they make.
         broken.weights.iter_mut().find(|weight| weight.name == "fc.weight").unwrap().values.fill(f32::MAX);
         broken.write(&path, Precision::Full).unwrap();
-        let broken = ("broken".to_owned(), Predictor::on_device(&path, &Device::flex()).unwrap());
+        let broken = ("broken".to_owned(), Predictor::load(&path, &Device::flex()).unwrap());
         let together = Predictor::ensemble(vec![member(BuiltInModel::Compact), broken]).unwrap();
         assert!(together.logits(&[&[90; 48 * 48]], Views::Centre).iter().any(|value| value.is_nan()));
+        let refusal = together.probabilities(&[GrayImage::new(48, 48)], Views::Centre).unwrap_err();
+        assert!(matches!(refusal, InferenceError::NotFinite { face: 0 }), "{refusal}");
     }
 
     #[test]
@@ -151,7 +154,7 @@ mod tests {
             let manifest = Manifest::new(network, label_set, Preprocessing::gray(resize, 44, 0.5, 0.25));
             let path = folder.path().join(format!("{resize}.safetensors"));
             Checkpoint::of(manifest, &network.init(1, &device)).write(&path, Precision::Full).unwrap();
-            let other = ("other".to_owned(), Predictor::on_device(&path, &device).unwrap());
+            let other = ("other".to_owned(), Predictor::load(&path, &device).unwrap());
             let refusal = Predictor::ensemble(vec![member(BuiltInModel::Compact), other]).unwrap_err();
             assert!(refusal.to_string().contains("`built-in-compact` and `other` differ"), "{refusal}");
         }

@@ -2,13 +2,15 @@
 
 pub mod batched;
 pub mod built_in;
+pub mod deep_feature_svm;
 pub mod deep_features;
 pub mod drawing;
 pub mod ensemble;
+mod error;
 pub mod face_detection;
 pub mod predictor;
 pub mod recognition;
 pub mod recognizer;
 pub mod synthesis;
 
-pub use predictor::InferenceError;
+pub use error::InferenceError;

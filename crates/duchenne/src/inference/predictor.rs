@@ -1,71 +1,23 @@
 //! A *predictor* is a trained classifier ready for use: faces in, calibrated probabilities out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use image::GrayImage;
 
 use super::built_in::BuiltInModel;
-use super::deep_features::DeepFeatureMachine;
+use super::deep_feature_svm::DeepFeatureSvm;
 use super::ensemble::Ensemble;
-use crate::data::DataError;
+use super::error::InferenceError;
 use crate::data::faces::views::Views;
 use crate::expression::LabelSet;
 use crate::inference::batched::{deep_features, logits};
 use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
-use crate::models::stored::StoredError;
 
-/// What can go wrong in inference.
-#[derive(Debug, thiserror::Error)]
-pub enum InferenceError {
-    /// The model cannot be used.
-    #[error(transparent)]
-    Model(#[from] StoredError),
-    /// A file cannot be read.
-    #[error(transparent)]
-    File(#[from] DataError),
-    /// A machine's network is another than it was fitted on.
-    #[error("model `{}` is not the one that the machine was fitted on; fit it again", .0.display())]
-    Changed(PathBuf),
-    /// Features of networks that see different things cannot be joined.
-    #[error(
-        "models `{}` and `{}` differ in preprocessing or labels: their features cannot be joined",
-        first.display(),
-        second.display()
-    )]
-    Mismatch {
-        /// One of them.
-        first: PathBuf,
-        /// Another.
-        second: PathBuf,
-    },
-    /// Models whose probabilities cannot be averaged.
-    #[error(
-        "models `{first}` and `{second}` differ in their labels or in the size of faces: they cannot be averaged"
-    )]
-    Ensemble {
-        /// One of them.
-        first: String,
-        /// Another.
-        second: String,
-    },
-    /// A machine without networks knows features only, not faces.
-    #[error("the machine was fitted on a feature file, not on networks: score it with `svm eval --features`")]
-    NoNetworks,
-    /// The networks give other features than the machine takes.
-    #[error("the networks give {got} features, the machine was fitted on {expected}")]
-    Length {
-        /// Of the networks.
-        got: usize,
-        /// Of the machine.
-        expected: usize,
-    },
-}
-
-/// A trained classifier: a network, a support vector machine on the features of several, or several of these.
+/// A trained classifier: a network, a linear SVM on the features of several, or several of these.
 ///
 /// ```
 /// use duchenne::{BuiltInModel, Device, Predictor, Views};
@@ -85,7 +37,7 @@ pub struct Predictor {
 #[derive(Debug)]
 enum Model {
     Network(Box<Network>),
-    Machine(Box<DeepFeatureMachine>),
+    Svm(Box<DeepFeatureSvm>),
     Ensemble(Ensemble),
 }
 
@@ -94,10 +46,10 @@ impl Predictor {
     ///
     /// # Errors
     /// When the file cannot be read or is not a model.
-    pub fn on_device(path: &Path, device: &Device) -> Result<Self, InferenceError> {
+    pub fn load(path: &Path, device: &Device) -> Result<Self, InferenceError> {
         if let Some(svm) = LinearSvm::read_if_one(path)? {
-            let machine = DeepFeatureMachine::load(svm, path, device)?;
-            return Ok(Self { manifest: machine.manifest(), model: Model::Machine(Box::new(machine)) });
+            let svm = DeepFeatureSvm::load(svm, path, device)?;
+            return Ok(Self { manifest: svm.manifest(), model: Model::Svm(Box::new(svm)) });
         }
         Ok(Self::of_network(Checkpoint::read(path)?.into_network(device, path)?))
     }
@@ -105,11 +57,11 @@ impl Predictor {
     /// The model of this name, a built-in one's or a file's, on a device without autodiff.
     ///
     /// # Errors
-    /// As [`on_device`](Self::on_device).
+    /// As [`load`](Self::load).
     pub fn named(model: &Path, device: &Device) -> Result<Self, InferenceError> {
         match BuiltInModel::named(model) {
             Some(built_in) => Self::built_in(built_in, device),
-            None => Self::on_device(model, device),
+            None => Self::load(model, device),
         }
     }
 
@@ -138,11 +90,11 @@ impl Predictor {
         Ok(Self { manifest: ensemble.manifest(), model: Model::Ensemble(ensemble) })
     }
 
-    /// The architecture, or those of a machine's networks or an ensemble's members.
+    /// The architecture, or those of an SVM's networks or an ensemble's members.
     pub fn description(&self) -> String {
         match &self.model {
             Model::Network(_) => self.manifest.network.description(),
-            Model::Machine(machine) => machine.description(),
+            Model::Svm(svm) => svm.description(),
             Model::Ensemble(ensemble) => ensemble.description(),
         }
     }
@@ -155,12 +107,12 @@ impl Predictor {
         };
         match &self.model {
             Model::Network(network) => of(network, &self.manifest),
-            Model::Machine(machine) => machine.size(of),
+            Model::Svm(svm) => svm.size(of),
             Model::Ensemble(ensemble) => ensemble.size(),
         }
     }
 
-    /// All about the model but its weights; for a machine or an ensemble, `network` is the first of its networks.
+    /// All about the model but its weights; for an SVM or an ensemble, `network` is the first of its networks.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -174,25 +126,29 @@ impl Predictor {
     /// logits are averaged over `views`.
     ///
     /// # Errors
-    /// None at present.
+    /// [`InferenceError::NotFinite`], and no other, when the outputs for a face are not numbers.
     pub fn probabilities(&self, faces: &[GrayImage], views: Views) -> Result<Vec<Vec<f32>>, InferenceError> {
         let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
-        Ok(self.probabilities_of_resized(&slices, views))
+        let probabilities = self.probabilities_of_resized(&slices, views);
+        match probabilities.iter().position(|row| row.iter().any(|value| !value.is_finite())) {
+            Some(face) => Err(InferenceError::NotFinite { face }),
+            None => Ok(probabilities),
+        }
     }
 
-    /// The same of faces that have the size of `manifest().preprocessing.resize`.
+    /// The same of faces that have the size of `manifest().preprocessing.resize`, whether numbers or not.
     pub(crate) fn probabilities_of_resized(&self, faces: &[&[u8]], views: Views) -> Vec<Vec<f32>> {
         let softmax = |row: &[f32]| softmax(row, self.manifest.temperature);
         self.logits(faces, views).chunks_exact(self.label_set().len()).map(softmax).collect()
     }
 
     /// Raw logits `[faces, classes]` of faces that have the size of `manifest().preprocessing.resize`; decision
-    /// values of a machine, logarithms of an ensemble's mean probabilities.
+    /// values of an SVM, logarithms of an ensemble's mean probabilities.
     pub fn logits(&self, faces: &[&[u8]], views: Views) -> Vec<f32> {
         match &self.model {
             Model::Network(network) => logits(network, &self.manifest.preprocessing, faces, views),
-            Model::Machine(machine) => machine.decisions(faces, views),
+            Model::Svm(svm) => svm.decisions(faces, views),
             Model::Ensemble(ensemble) => ensemble.log_probabilities(faces, views),
         }
     }
@@ -201,8 +157,8 @@ impl Predictor {
         faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect()
     }
 
-    /// Activations of the last layer but one, `[faces, features]`, row-major, of gray faces of any size; those of a
-    /// machine's networks or an ensemble's members joined.
+    /// Penultimate activations, `[faces, features]`, row-major, of gray faces of any size; those of an SVM's
+    /// networks or an ensemble's members are concatenated and scaled to unit length.
     pub fn deep_features(&self, faces: &[GrayImage]) -> Vec<f32> {
         let resized = self.resized(faces);
         self.deep_features_of_resized(&resized.iter().map(Vec::as_slice).collect::<Vec<_>>())
@@ -214,7 +170,7 @@ impl Predictor {
             Model::Network(network) => {
                 deep_features(network, &self.manifest.preprocessing, &Views::Centre.of(faces))
             }
-            Model::Machine(machine) => machine.features(faces),
+            Model::Svm(svm) => svm.features(faces),
             Model::Ensemble(ensemble) => ensemble.deep_features(faces),
         }
     }

@@ -8,8 +8,9 @@ use image::GrayImage;
 use crate::data::faces::picture::Picture;
 use crate::data::faces::views::Views;
 use crate::expression::LabelSet;
+use crate::inference::InferenceError;
 use crate::inference::face_detection::{FaceBox, FaceDetector, crop_face};
-use crate::inference::predictor::{InferenceError, Predictor};
+use crate::inference::predictor::Predictor;
 
 /// The most faces that are classified in one batch: enough to keep the cores busy, and little memory.
 const BATCH: usize = 64;

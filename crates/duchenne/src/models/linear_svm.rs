@@ -1,5 +1,5 @@
 //! A *linear support vector machine*: one weight vector per class, on features that networks or any other program
-//! made. One safetensors file; a machine on deep features names its networks by path and checksum.
+//! made. One safetensors file; an SVM on deep features names its networks by path and checksum.
 
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,17 @@ use crate::expression::LabelSet;
 const WEIGHT: &str = "weight";
 const BIAS: &str = "bias";
 
-/// A network whose last activations but one are part of the features.
+/// A network whose penultimate activations are part of the features.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureNetwork {
-    /// Its checkpoint, relative to the machine's folder unless absolute.
+    /// Its checkpoint, relative to the SVM's folder unless absolute.
     pub path: PathBuf,
     /// BLAKE3 of that file.
     pub checksum: String,
 }
 
-/// All about a machine that is not a weight.
+/// All about a linear SVM that is not a weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SvmManifest {
@@ -71,7 +71,7 @@ impl StoredManifest for SvmManifest {
     }
 }
 
-/// The machine.
+/// A linear SVM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearSvm {
     /// All but the weights.
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_survives_the_disk_and_decides() {
+    fn an_svm_survives_the_disk_and_decides() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("svm.safetensors");
         let mut svm = LinearSvm::new(vec![1.0, 2.0, -1.0, 0.5], vec![0.25, -3.0], None);
@@ -186,7 +186,7 @@ mod tests {
         let read = LinearSvm::read(&path).unwrap();
         assert_eq!(read, svm);
         assert_eq!(read.decisions(&[1.0, 1.0, 2.0, 0.0]), [3.25, -3.5, 2.25, -5.0]);
-        std::fs::write(&path, "no machine").unwrap();
+        std::fs::write(&path, "no SVM").unwrap();
         assert!(LinearSvm::read(&path).is_err());
     }
 }

@@ -48,7 +48,7 @@ pub struct RunFigures {
     pub recall: Vec<ClassRecall>,
     /// One digit per image: 1 where the answer was right. What a paired test needs.
     pub correct: String,
-    /// How training went; empty for a machine.
+    /// How training went; empty for an SVM.
     pub curve: Vec<EpochRecord>,
 }
 

@@ -210,7 +210,7 @@ impl<'a> Stopwatch<'a> {
                 marks.push(Instant::now());
             }
         })?;
-        let predictor = Predictor::on_device(&run.file("best.safetensors"), self.device)?;
+        let predictor = Predictor::load(&run.file("best.safetensors"), self.device)?;
         let side = predictor.manifest().preprocessing.resize;
         let face = vec![127; side * side];
         let faces = vec![face.as_slice(); TIMED_FACES];

@@ -186,7 +186,7 @@ impl Workshop<'_> {
         let run = self.folder(stage.inputs[1]).file(RUN);
         let machine = run.join(SVM_FILE);
         let model = if machine.is_file() { machine } else { run.join("best.safetensors") };
-        let predictor = Predictor::on_device(&model, self.session.device)?;
+        let predictor = Predictor::load(&model, self.session.device)?;
         let seen = training_duplicates(&dataset);
         let of = |split| score_split(&predictor, &dataset, split, &seen, Views::Centre);
         let public = of(EvaluatedSplit::PublicTest)?;

@@ -55,9 +55,8 @@ impl Teacher {
         let student = recipe.manifest(label_set);
         let mut members = Vec::new();
         for path in models {
-            if LinearSvm::read_if_one(path).is_ok_and(|machine| machine.is_some()) {
-                let reason =
-                    format!("`{}` is a support vector machine, only networks can teach", path.display());
+            if LinearSvm::read_if_one(path).is_ok_and(|svm| svm.is_some()) {
+                let reason = format!("`{}` is a linear SVM, only networks can teach", path.display());
                 return Err(TrainingError::Teacher(reason));
             }
             let bytes: Cow<'_, [u8]> = match BuiltInModel::named(path) {

@@ -1,17 +1,17 @@
-//! A *recipe* for deep features and the machine on top of them.
+//! A *recipe* for deep features and the linear SVM on top of them.
 
 use serde::{Deserialize, Serialize};
 
 use super::solver::SvmSettings;
 use crate::training::recipe_file::{Library, RecipeValues, recipes};
 
-/// Networks to train, whose features are joined, and the settings of the machine.
+/// Networks to train, whose features are concatenated, and the settings of the SVM.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SvmRecipe {
     /// Recipes of the networks: built-in names, or files beside this recipe.
     pub networks: Vec<String>,
-    /// Of the machine.
+    /// Settings of the SVM's fit.
     #[serde(default)]
     pub svm: SvmSettings,
 }

@@ -153,7 +153,7 @@ pub struct Fit {
     pub converged: Vec<bool>,
 }
 
-/// Fits one machine per class on `features` `[samples, length]`, row-major, and `labels` `[samples]` in
+/// Fits one SVM per class on `features` `[samples, length]`, row-major, and `labels` `[samples]` in
 /// `0..classes`. `watch` is told after every pass how many it was and how many classes are done; it is called
 /// from several threads.
 ///
@@ -185,25 +185,24 @@ pub fn fit(
     let groups = rayon::current_num_threads().clamp(1, classes);
     let done = std::sync::atomic::AtomicUsize::new(0);
     // Class 0 goes to group 0, class 1 to group 1, ...: neighbours are alike in no way that matters.
-    let machines: Vec<Vec<Machine>> = (0..groups)
+    let svms: Vec<Vec<ClassSvm>> = (0..groups)
         .into_par_iter()
         .map(|group| {
             let own = (group..classes).step_by(groups);
-            let mut machines: Vec<Machine> =
-                own.map(|class| Machine::new(class, &weights, &problem)).collect();
-            problem.descend(&mut machines, &done, watch);
-            machines
+            let mut svms: Vec<ClassSvm> = own.map(|class| ClassSvm::new(class, &weights, &problem)).collect();
+            problem.descend(&mut svms, &done, watch);
+            svms
         })
         .collect();
-    let mut machines: Vec<Machine> = machines.into_iter().flatten().collect();
-    machines.sort_by_key(|machine| machine.class);
-    let objectives = machines.par_iter().map(|machine| problem.objective(machine)).collect();
+    let mut svms: Vec<ClassSvm> = svms.into_iter().flatten().collect();
+    svms.sort_by_key(|svm| svm.class);
+    let objectives = svms.par_iter().map(|svm| problem.objective(svm)).collect();
     Ok(Fit {
-        weights: machines.iter().flat_map(|machine| machine.weights.iter().copied()).collect(),
-        intercepts: machines.iter().map(|machine| machine.intercept).collect(),
+        weights: svms.iter().flat_map(|svm| svm.weights.iter().copied()).collect(),
+        intercepts: svms.iter().map(|svm| svm.intercept).collect(),
         objectives,
-        passes: machines.iter().map(|machine| machine.passes).collect(),
-        converged: machines.iter().map(|machine| machine.converged).collect(),
+        passes: svms.iter().map(|svm| svm.passes).collect(),
+        converged: svms.iter().map(|svm| svm.converged).collect(),
     })
 }
 
@@ -253,7 +252,7 @@ pub fn check_labels(labels: &[u8], classes: usize) -> Result<(), FitError> {
     }
 }
 
-/// Features that have one value in all samples, ascending: no machine can learn from them, and in features made
+/// Features that have one value in all samples, ascending: no SVM can learn from them, and in features made
 /// by hand they are usually a mistake.
 pub fn constant_features(features: &[f32], length: usize) -> Vec<usize> {
     let first = &features[..length];
@@ -278,7 +277,7 @@ struct Problem<'a> {
 }
 
 /// One class against the rest, on its way.
-struct Machine {
+struct ClassSvm {
     class: usize,
     /// C of its own samples and of the rest.
     costs: [f64; 2],
@@ -296,7 +295,7 @@ struct Machine {
     finished: bool,
 }
 
-impl Machine {
+impl ClassSvm {
     fn new(class: usize, class_weights: &[f64], problem: &Problem<'_>) -> Self {
         let samples = problem.labels.len();
         Self {
@@ -328,38 +327,38 @@ impl Problem<'_> {
     }
 
     /// `y` and C of a sample for a class.
-    fn side(&self, machine: &Machine, sample: usize) -> (f64, f64) {
-        let is_own = usize::from(self.labels[sample]) == machine.class;
-        if is_own { (1.0, machine.costs[0]) } else { (-1.0, machine.costs[1]) }
+    fn side(&self, svm: &ClassSvm, sample: usize) -> (f64, f64) {
+        let is_own = usize::from(self.labels[sample]) == svm.class;
+        if is_own { (1.0, svm.costs[0]) } else { (-1.0, svm.costs[1]) }
     }
 
     /// `y`, the diagonal's addend and the upper bound of a sample for a class.
-    fn sample(&self, machine: &Machine, sample: usize) -> (f64, f64, f64) {
-        let (sign, cost) = self.side(machine, sample);
+    fn sample(&self, svm: &ClassSvm, sample: usize) -> (f64, f64, f64) {
+        let (sign, cost) = self.side(svm, sample);
         match self.settings.loss {
             HingeLoss::Hinge => (sign, 0.0, cost),
             HingeLoss::SquaredHinge => (sign, 0.5 / cost, f64::INFINITY),
         }
     }
 
-    fn decision(&self, machine: &Machine, sample: usize) -> f64 {
-        self.vectors.dot(self.row(sample), &machine.weights) + machine.intercept
+    fn decision(&self, svm: &ClassSvm, sample: usize) -> f64 {
+        self.vectors.dot(self.row(sample), &svm.weights) + svm.intercept
     }
 
-    fn objective(&self, machine: &Machine) -> f64 {
-        let length: f64 = machine.weights.iter().map(|weight| weight * weight).sum();
+    fn objective(&self, svm: &ClassSvm) -> f64 {
+        let length: f64 = svm.weights.iter().map(|weight| weight * weight).sum();
         let loss = |sample: usize| {
-            let (sign, cost) = self.side(machine, sample);
-            let short = (1.0 - sign * self.decision(machine, sample)).max(0.0);
+            let (sign, cost) = self.side(svm, sample);
+            let short = (1.0 - sign * self.decision(svm, sample)).max(0.0);
             cost * if self.settings.loss == HingeLoss::Hinge { short } else { short * short }
         };
-        (length + machine.intercept * machine.intercept) / 2.0 + (0..self.labels.len()).map(loss).sum::<f64>()
+        (length + svm.intercept * svm.intercept) / 2.0 + (0..self.labels.len()).map(loss).sum::<f64>()
     }
 
-    /// Passes over the samples until every machine is finished.
+    /// Passes over the samples until every class is finished.
     fn descend(
         &self,
-        machines: &mut [Machine],
+        svms: &mut [ClassSvm],
         done: &std::sync::atomic::AtomicUsize,
         watch: &(dyn Fn(usize, usize) + Sync),
     ) {
@@ -367,34 +366,34 @@ impl Problem<'_> {
             let mut order: Vec<u32> = (0..self.labels.len() as u32).collect();
             let seed = mix_seed(&[self.settings.seed, pass as u64]);
             order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-            let mut violations = vec![[f64::NEG_INFINITY, f64::INFINITY]; machines.len()];
+            let mut violations = vec![[f64::NEG_INFINITY, f64::INFINITY]; svms.len()];
             for sample in order {
-                for (machine, violation) in machines.iter_mut().zip(&mut violations) {
-                    if !machine.finished && machine.active[sample as usize] {
-                        self.visit(machine, sample as usize, violation);
+                for (svm, violation) in svms.iter_mut().zip(&mut violations) {
+                    if !svm.finished && svm.active[sample as usize] {
+                        self.visit(svm, sample as usize, violation);
                     }
                 }
             }
-            let unfinished = machines.iter_mut().zip(violations).filter(|(machine, _)| !machine.finished);
-            for (machine, violation) in unfinished {
-                self.finish_pass(machine, violation);
-                if machine.finished {
+            let unfinished = svms.iter_mut().zip(violations).filter(|(svm, _)| !svm.finished);
+            for (svm, violation) in unfinished {
+                self.finish_pass(svm, violation);
+                if svm.finished {
                     done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 }
             }
             watch(pass + 1, done.load(std::sync::atomic::Ordering::Relaxed));
-            if machines.iter().all(|machine| machine.finished) {
+            if svms.iter().all(|svm| svm.finished) {
                 return;
             }
         }
     }
 
     /// Moves one dual variable to its optimum, the others fixed.
-    fn visit(&self, machine: &mut Machine, sample: usize, [largest, smallest]: &mut [f64; 2]) {
-        let (sign, addend, upper) = self.sample(machine, sample);
-        let alpha = machine.alphas[sample];
-        let gradient = sign * self.decision(machine, sample) - 1.0 + addend * alpha;
-        let [most, least] = machine.bounds;
+    fn visit(&self, svm: &mut ClassSvm, sample: usize, [largest, smallest]: &mut [f64; 2]) {
+        let (sign, addend, upper) = self.sample(svm, sample);
+        let alpha = svm.alphas[sample];
+        let gradient = sign * self.decision(svm, sample) - 1.0 + addend * alpha;
+        let [most, least] = svm.bounds;
         let (projected, put_aside) = if alpha == 0.0 {
             (gradient.min(0.0), gradient > most)
         } else if alpha == upper {
@@ -403,8 +402,8 @@ impl Problem<'_> {
             (gradient, false)
         };
         if put_aside {
-            machine.active[sample] = false;
-            machine.active_count -= 1;
+            svm.active[sample] = false;
+            svm.active_count -= 1;
             return;
         }
         *largest = largest.max(projected);
@@ -413,33 +412,33 @@ impl Problem<'_> {
             let constant = self.constant();
             let curvature = self.squares[sample] + constant + addend;
             let moved = (alpha - gradient / curvature).clamp(0.0, upper);
-            machine.alphas[sample] = moved;
+            svm.alphas[sample] = moved;
             let change = (moved - alpha) * sign;
-            self.vectors.add_scaled(&mut machine.weights, self.row(sample), change);
-            machine.intercept += change * constant;
+            self.vectors.add_scaled(&mut svm.weights, self.row(sample), change);
+            svm.intercept += change * constant;
         }
     }
 
     /// Ends, goes on, or takes back the samples put aside.
-    fn finish_pass(&self, machine: &mut Machine, [largest, smallest]: [f64; 2]) {
-        machine.passes += 1;
+    fn finish_pass(&self, svm: &mut ClassSvm, [largest, smallest]: [f64; 2]) {
+        svm.passes += 1;
         let samples = self.labels.len();
         if largest - smallest <= self.settings.tolerance {
-            if machine.active_count == samples {
-                machine.converged = true;
-                machine.finished = true;
+            if svm.active_count == samples {
+                svm.converged = true;
+                svm.finished = true;
                 return;
             }
-            machine.active.fill(true);
-            machine.active_count = samples;
-            machine.bounds = [f64::INFINITY, f64::NEG_INFINITY];
+            svm.active.fill(true);
+            svm.active_count = samples;
+            svm.bounds = [f64::INFINITY, f64::NEG_INFINITY];
         } else {
-            machine.bounds = [
+            svm.bounds = [
                 if largest > 0.0 { largest } else { f64::INFINITY },
                 if smallest < 0.0 { smallest } else { f64::NEG_INFINITY },
             ];
         }
-        machine.finished = machine.passes == self.settings.max_passes;
+        svm.finished = svm.passes == self.settings.max_passes;
     }
 }
 

@@ -1,0 +1,59 @@
+//! What can go wrong in inference.
+
+use std::path::PathBuf;
+
+use crate::data::DataError;
+use crate::models::stored::StoredError;
+
+/// Errors of the inference floor.
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError {
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] StoredError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// A network of an SVM is another than the SVM was fitted on.
+    #[error("model `{}` is not the one that the SVM was fitted on; fit it again", .0.display())]
+    Changed(PathBuf),
+    /// Features of networks that see different things cannot be joined.
+    #[error(
+        "models `{}` and `{}` differ in preprocessing or labels: their features cannot be joined",
+        first.display(),
+        second.display()
+    )]
+    Mismatch {
+        /// One of them.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+    },
+    /// Models whose probabilities cannot be averaged.
+    #[error(
+        "models `{first}` and `{second}` differ in their labels or in the size of faces: they cannot be averaged"
+    )]
+    Ensemble {
+        /// One of them.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// An SVM without networks knows features only, not faces.
+    #[error("this SVM was fitted on a feature file, not on networks: score it with `svm eval --features`")]
+    NoNetworks,
+    /// The networks give other features than the SVM takes.
+    #[error("the networks give {got} features, the SVM was fitted on {expected}")]
+    Length {
+        /// Number of features that the networks give.
+        got: usize,
+        /// Number of features that the SVM takes.
+        expected: usize,
+    },
+    /// A model's outputs overflow, though its weights are finite.
+    #[error("the model's outputs for face {face} (from 0) are not numbers: its weights are damaged")]
+    NotFinite {
+        /// Index of the first such face.
+        face: usize,
+    },
+}

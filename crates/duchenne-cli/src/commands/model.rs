@@ -11,7 +11,7 @@ use crate::terminal::{print_json, print_line, say};
 use duchenne::data::faces::preprocessing::Preprocessing;
 use duchenne::files::atomic::check_writable;
 use duchenne::models::checkpoint::{Checkpoint, Manifest, Precision};
-use duchenne::models::import::{detect_options, fold_channels, read_weights};
+use duchenne::models::import::{fold_channels, read_weights};
 use duchenne::models::network::{Architecture, NetworkConfig};
 use duchenne::models::stored::StoredManifest;
 use duchenne::{Device, LabelSet, Predictor};
@@ -113,7 +113,7 @@ fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let preprocessing = Preprocessing { resize: args.input, crop: args.input, mean, deviation };
     let mut weights = read_weights(&args.weights)?;
     let mut network = NetworkConfig::new(architecture, args.channels, label_set.len());
-    detect_options(&weights, architecture, &mut network);
+    network.detect_options(&weights);
     let first = weights.iter().find(|tensor| ["conv1.weight", "features.0.weight"].contains(&&*tensor.name));
     if args.channels == 1 && first.is_some_and(|tensor| tensor.shape.get(1) == Some(&3)) {
         fold_channels(&mut weights)?;

@@ -10,7 +10,7 @@ use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::Tensor;
 use burn_cpu_fused::{Activation, FeatureMap};
 
-use super::layers::{BatchNorm, Convolution, Initializer, Linear};
+use super::layers::{BatchNorm, ConvNorm, Convolution, Initializer, Linear};
 use super::resnet::Block;
 
 /// Settings of the compact network.
@@ -94,11 +94,10 @@ impl Compact {
 
     /// The given sections.
     fn convolve(&self, mut map: FeatureMap, sections: Range<usize>) -> FeatureMap {
-        for (index, (norm, convolution)) in
-            [(&self.bn1, &self.conv1), (&self.bn2, &self.conv2)].into_iter().enumerate()
-        {
+        let stem = [(&self.conv1, &self.bn1), (&self.conv2, &self.bn2)];
+        for (index, (convolution, norm)) in stem.into_iter().enumerate() {
             if sections.contains(&index) {
-                map = norm.after(convolution, map, None, Activation::Relu);
+                map = ConvNorm { convolution, norm }.forward(map, Activation::Relu);
             }
         }
         let chosen = self.blocks.iter().enumerate().filter(|(index, _)| sections.contains(&(index + 2)));

@@ -4,9 +4,6 @@ use std::path::{Path, PathBuf};
 
 use pytorch_reader::{DType, PytorchReader};
 
-use super::compact;
-use super::network::{Architecture, NetworkConfig};
-use super::resnet::Stem;
 use super::tensors::{BATCH_COUNTER, NamedTensor, StoredFloat, StoredNumber, TensorsError, read_tensors};
 
 /// Why weights cannot be imported.
@@ -116,24 +113,6 @@ fn read_pytorch(path: &Path) -> Result<Vec<NamedTensor>, ImportProblem> {
     Ok(weights)
 }
 
-/// The options that the weights' shapes tell: a ResNet's stem, a VGG's head, compact's widening factor.
-pub fn detect_options(weights: &[NamedTensor], architecture: Architecture, config: &mut NetworkConfig) {
-    let shape = |name: &str| weights.iter().find(|tensor| tensor.name == name).map(|tensor| &tensor.shape);
-    if let Some([_, _, 3, 3]) = shape("conv1.weight").map(Vec::as_slice) {
-        config.stem = Stem::Small;
-    }
-    if architecture.name().starts_with("vgg")
-        && let Some([_, inputs]) = shape("classifier.0.weight").map(Vec::as_slice)
-    {
-        config.head = ((inputs / 512) as f64).sqrt().round() as usize;
-    }
-    if architecture == Architecture::Compact
-        && let Some([outputs, ..]) = shape("conv1.weight").map(Vec::as_slice)
-    {
-        config.widen = outputs / compact::STEM;
-    }
-}
-
 /// Why a first layer cannot be summed over its input channels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
@@ -181,21 +160,6 @@ mod tests {
         assert_eq!(weights[0].values[0], 0.0 + 4.0 + 8.0);
         assert_eq!(weights[0].values[7], 15.0 + 19.0 + 23.0);
         assert!(fold_channels(&mut weights).is_err());
-    }
-
-    #[test]
-    fn shapes_tell_the_options() {
-        for (architecture, name, shape, expected) in [
-            (Architecture::ResNet18, "conv1.weight", vec![64, 1, 3, 3], (Stem::Small, 1, 1)),
-            (Architecture::ResNet18, "conv1.weight", vec![64, 1, 7, 7], (Stem::Paper, 1, 1)),
-            (Architecture::Vgg16, "classifier.0.weight", vec![4096, 512 * 49], (Stem::Paper, 7, 1)),
-            (Architecture::Compact, "conv1.weight", vec![48, 1, 3, 3], (Stem::Small, 1, 3)),
-        ] {
-            let values = vec![0.0; shape.iter().product()];
-            let mut config = NetworkConfig::new(architecture, 1, 7);
-            detect_options(&[NamedTensor { name: name.into(), shape, values }], architecture, &mut config);
-            assert_eq!((config.stem, config.head, config.widen), expected, "{}", architecture.name());
-        }
     }
 
     #[test]

@@ -87,13 +87,7 @@ impl Convolution {
         initializer: &mut Initializer,
     ) -> Self {
         let deviation = (2.0 / (outputs * kernel * kernel) as f32).sqrt();
-        Self {
-            weight: initializer.normal([outputs, inputs, kernel, kernel], deviation),
-            bias: with_bias.then(|| initializer.constant([outputs], 0.0)),
-            stride,
-            padding: kernel / 2,
-            packed: None,
-        }
+        Self::normal([inputs, outputs, kernel], [stride, kernel / 2], deviation, with_bias, initializer)
     }
 
     /// Independent normal weights of the given deviation, and a bias of zero where there is one.
@@ -157,6 +151,56 @@ impl Convolution {
     }
 }
 
+/// A transposed convolution with a square kernel.
+#[derive(Module, Debug)]
+pub struct TransposedConvolution {
+    /// `[input_channels, output_channels, kernel, kernel]`
+    pub weight: Param<Tensor<4>>,
+    /// `[output_channels]`
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    stride: usize,
+    #[module(skip)]
+    padding: usize,
+}
+
+impl TransposedConvolution {
+    /// Independent normal weights of the given deviation, and a bias of zero where there is one.
+    pub fn normal(
+        [inputs, outputs, kernel]: [usize; 3],
+        [stride, padding]: [usize; 2],
+        deviation: f32,
+        with_bias: bool,
+        initializer: &mut Initializer,
+    ) -> Self {
+        Self {
+            weight: initializer.normal([inputs, outputs, kernel, kernel], deviation),
+            bias: with_bias.then(|| initializer.constant([outputs], 0.0)),
+            stride,
+            padding,
+        }
+    }
+
+    /// `[batch, inputs, h, w]` to `[batch, outputs, (h - 1) * stride - 2 * padding + kernel, ...]`.
+    pub fn forward(&self, input: FeatureMap) -> FeatureMap {
+        let bias = self.bias.as_ref().map(Param::val);
+        let (weight, activation) = (self.weight.val(), Activation::Identity);
+        input.conv_transpose2d(weight, bias, self.stride, self.padding, activation)
+    }
+
+    /// Followed by batch normalisation (folded into the weight where there is no autodiff) and an
+    /// activation.
+    pub fn normalized(&self, input: FeatureMap, norm: &BatchNorm, activation: Activation) -> FeatureMap {
+        if self.weight.val().is_autodiff() {
+            return norm.normalized(self.forward(input), None, activation);
+        }
+        let (scale, shift) = norm.scale_and_shift();
+        let [channels] = scale.dims();
+        let weight = self.weight.val() * scale.reshape([1, channels, 1, 1]);
+        input.conv_transpose2d(weight, Some(shift), self.stride, self.padding, activation)
+    }
+}
+
 /// Batch normalisation (Ioffe & Szegedy 2015): batch statistics while training, running ones after.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
@@ -184,25 +228,6 @@ impl BatchNorm {
             running_mean: RunningState::new(Tensor::zeros([channels], device)),
             running_var: RunningState::new(Tensor::ones([channels], device)),
         }
-    }
-
-    /// The convolution's output normalised, plus a residual, then an activation. While training
-    /// (parameters with autodiff) the running statistics move towards this batch's; otherwise the
-    /// normalisation is folded into the convolution, once if the network was prepared.
-    pub fn after(
-        &self,
-        convolution: &Convolution,
-        input: FeatureMap,
-        residual: Option<FeatureMap>,
-        activation: Activation,
-    ) -> FeatureMap {
-        if let Some(packed) = &convolution.packed {
-            return input.packed_conv2d(packed, residual, activation);
-        }
-        if !self.weight.val().is_autodiff() {
-            return self.folded(convolution, input, residual, activation);
-        }
-        self.normalized(convolution.forward(input, Activation::Identity), residual, activation)
     }
 
     /// The map normalised by its own statistics, towards which the running ones move, plus a residual, then
@@ -241,15 +266,41 @@ impl BatchNorm {
         let [channels] = scale.dims();
         (convolution.weight.val() * scale.reshape([channels, 1, 1, 1]), shift)
     }
+}
 
-    fn folded(
-        &self,
-        convolution: &Convolution,
+/// A convolution and the batch normalisation that follows it, as one layer.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvNorm<'a> {
+    /// The convolution.
+    pub convolution: &'a Convolution,
+    /// The normalisation of its output.
+    pub norm: &'a BatchNorm,
+}
+
+impl ConvNorm<'_> {
+    /// The convolution's output normalised, then an activation. While training (parameters with autodiff) the
+    /// running statistics move towards this batch's; otherwise the normalisation is folded into the convolution,
+    /// once if the network was prepared.
+    pub fn forward(self, input: FeatureMap, activation: Activation) -> FeatureMap {
+        self.with_residual(input, None, activation)
+    }
+
+    /// The same with a residual added before the activation, if there is one.
+    pub fn with_residual(
+        self,
         input: FeatureMap,
         residual: Option<FeatureMap>,
         activation: Activation,
     ) -> FeatureMap {
-        let (weight, shift) = self.fold(convolution);
+        let Self { convolution, norm } = self;
+        if let Some(packed) = &convolution.packed {
+            return input.packed_conv2d(packed, residual, activation);
+        }
+        if norm.weight.val().is_autodiff() {
+            let map = convolution.forward(input, Activation::Identity);
+            return norm.normalized(map, residual, activation);
+        }
+        let (weight, shift) = norm.fold(convolution);
         let (stride, padding) = (convolution.stride, convolution.padding);
         match residual {
             None => input.conv2d(weight, Some(shift), stride, padding, activation),

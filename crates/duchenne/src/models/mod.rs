@@ -1,5 +1,6 @@
 //! *Models*: networks, and the checkpoints that hold them. Models know tensors, not labels or losses.
 
+pub mod architecture;
 pub mod checkpoint;
 pub mod compact;
 pub mod gan;

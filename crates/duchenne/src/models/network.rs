@@ -1,183 +1,17 @@
-//! The table of *architectures*: every network that can be trained, loaded and used, by name.
+//! Any network of the table of [architectures](super::architecture): made by its settings, used without knowing which.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
+use super::architecture::Family;
 use super::compact::{Compact, CompactConfig};
 use super::layers::Initializer;
-use super::resnet::{ResNet, ResNetConfig, Stem};
+use super::resnet::{ResNet, ResNetConfig};
 use super::vgg::{Vgg, VggConfig};
 
-/// A network by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Architecture {
-    /// Our own small network.
-    Compact,
-    #[allow(missing_docs)]
-    ResNet18,
-    #[allow(missing_docs)]
-    ResNet34,
-    #[allow(missing_docs)]
-    ResNet50,
-    #[allow(missing_docs)]
-    Vgg11,
-    #[serde(rename = "vgg11_bn")]
-    #[allow(missing_docs)]
-    Vgg11Bn,
-    #[allow(missing_docs)]
-    Vgg13,
-    #[serde(rename = "vgg13_bn")]
-    #[allow(missing_docs)]
-    Vgg13Bn,
-    #[allow(missing_docs)]
-    Vgg16,
-    #[serde(rename = "vgg16_bn")]
-    #[allow(missing_docs)]
-    Vgg16Bn,
-    #[allow(missing_docs)]
-    Vgg19,
-    #[serde(rename = "vgg19_bn")]
-    #[allow(missing_docs)]
-    Vgg19Bn,
-}
-
-/// What tells one family member from another.
-enum Family {
-    Compact,
-    ResNet { depths: [usize; 4], bottleneck: bool },
-    Vgg { depths: [usize; 5], batch_norm: bool },
-}
-
-impl Architecture {
-    /// Every architecture with its name, torchvision's where torchvision has it.
-    pub const TABLE: [(&'static str, Architecture); 12] = [
-        ("compact", Architecture::Compact),
-        ("resnet18", Architecture::ResNet18),
-        ("resnet34", Architecture::ResNet34),
-        ("resnet50", Architecture::ResNet50),
-        ("vgg11", Architecture::Vgg11),
-        ("vgg11_bn", Architecture::Vgg11Bn),
-        ("vgg13", Architecture::Vgg13),
-        ("vgg13_bn", Architecture::Vgg13Bn),
-        ("vgg16", Architecture::Vgg16),
-        ("vgg16_bn", Architecture::Vgg16Bn),
-        ("vgg19", Architecture::Vgg19),
-        ("vgg19_bn", Architecture::Vgg19Bn),
-    ];
-
-    /// The architecture of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::TABLE
-            .into_iter()
-            .find(|(candidate, _)| *candidate == name)
-            .map(|(_, architecture)| architecture)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        Self::TABLE
-            .into_iter()
-            .find(|(_, candidate)| *candidate == self)
-            .map(|(name, _)| name)
-            .expect("the table holds every architecture")
-    }
-
-    fn family(self) -> Family {
-        let resnet = |depths, bottleneck| Family::ResNet { depths, bottleneck };
-        let vgg = |depths, batch_norm| Family::Vgg { depths, batch_norm };
-        match self {
-            Architecture::Compact => Family::Compact,
-            Architecture::ResNet18 => resnet([2, 2, 2, 2], false),
-            Architecture::ResNet34 => resnet([3, 4, 6, 3], false),
-            Architecture::ResNet50 => resnet([3, 4, 6, 3], true),
-            Architecture::Vgg11 => vgg([1, 1, 2, 2, 2], false),
-            Architecture::Vgg11Bn => vgg([1, 1, 2, 2, 2], true),
-            Architecture::Vgg13 => vgg([2, 2, 2, 2, 2], false),
-            Architecture::Vgg13Bn => vgg([2, 2, 2, 2, 2], true),
-            Architecture::Vgg16 => vgg([2, 2, 3, 3, 3], false),
-            Architecture::Vgg16Bn => vgg([2, 2, 3, 3, 3], true),
-            Architecture::Vgg19 => vgg([2, 2, 4, 4, 4], false),
-            Architecture::Vgg19Bn => vgg([2, 2, 4, 4, 4], true),
-        }
-    }
-
-    /// Whether this is a VGG, which halves its input five times and so needs 32 pixels.
-    pub fn smallest_input(self) -> usize {
-        match self.family() {
-            Family::Vgg { .. } => 32,
-            Family::Compact | Family::ResNet { .. } => 8,
-        }
-    }
-}
-
-/// A network's architecture with its options.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkConfig {
-    /// Which network.
-    pub architecture: Architecture,
-    /// Input channels, 1 or 3.
-    pub channels: usize,
-    /// Output classes.
-    pub classes: usize,
-    /// How a ResNet begins; the others ignore it.
-    #[serde(default = "NetworkConfig::default_stem")]
-    pub stem: Stem,
-    /// Side of the map that a VGG's head sees; the others ignore it.
-    #[serde(default = "NetworkConfig::default_head")]
-    pub head: usize,
-    /// Widening factor of compact; the others ignore it.
-    #[serde(default = "NetworkConfig::default_widen")]
-    pub widen: usize,
-    /// Dropout of VGG's and compact's heads; ResNets have none.
-    #[serde(default = "NetworkConfig::default_dropout")]
-    pub dropout: f64,
-}
+pub use super::architecture::{Architecture, NetworkConfig};
 
 impl NetworkConfig {
-    /// The architecture with its usual options for 48-pixel faces.
-    pub fn new(architecture: Architecture, channels: usize, classes: usize) -> Self {
-        Self {
-            architecture,
-            channels,
-            classes,
-            stem: Self::default_stem(),
-            head: Self::default_head(),
-            widen: Self::default_widen(),
-            dropout: match architecture.family() {
-                Family::Compact => 0.2,
-                _ => Self::default_dropout(),
-            },
-        }
-    }
-
-    fn default_stem() -> Stem {
-        Stem::Paper
-    }
-
-    fn default_head() -> usize {
-        1
-    }
-
-    fn default_widen() -> usize {
-        1
-    }
-
-    fn default_dropout() -> f64 {
-        0.5
-    }
-
-    /// The architecture's name, with compact's widening factor where it has one.
-    pub fn description(&self) -> String {
-        let name = self.architecture.name();
-        match (self.architecture.family(), self.widen) {
-            (Family::Compact, widen) if widen > 1 => format!("{name}, {widen} times as wide"),
-            _ => name.to_owned(),
-        }
-    }
-
     /// The network with fresh weights drawn by `seed`, on `device` (with autodiff for training).
     pub fn init(&self, seed: u64, device: &Device) -> Network {
         self.build(&mut Initializer::new(seed, device))
@@ -223,25 +57,28 @@ pub enum Network {
     Vgg(Vgg),
 }
 
+/// The same call for whichever network it is.
+macro_rules! each {
+    ($network:expr, $inner:ident => $call:expr) => {
+        match $network {
+            Network::Compact($inner) => $call,
+            Network::ResNet($inner) => $call,
+            Network::Vgg($inner) => $call,
+        }
+    };
+}
+
 impl Network {
     /// # Shapes
     /// - images: `[batch, channels, height, width]`
     /// - logits: `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
-            Network::Compact(network) => network.forward(images),
-            Network::ResNet(network) => network.forward(images),
-            Network::Vgg(network) => network.forward(images),
-        }
+        each!(self, network => network.forward(images))
     }
 
     /// Activations of the last layer but one: `[batch, features]`.
     pub fn deep_features(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
-            Network::Compact(network) => network.deep_features(images),
-            Network::ResNet(network) => network.deep_features(images),
-            Network::Vgg(network) => network.deep_features(images),
-        }
+        each!(self, network => network.deep_features(images))
     }
 
     /// How many sections hold exactly the first `layers` layers with weights, projections not counted.
@@ -249,11 +86,7 @@ impl Network {
     /// # Errors
     /// The counts at which the network can be cut, when `layers` is none of them.
     pub fn sections_of(&self, layers: usize) -> Result<usize, Vec<usize>> {
-        let sections = match self {
-            Network::Compact(network) => network.sections(),
-            Network::ResNet(network) => network.sections(),
-            Network::Vgg(network) => network.sections(),
-        };
+        let sections = each!(self, network => network.sections());
         let cuts: Vec<usize> = sections
             .iter()
             .scan(0, |sum, count| {
@@ -266,40 +99,24 @@ impl Network {
 
     /// The first `sections` sections alone: `[batch, channels, height, width]`.
     pub fn trunk(&self, images: Tensor<4>, sections: usize) -> Tensor<4> {
-        match self {
-            Network::Compact(network) => network.trunk(images, sections),
-            Network::ResNet(network) => network.trunk(images, sections),
-            Network::Vgg(network) => network.trunk(images, sections),
-        }
+        each!(self, network => network.trunk(images, sections))
     }
 
     /// What follows the first `sections` sections, to the logits: `after_trunk(trunk(x, n), n)` is `forward(x)`.
     pub fn after_trunk(&self, maps: Tensor<4>, sections: usize) -> Tensor<2> {
-        match self {
-            Network::Compact(network) => network.after_trunk(maps, sections),
-            Network::ResNet(network) => network.after_trunk(maps, sections),
-            Network::Vgg(network) => network.after_trunk(maps, sections),
-        }
+        each!(self, network => network.after_trunk(maps, sections))
     }
 
     /// Made ready for inference (weights without autodiff): batch normalisation folded in, weights packed
     /// once. Its parameters stay as they are.
     pub fn prepared(mut self) -> Self {
-        match &mut self {
-            Network::Compact(network) => network.prepare(),
-            Network::ResNet(network) => network.prepare(),
-            Network::Vgg(network) => network.prepare(),
-        }
+        each!(&mut self, network => network.prepare());
         self
     }
 
     /// Multiply-adds for one image; additions of bias, normalisation and pooling are not counted.
     pub fn multiply_adds(&self, height: usize, width: usize) -> u64 {
-        match self {
-            Network::Compact(network) => network.multiply_adds(height, width),
-            Network::ResNet(network) => network.multiply_adds(height, width),
-            Network::Vgg(network) => network.multiply_adds(height, width),
-        }
+        each!(self, network => network.multiply_adds(height, width))
     }
 }
 

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use burn_cpu_fused::{Activation, FeatureMap};
 use serde::{Deserialize, Serialize};
 
-use super::layers::{BatchNorm, Convolution, Initializer, Linear};
+use super::layers::{BatchNorm, ConvNorm, Convolution, Initializer, Linear};
 
 /// How a residual network begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,16 +113,20 @@ impl Block {
     /// `[batch, inputs, h, w]` to `[batch, outputs, ceil(h / stride), ceil(w / stride)]`.
     pub fn forward(&self, input: FeatureMap) -> FeatureMap {
         let residual = match &self.downsample {
-            Some((convolution, norm)) => norm.after(convolution, input.clone(), None, Activation::Identity),
+            Some((convolution, norm)) => {
+                ConvNorm { convolution, norm }.forward(input.clone(), Activation::Identity)
+            }
             None => input.clone(),
         };
-        let map = self.bn1.after(&self.conv1, input, None, Activation::Relu);
+        let first = ConvNorm { convolution: &self.conv1, norm: &self.bn1 };
+        let second = ConvNorm { convolution: &self.conv2, norm: &self.bn2 };
+        let map = first.forward(input, Activation::Relu);
         match (&self.conv3, &self.bn3) {
-            (Some(conv3), Some(bn3)) => {
-                let map = self.bn2.after(&self.conv2, map, None, Activation::Relu);
-                bn3.after(conv3, map, Some(residual), Activation::Relu)
+            (Some(convolution), Some(norm)) => {
+                let map = second.forward(map, Activation::Relu);
+                ConvNorm { convolution, norm }.with_residual(map, Some(residual), Activation::Relu)
             }
-            _ => self.bn2.after(&self.conv2, map, Some(residual), Activation::Relu),
+            _ => second.with_residual(map, Some(residual), Activation::Relu),
         }
     }
 
@@ -212,7 +216,8 @@ impl ResNet {
     /// The given sections.
     fn convolve(&self, mut map: FeatureMap, sections: Range<usize>) -> FeatureMap {
         if sections.contains(&0) {
-            map = self.bn1.after(&self.conv1, map, None, Activation::Relu);
+            let first = ConvNorm { convolution: &self.conv1, norm: &self.bn1 };
+            map = first.forward(map, Activation::Relu);
             if self.stem == Stem::Paper {
                 map = map.max_pool2d(3, 2, 1);
             }

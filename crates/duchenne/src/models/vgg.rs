@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn_cpu_fused::{Activation, FeatureMap};
 
-use super::layers::{BatchNorm, Convolution, Initializer, Linear};
+use super::layers::{BatchNorm, ConvNorm, Convolution, Initializer, Linear};
 
 /// A VGG variant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,6 +31,8 @@ pub struct VggConfig {
 
 /// Output channels of the five blocks.
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
+/// Channels of the last map.
+pub(super) const LAST_WIDTH: usize = WIDTHS[4];
 /// Width of the hidden layers of the head; also the length of the deep features.
 const HIDDEN: usize = 4096;
 /// Stages of a hidden layer: linear, ReLU, dropout.
@@ -175,7 +177,9 @@ impl Vgg {
             }
             map = match layer {
                 Feature::Convolution(convolution) => match layers.next() {
-                    Some(Feature::BatchNorm(norm)) => norm.after(convolution, map, None, Activation::Relu),
+                    Some(Feature::BatchNorm(norm)) => {
+                        ConvNorm { convolution, norm }.forward(map, Activation::Relu)
+                    }
                     _ => convolution.forward(map, Activation::Relu),
                 },
                 Feature::MaxPool(pool) => map.max_pool2d(pool.kernel, pool.kernel, 0),

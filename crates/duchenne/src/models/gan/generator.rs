@@ -1,13 +1,13 @@
 //! The *generator* of Radford et al. (2016): transposed convolutions from noise to an image, batch
 //! normalisation and ReLU between them, tanh at the end.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_cpu_fused::{Activation, FeatureMap};
 use serde::{Deserialize, Serialize};
 
 use super::{DEVIATION, DOUBLINGS, seed_side};
-use crate::models::layers::{BatchNorm, Initializer};
+use crate::models::layers::{BatchNorm, Initializer, TransposedConvolution};
 
 /// Settings of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +48,17 @@ impl GeneratorConfig {
         for doubling in (0..DOUBLINGS).rev() {
             let outputs = self.width << doubling;
             let (kernel, geometry) = if layers.is_empty() { (kernel, [1, 0]) } else { (4, [2, 1]) };
-            layers.push(TransposedConvolution::new([inputs, outputs, kernel], geometry, false, initializer));
+            layers.push(TransposedConvolution::normal(
+                [inputs, outputs, kernel],
+                geometry,
+                DEVIATION,
+                false,
+                initializer,
+            ));
             norms.push(BatchNorm::new(outputs, initializer));
             inputs = outputs;
         }
-        layers.push(TransposedConvolution::new([inputs, 1, 4], [2, 1], true, initializer));
+        layers.push(TransposedConvolution::normal([inputs, 1, 4], [2, 1], DEVIATION, true, initializer));
         Generator { layers, norms }
     }
 }
@@ -84,54 +90,6 @@ impl Generator {
         }
         let last = self.layers.last().expect("a generator has layers");
         last.forward(map).into_batch().tanh()
-    }
-}
-
-/// A transposed convolution with a square kernel.
-#[derive(Module, Debug)]
-pub struct TransposedConvolution {
-    /// `[input_channels, output_channels, kernel, kernel]`
-    pub weight: Param<Tensor<4>>,
-    /// `[output_channels]`
-    pub bias: Option<Param<Tensor<1>>>,
-    #[module(skip)]
-    stride: usize,
-    #[module(skip)]
-    padding: usize,
-}
-
-impl TransposedConvolution {
-    fn new(
-        [inputs, outputs, kernel]: [usize; 3],
-        [stride, padding]: [usize; 2],
-        with_bias: bool,
-        initializer: &mut Initializer,
-    ) -> Self {
-        Self {
-            weight: initializer.normal([inputs, outputs, kernel, kernel], DEVIATION),
-            bias: with_bias.then(|| initializer.constant([outputs], 0.0)),
-            stride,
-            padding,
-        }
-    }
-
-    /// `[batch, inputs, h, w]` to `[batch, outputs, (h - 1) * stride - 2 * padding + kernel, ...]`.
-    pub fn forward(&self, input: FeatureMap) -> FeatureMap {
-        let bias = self.bias.as_ref().map(Param::val);
-        let (weight, activation) = (self.weight.val(), Activation::Identity);
-        input.conv_transpose2d(weight, bias, self.stride, self.padding, activation)
-    }
-
-    /// Followed by batch normalisation (folded into the weight where there is no autodiff) and an
-    /// activation.
-    fn normalized(&self, input: FeatureMap, norm: &BatchNorm, activation: Activation) -> FeatureMap {
-        if self.weight.val().is_autodiff() {
-            return norm.normalized(self.forward(input), None, activation);
-        }
-        let (scale, shift) = norm.scale_and_shift();
-        let [channels] = scale.dims();
-        let weight = self.weight.val() * scale.reshape([1, channels, 1, 1]);
-        input.conv_transpose2d(weight, Some(shift), self.stride, self.padding, activation)
     }
 }
 

@@ -7,7 +7,7 @@ mod generator;
 
 pub use checkpoint::{GeneratorCheckpoint, GeneratorManifest};
 pub use discriminator::{Discriminator, DiscriminatorConfig};
-pub use generator::{Generator, GeneratorConfig, TransposedConvolution};
+pub use generator::{Generator, GeneratorConfig};
 
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::report::{percent, thousands};
 use super::text_table::{Align, aligned};
 use super::{
-    Estimate, EvaluationError, McNemarTest, ScoredSplit, SeedSummary, mcnemar, summarise_seeds, wilson,
+    Estimate, EvaluationError, McNemarTest, ScoredSplit, SeedSummary, mcnemar, summarize_seeds, wilson,
 };
 use crate::models::provenance::ClassifierProvenance;
 
@@ -118,7 +118,7 @@ fn trainings(contestants: &[Contestant], models: &[ComparedModel]) -> Vec<Compar
         seeds.dedup();
         // Two models of one run are not two seeds.
         if seeds.len() > 1 && seeds.len() == accuracies.len() {
-            let accuracy = summarise_seeds(&accuracies).expect("there are several");
+            let accuracy = summarize_seeds(&accuracies).expect("there are several");
             compared.push(ComparedTraining { recipe: recipe.clone(), accuracy });
         }
     }

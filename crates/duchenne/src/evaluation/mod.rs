@@ -34,4 +34,4 @@ pub use figures::{DeduplicatedView, EvaluationReport, Figures, evaluate};
 pub use intervals::{BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED, Estimate, wilson};
 pub use mcnemar::{McNemarTest, mcnemar};
 pub use scored::ScoredSplit;
-pub use summary::{SeedSummary, summarise_seeds};
+pub use summary::{SeedSummary, summarize_seeds};

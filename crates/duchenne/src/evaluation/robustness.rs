@@ -1,4 +1,4 @@
-//! *Robustness*: how far accuracy falls when pictures are spoilt.
+//! *Robustness*: how far accuracy falls when pictures are corrupted.
 
 use serde::Serialize;
 

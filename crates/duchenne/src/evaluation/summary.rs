@@ -5,16 +5,16 @@ use serde::Serialize;
 /// Mean and spread of a figure over seeds. The protocol asks for at least 3 before a difference is claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SeedSummary {
-    /// The number of runs.
+    /// Number of runs.
     pub runs: usize,
-    /// Their mean.
+    /// Mean of the runs' values.
     pub mean: f64,
     /// Their standard deviation with `runs - 1` in the denominator; `None` for a single run.
     pub deviation: Option<f64>,
 }
 
 /// Summarises one figure of several runs; `None` without runs.
-pub fn summarise_seeds(figures: &[f64]) -> Option<SeedSummary> {
+pub fn summarize_seeds(figures: &[f64]) -> Option<SeedSummary> {
     let runs = figures.len();
     if runs == 0 {
         return None;
@@ -31,11 +31,11 @@ mod tests {
 
     #[test]
     fn the_deviation_is_the_samples_and_absent_for_one_run() {
-        let summary = summarise_seeds(&[1.0, 2.0, 4.0]).unwrap();
+        let summary = summarize_seeds(&[1.0, 2.0, 4.0]).unwrap();
         assert!((summary.mean - 7.0 / 3.0).abs() < 1e-15);
         // statistics.stdev([1, 2, 4])
         assert!((summary.deviation.unwrap() - 1.527_525_231_651_947).abs() < 1e-12);
-        assert_eq!(summarise_seeds(&[0.7]).unwrap().deviation, None);
-        assert_eq!(summarise_seeds(&[]), None);
+        assert_eq!(summarize_seeds(&[0.7]).unwrap().deviation, None);
+        assert_eq!(summarize_seeds(&[]), None);
     }
 }

@@ -34,7 +34,7 @@ impl BuiltInModel {
         argument.to_str().and_then(Self::from_name)
     }
 
-    /// Its name.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         Self::TABLE
             .into_iter()
@@ -43,7 +43,7 @@ impl BuiltInModel {
             .expect("the table holds every model")
     }
 
-    /// The model file.
+    /// Bytes of the model file.
     pub fn bytes(self) -> &'static [u8] {
         match self {
             BuiltInModel::Wide => include_bytes!("../../assets/wide.safetensors"),

@@ -24,9 +24,9 @@ pub enum InferenceError {
         second.display()
     )]
     Mismatch {
-        /// One of them.
+        /// One of the models.
         first: PathBuf,
-        /// Another.
+        /// A model that differs from it.
         second: PathBuf,
     },
     /// Models whose probabilities cannot be averaged.
@@ -34,9 +34,9 @@ pub enum InferenceError {
         "models `{first}` and `{second}` differ in their labels or in the size of faces: they cannot be averaged"
     )]
     Ensemble {
-        /// One of them.
+        /// One of the models.
         first: String,
-        /// Another.
+        /// A model that differs from it.
         second: String,
     },
     /// An SVM without networks knows features only, not faces.

@@ -80,7 +80,7 @@ impl Architecture {
             .map(|(_, architecture)| architecture)
     }
 
-    /// Its name.
+    /// The name in the table.
     pub fn name(self) -> &'static str {
         Self::TABLE
             .into_iter()

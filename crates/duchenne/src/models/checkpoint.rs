@@ -25,9 +25,9 @@ pub struct Manifest {
     pub format: u32,
     /// Architecture and options.
     pub network: NetworkConfig,
-    /// What the outputs mean.
+    /// Label set of the outputs.
     pub label_set: LabelSet,
-    /// How a face becomes the input.
+    /// Scaling and cropping that make a face the network's input.
     pub preprocessing: Preprocessing,
     /// Divides the logits before softmax, fitted on PublicTest (Guo et al. 2017); 1 if never fitted.
     pub temperature: f64,

@@ -32,7 +32,7 @@ pub(super) const STEM: usize = 16;
 const BLOCKS: [(usize, usize); 5] = [(32, 1), (64, 2), (64, 1), (120, 2), (120, 1)];
 
 impl CompactConfig {
-    /// With fresh weights.
+    /// A network with random weights.
     pub fn init(&self, initializer: &mut Initializer) -> Compact {
         let stem = STEM * self.widen;
         let mut inputs = BLOCKS[0].0 * self.widen;
@@ -52,7 +52,7 @@ impl CompactConfig {
     }
 }
 
-/// The network.
+/// A compact network of [`CompactConfig`].
 #[derive(Module, Debug)]
 pub struct Compact {
     conv1: Convolution,
@@ -92,7 +92,7 @@ impl Compact {
         self.head(self.convolve(FeatureMap::from_batch(maps), sections..usize::MAX))
     }
 
-    /// The given sections.
+    /// Maps after the given sections.
     fn convolve(&self, mut map: FeatureMap, sections: Range<usize>) -> FeatureMap {
         let stem = [(&self.conv1, &self.bn1), (&self.conv2, &self.bn2)];
         for (index, (convolution, norm)) in stem.into_iter().enumerate() {

@@ -22,7 +22,7 @@ const BIAS: &str = "bias";
 pub struct FeatureNetwork {
     /// Its checkpoint, relative to the SVM's folder unless absolute.
     pub path: PathBuf,
-    /// BLAKE3 of that file.
+    /// BLAKE3 of the checkpoint file.
     pub checksum: String,
 }
 
@@ -31,11 +31,11 @@ pub struct FeatureNetwork {
 #[serde(deny_unknown_fields)]
 pub struct SvmManifest {
     format: u32,
-    /// Features per sample.
+    /// Number of features per sample.
     pub length: usize,
-    /// The number of classes.
+    /// Number of classes.
     pub classes: usize,
-    /// What the labels mean, where that is known.
+    /// Label set of the classes, where it is known.
     pub label_set: Option<LabelSet>,
     /// The networks whose features are joined in this order and scaled to length one; empty for features of
     /// another program, which are taken as they are.

@@ -28,7 +28,7 @@ pub struct ResNetConfig {
     pub depths: [usize; 4],
     /// Bottleneck blocks (ResNet-50) or basic ones (18, 34).
     pub bottleneck: bool,
-    /// How the network begins.
+    /// First layers: the paper's, or those for small inputs.
     pub stem: Stem,
     /// Input channels, 1 or 3.
     pub channels: usize,
@@ -171,7 +171,7 @@ fn projection(
     })
 }
 
-/// The network.
+/// A residual network of [`ResNetConfig`].
 #[derive(Module, Debug)]
 pub struct ResNet {
     conv1: Convolution,
@@ -213,7 +213,7 @@ impl ResNet {
         self.head(self.convolve(FeatureMap::from_batch(maps), sections..usize::MAX))
     }
 
-    /// The given sections.
+    /// Maps after the given sections.
     fn convolve(&self, mut map: FeatureMap, sections: Range<usize>) -> FeatureMap {
         if sections.contains(&0) {
             let first = ConvNorm { convolution: &self.conv1, norm: &self.bn1 };

@@ -113,7 +113,7 @@ pub enum Stage {
     Dropout(Dropout),
 }
 
-/// The network.
+/// A VGG network of [`VggConfig`].
 #[derive(Module, Debug)]
 pub struct Vgg {
     features: Vec<Feature>,

@@ -13,27 +13,27 @@ pub enum WeightsError {
     /// The network has it, the weights do not.
     #[error("weight `{name}` is missing ({missing} of {expected} are)")]
     Missing {
-        /// The first such name.
+        /// Name of the first such weight.
         name: String,
-        /// How many are missing.
+        /// Number of missing weights.
         missing: usize,
-        /// How many the network has.
+        /// Number of weights of the network.
         expected: usize,
     },
     /// The weights have it, the network does not.
     #[error("weight `{name}` is unknown to this architecture ({unknown} are)")]
     Unknown {
-        /// The first such name.
+        /// Name of the first such weight.
         name: String,
-        /// How many are unknown.
+        /// Number of unknown weights.
         unknown: usize,
     },
     /// Both have it, in different shapes.
     #[error("weight `{name}` has shape {got:?}, expected {expected:?}")]
     Shape {
-        /// Its name.
+        /// Name of the weight.
         name: String,
-        /// Shape in the weights.
+        /// Shape in the file.
         got: Vec<usize>,
         /// Shape in the network.
         expected: Vec<usize>,
@@ -48,17 +48,17 @@ pub enum WeightsError {
 pub struct ModulePath(Vec<Option<String>>);
 
 impl ModulePath {
-    /// On entering a module.
+    /// Extends the path by a module that is entered.
     pub fn enter(&mut self, name: &str, container: &str) {
         self.0.push((!container.starts_with("Enum")).then(|| name.to_owned()));
     }
 
-    /// On leaving it.
+    /// Shortens the path by the module that is left.
     pub fn exit(&mut self) {
         self.0.pop();
     }
 
-    /// The dotted name.
+    /// The path with dots between its parts.
     pub fn name(&self) -> String {
         self.0.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(".")
     }

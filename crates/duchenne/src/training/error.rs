@@ -1,4 +1,4 @@
-//! Why a training run cannot begin or go on.
+//! Why a training run cannot start or resume.
 
 use std::path::PathBuf;
 
@@ -55,9 +55,9 @@ pub enum TrainingError {
          \"scratch\", such as vgg16-scratch, need none"
     )]
     NoPretrainedWeights {
-        /// Its name.
+        /// Name of the recipe.
         recipe: String,
-        /// Of the weights.
+        /// Architecture of the weights.
         architecture: &'static str,
     },
     /// Models that cannot teach, or none where the recipe asks for them.
@@ -89,11 +89,11 @@ pub enum TrainingError {
          training.learning_rate (now {rate}) or check the data"
     )]
     Diverged {
-        /// The loss.
+        /// Value of the loss.
         loss: f64,
-        /// From one.
+        /// Number of the epoch, from 1.
         epoch: usize,
-        /// From one.
+        /// Number of the batch, from 1.
         batch: usize,
         /// The recipe's learning rate.
         rate: f64,

@@ -1,5 +1,5 @@
 //! A *run directory* holds one training run: the resolved recipe, the log, the last and the best model,
-//! and, while the run is unfinished, the state to go on from.
+//! and, while the run is unfinished, the state to resume from.
 //!
 //! - `recipe.toml`: the resolved recipe
 //! - `log.jsonl`: one line per finished epoch
@@ -25,11 +25,11 @@ use crate::models::tensors::{NamedTensor, Precision, TensorFile, read_tensors, w
 /// What must not change between sittings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The resolved recipe.
+    /// Resolved recipe, as TOML.
     pub recipe: String,
-    /// Of the data set, and of the limit set on it.
+    /// Fingerprint of the data set, and the number of images used.
     pub data: String,
-    /// Of the models that it begins from or learns from.
+    /// Checksums of the models that the run begins from or learns from; empty without any.
     pub models: String,
 }
 
@@ -44,12 +44,12 @@ impl Identity {
 /// Tensors by group (weights, the optimiser's means) for a state file.
 pub type TensorGroups = BTreeMap<String, Vec<NamedTensor>>;
 
-/// All that a run needs to go on; `P` says where it stands, apart from tensors.
+/// All that a run needs to resume; `P` says where it stands, apart from tensors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState<P> {
-    /// Of this run.
+    /// Recipe, data and models of the run.
     pub identity: Identity,
-    /// Where it stands.
+    /// Progress of the run, apart from tensors.
     pub progress: P,
     /// Weights and whatever else moves; group names hold no slash.
     pub tensors: TensorGroups,

@@ -53,7 +53,7 @@ pub struct SetFigures {
 /// One class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
-    /// Its name.
+    /// Name of the class.
     pub class: String,
     /// Photographs held out.
     pub photographs: usize,

@@ -80,7 +80,7 @@ fn result(result: &ModelFigures) -> Value {
     }
 }
 
-/// Accuracy on spoilt pictures.
+/// Accuracy on corrupted pictures.
 fn robustness(robustness: &Robustness) -> Value {
     let rows = robustness.corruptions.iter().map(|corruption| {
         let cells = corruption.strengths.iter().zip(&corruption.accuracies);

@@ -23,7 +23,7 @@ pub use html::render_html;
 pub use json::{JSON_SCHEMA_VERSION, render_json};
 pub use table::render_table;
 
-/// What a report shows.
+/// Content of a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReportPage {
     /// The heading: usually the model's name.
@@ -33,7 +33,7 @@ pub struct ReportPage {
     pub provenance: Vec<Provenance>,
     /// The figures: one entry per way of presenting the images to the model, the plainest first.
     pub results: Vec<ModelFigures>,
-    /// Accuracy on spoilt pictures, where it was measured.
+    /// Accuracy on corrupted pictures, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robustness: Option<Robustness>,
     /// The finished epochs of the training; empty if unknown. Their seconds are not shown.
@@ -45,7 +45,7 @@ pub struct ReportPage {
 pub struct Provenance {
     /// What it is: `model`, `data set`, `seed`.
     pub name: String,
-    /// Its value.
+    /// Value of the line, as text.
     pub value: String,
 }
 
@@ -61,7 +61,7 @@ impl Provenance {
 pub struct ModelFigures {
     /// How the images were presented.
     pub views: ImageViews,
-    /// The figures.
+    /// Figures of the evaluation.
     pub report: EvaluationReport,
 }
 

@@ -40,8 +40,8 @@ pub(super) const DEDUPLICATED: &str =
 pub(super) const FERPLUS: &str = "8-class accuracy against the majority of FER+'s ten raters after the official filter: \
     single votes removed, winner over half of the remaining votes, unknown and NF dropped. Classes go by name; a \
     majority that the model has no class for (contempt) counts as an error.";
-/// Accuracy on spoilt pictures.
-pub(super) const ROBUSTNESS: &str = "Accuracy on pictures spoilt in nine ways at five severities (kinds after Hendrycks & \
+/// Accuracy on corrupted pictures.
+pub(super) const ROBUSTNESS: &str = "Accuracy on pictures corrupted in nine ways at five severities (kinds after Hendrycks & \
     Dietterich 2019, strengths for gray faces of 48 pixels), the same for every model; the mean over all, and by how \
     much of the clean accuracy it is lower.";
 

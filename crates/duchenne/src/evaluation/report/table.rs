@@ -58,7 +58,7 @@ pub fn render_table(page: &ReportPage) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Accuracy on spoilt pictures: a row for each corruption, severities in columns.
+/// Accuracy on corrupted pictures: a row for each corruption, severities in columns.
 fn robustness(robustness: &Robustness) -> Vec<String> {
     let severities =
         robustness.corruptions.iter().map(|corruption| corruption.accuracies.len()).max().unwrap_or(0);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Group, Reproduction, Row, RunFigures};
-use crate::evaluation::{mcnemar, summarise_seeds, wilson};
+use crate::evaluation::{mcnemar, summarize_seeds, wilson};
 
 /// One line, in percent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,7 +69,7 @@ pub fn lines(report: &Reproduction) -> Vec<Line> {
 fn line(row: &Row) -> Line {
     let mean = |pick: &dyn Fn(&RunFigures) -> Option<f64>| {
         let values: Option<Vec<f64>> = row.runs.iter().map(pick).collect();
-        summarise_seeds(&values?)
+        summarize_seeds(&values?)
     };
     let percent = |pick: &dyn Fn(&RunFigures) -> Option<f64>| Some(mean(pick)?.mean * 100.0);
     let accuracy = mean(&|run| Some(run.accuracy.value));
@@ -110,7 +110,7 @@ pub fn comparisons(report: &Reproduction) -> Vec<Comparison> {
             .collect();
         let gains: Vec<f64> =
             pairs.iter().map(|(with, without)| with.accuracy.value - without.accuracy.value).collect();
-        let gain = summarise_seeds(&gains)?;
+        let gain = summarize_seeds(&gains)?;
         let p: Option<Vec<f64>> = pairs
             .iter()
             .map(|(with, without)| Some(mcnemar(&with.right(), &without.right()).ok()?.p_mid))

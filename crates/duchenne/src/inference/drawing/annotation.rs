@@ -14,16 +14,16 @@ const LEAST_TEXT: f32 = 11.0;
 pub fn annotate(picture: &mut RgbImage, faces: &[Face]) {
     // Boxes first: a neighbour's box must not strike through a label.
     for face in faces {
-        draw_box(picture, face.bounds(), line_width(picture), colour_of(face.expression()));
+        draw_box(picture, face.bounds(), line_width(picture), color_of(face.expression()));
     }
     for face in faces {
         let text = format!("{} {:.0}%", face.expression(), face.confidence() * 100.0);
-        draw_label(picture, face.bounds(), &text, colour_of(face.expression()));
+        draw_label(picture, face.bounds(), &text, color_of(face.expression()));
     }
 }
 
 /// The colour of an expression: from Paul Tol's "muted" scheme, told apart with any colour vision.
-fn colour_of(name: &str) -> Rgb<u8> {
+fn color_of(name: &str) -> Rgb<u8> {
     Rgb(match name {
         "angry" | "anger" => [204, 102, 119],
         "disgust" => [153, 153, 51],
@@ -118,8 +118,8 @@ mod tests {
         let mut picture = ground.clone();
         let bounds = FaceBox { x: 100, y: 100, width: 120, height: 120 };
         annotate(&mut picture, &[face(bounds)]);
-        assert_eq!(*picture.get_pixel(100, 200), colour_of("happy"));
-        assert_eq!(*picture.get_pixel(219, 219), colour_of("happy"));
+        assert_eq!(*picture.get_pixel(100, 200), color_of("happy"));
+        assert_eq!(*picture.get_pixel(219, 219), color_of("happy"));
         assert_eq!(*picture.get_pixel(160, 160), Rgb([90, 90, 90]));
         assert!(changed(&ground, &picture) > 120 * 4);
     }

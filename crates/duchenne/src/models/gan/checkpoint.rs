@@ -18,9 +18,9 @@ use crate::models::weights::{assign, collect};
 pub struct GeneratorManifest {
     /// Version of this format.
     format: u32,
-    /// The network.
+    /// Settings of the network.
     pub network: GeneratorConfig,
-    /// What the labels mean.
+    /// Label set of the classes.
     pub label_set: LabelSet,
     /// The labels it can generate: one for a generator of one class; with a condition all it has seen.
     pub labels: Vec<u8>,

@@ -20,7 +20,7 @@ pub struct DiscriminatorConfig {
     pub width: usize,
     /// Classes, where there is a condition.
     pub classes: usize,
-    /// How the class joins.
+    /// Way in which the class joins the image.
     pub condition: Condition,
     /// Batch normalisation of all but the first and the last layer.
     pub batch_norm: bool,
@@ -56,7 +56,7 @@ impl DiscriminatorConfig {
     }
 }
 
-/// The network.
+/// A discriminator of [`DiscriminatorConfig`].
 #[derive(Module, Debug)]
 pub struct Discriminator {
     layers: Vec<Convolution>,

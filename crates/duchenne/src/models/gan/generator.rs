@@ -63,7 +63,7 @@ impl GeneratorConfig {
     }
 }
 
-/// The network.
+/// A generator of [`GeneratorConfig`].
 #[derive(Module, Debug)]
 pub struct Generator {
     layers: Vec<TransposedConvolution>,

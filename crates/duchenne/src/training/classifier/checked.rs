@@ -109,7 +109,7 @@ pub struct ClassifierTask {
 }
 
 impl ClassifierTask {
-    /// The settings.
+    /// Settings of the training, checked.
     pub fn recipe(&self) -> &CheckedRecipe {
         &self.recipe
     }

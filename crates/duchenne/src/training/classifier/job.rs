@@ -14,20 +14,20 @@ use crate::training::run_directory::RunDirectory;
 pub struct Job<'a> {
     /// The recipe with its models.
     pub task: &'a ClassifierTask,
-    /// Learned from.
+    /// Images to learn from.
     pub training: &'a TrainingSplit<'a>,
-    /// Selects the best epoch.
+    /// Images that select the best epoch.
     pub validation: &'a PublicTestSplit<'a>,
-    /// Where results go.
+    /// Run directory of the results.
     pub run: &'a RunDirectory,
-    /// Without autodiff.
+    /// Device to train on, without autodiff.
     pub device: &'a Device,
     /// Set from outside to save and stop at the next batch.
     pub stop: &'a AtomicBool,
 }
 
 impl Job<'_> {
-    /// The settings.
+    /// Settings of the training.
     pub fn recipe(&self) -> &CheckedRecipe {
         self.task.recipe()
     }
@@ -43,7 +43,7 @@ pub enum Event<'a> {
         /// Pictures in all.
         total: usize,
     },
-    /// The run begins, or goes on from (finished epochs, finished batches of the next).
+    /// The run begins, or resumes from (finished epochs, finished batches of the next).
     Started {
         /// Finished epochs and batches.
         done: (usize, usize),
@@ -52,7 +52,7 @@ pub enum Event<'a> {
     },
     /// A batch is finished.
     Batch {
-        /// From zero.
+        /// Index of the epoch, from 0.
         epoch: usize,
         /// Finished batches of this epoch.
         done: usize,
@@ -63,7 +63,7 @@ pub enum Event<'a> {
     },
     /// An epoch is finished.
     Epoch {
-        /// Its figures.
+        /// Figures of the epoch.
         record: &'a EpochRecord,
         /// Whether it is the best so far.
         best: bool,

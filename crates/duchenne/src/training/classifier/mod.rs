@@ -52,7 +52,7 @@ const WEIGHTS: &str = "weight";
 const VELOCITIES: &str = "velocity";
 const AVERAGES: &str = "average";
 
-/// Trains until the recipe's end or until stopped; goes on from where an earlier sitting ended.
+/// Trains until the recipe's end or until stopped; resumes from where an earlier sitting ended.
 ///
 /// # Errors
 /// Before any work: an unwritable or foreign run directory, a data set without images. Later:

@@ -7,22 +7,22 @@ use crate::training::records::EpochRecord;
 /// Where a run stands, apart from tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Finished epochs.
+    /// Number of finished epochs.
     pub epochs: usize,
-    /// Finished batches of the next epoch.
+    /// Number of finished batches of the next epoch.
     pub batches: usize,
     /// Sum of the losses of those batches times their sizes, as bits, so that it survives text.
     pub loss_sum_bits: u64,
-    /// Images seen in those batches.
+    /// Number of images in those batches.
     pub seen: usize,
-    /// Of them recognised.
+    /// Number of those images that were recognised.
     pub correct: usize,
     /// Seconds spent on those batches.
     pub seconds: f64,
-    /// Updates of the weight average.
+    /// Number of updates of the weight average.
     pub average_steps: u64,
     /// Whether nothing is left to do.
     pub finished: bool,
-    /// All finished epochs.
+    /// Figures of all finished epochs.
     pub records: Vec<EpochRecord>,
 }

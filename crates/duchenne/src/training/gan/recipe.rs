@@ -7,23 +7,23 @@ use super::losses::{AdversarialLoss, GradientPenalty};
 use crate::models::gan::{Condition, DiscriminatorConfig, GeneratorConfig};
 use crate::training::recipe_file::{Library, RecipeValues, recipes};
 
-/// The settings.
+/// Settings of a generator's training.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GanRecipe {
-    /// The networks.
+    /// Sizes of both networks, and the condition.
     pub network: GanNetworkRecipe,
-    /// What they learn from.
+    /// Photographs learned from.
     pub data: GanDataRecipe,
-    /// What they minimise.
+    /// Losses of both networks.
     pub loss: GanLossRecipe,
     /// Random changes to everything that the discriminator sees.
     pub augmentation: DifferentiableAugmentation,
-    /// The descent.
+    /// Settings of the descent.
     pub training: GanTrainingRecipe,
 }
 
-/// The networks.
+/// Sizes of both networks, and the condition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GanNetworkRecipe {
@@ -43,7 +43,7 @@ impl Default for GanNetworkRecipe {
     }
 }
 
-/// What they learn from.
+/// Photographs learned from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GanDataRecipe {
@@ -59,7 +59,7 @@ impl Default for GanDataRecipe {
     }
 }
 
-/// What they minimise.
+/// Losses of both networks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GanLossRecipe {
@@ -67,7 +67,7 @@ pub struct GanLossRecipe {
     pub adversarial: AdversarialLoss,
     /// `none`, `between` (WGAN-GP) or `real` (R1). With one, the discriminator has no batch normalisation.
     pub penalty: GradientPenalty,
-    /// What the penalty counts.
+    /// Weight of the penalty in the discriminator's loss (`0..=1e6`).
     pub penalty_weight: f64,
     /// Every how many discriminator steps the penalty is taken, then counting as many times more
     /// (Karras et al. 2020).
@@ -85,11 +85,11 @@ impl Default for GanLossRecipe {
     }
 }
 
-/// The descent.
+/// Settings of the descent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GanTrainingRecipe {
-    /// Passes over the photographs.
+    /// Number of passes over the photographs.
     pub epochs: usize,
     /// Images per discriminator step.
     pub batch_size: usize,

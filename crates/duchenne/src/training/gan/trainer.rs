@@ -47,17 +47,17 @@ const JUDGING_SEED: u64 = 0x6A75_6467_6500;
 /// What to train, on what, where to: one generator.
 #[derive(Clone, Copy)]
 pub struct GanJob<'a> {
-    /// The settings.
+    /// Settings of the training.
     pub recipe: &'a GanRecipe,
     /// The recipe's name, for provenance.
     pub recipe_name: &'a str,
-    /// Learned from.
+    /// Photographs to learn from.
     pub photographs: &'a GenerativeSplit<'a>,
     /// The class to learn, or `None` for one generator of all of them.
     pub label: Option<u8>,
-    /// Where results go.
+    /// Run directory of the results.
     pub run: &'a RunDirectory,
-    /// Without autodiff.
+    /// Device to train on, without autodiff.
     pub device: &'a Device,
     /// Set from outside to save and stop at the next batch.
     pub stop: &'a AtomicBool,
@@ -74,7 +74,7 @@ impl std::fmt::Debug for GanJob<'_> {
 /// What happens during a run, for those who watch.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// The run begins, or goes on after so many epochs and batches of the next.
+    /// The run begins, or resumes after so many epochs and batches of the next.
     Started {
         /// Finished epochs and batches.
         done: (usize, usize),
@@ -83,14 +83,14 @@ pub enum Event<'a> {
     },
     /// A batch is finished.
     Batch {
-        /// From zero.
+        /// Index of the epoch, from 0.
         epoch: usize,
         /// Finished batches of this epoch.
         done: usize,
     },
     /// An epoch is finished.
     Epoch {
-        /// Its figures.
+        /// Figures of the epoch.
         record: &'a GanRecord,
         /// Whether this generator was kept as the best so far.
         best: bool,
@@ -133,7 +133,7 @@ fn mean(sum: u64, count: u32) -> Option<f64> {
     (count > 0).then(|| f64::from_bits(sum) / f64::from(count))
 }
 
-/// Trains until the recipe's end, until patience runs out, or until stopped; goes on from where an earlier
+/// Trains until the recipe's end, until patience runs out, or until stopped; resumes from where an earlier
 /// sitting ended.
 ///
 /// # Errors
@@ -170,7 +170,7 @@ fn train_in_pool(
     Ok(Outcome::Finished)
 }
 
-/// Checks, before any work, that a run can begin or go on: enough photographs, no other or damaged run.
+/// Checks, before any work, that a run can start or resume: enough photographs, no other or damaged run.
 ///
 /// # Errors
 /// What [`train_gan`] would say.

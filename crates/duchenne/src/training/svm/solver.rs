@@ -100,31 +100,31 @@ pub enum FitError {
     /// Features and labels do not match.
     #[error("{features} values of {length} features each and {labels} labels do not match")]
     Shape {
-        /// Values.
+        /// Number of values.
         features: usize,
         /// Features per sample.
         length: usize,
-        /// Labels.
+        /// Number of labels.
         labels: usize,
     },
     /// A value is NaN or infinite.
     #[error("feature {feature} of sample {sample} (from 0) is {value}, expected a finite number")]
     NotFinite {
-        /// From zero.
+        /// Index of the sample, from 0.
         sample: usize,
-        /// From zero.
+        /// Index of the feature, from 0.
         feature: usize,
-        /// The value.
+        /// Value that is not finite.
         value: f32,
     },
-    /// A label is no class.
+    /// A label is not a class.
     #[error("label {label} of sample {sample} (from 0), expected 0 to {highest}")]
     Label {
-        /// From zero.
+        /// Index of the sample, from 0.
         sample: usize,
-        /// The label.
+        /// Label of the sample.
         label: u8,
-        /// The highest label.
+        /// Highest label of the classes.
         highest: usize,
     },
     /// A class has no samples.

@@ -21,13 +21,13 @@ pub use network::{Initialization, NetworkRecipe};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
-    /// The network.
+    /// Architecture, options and initial weights of the network.
     pub network: NetworkRecipe,
-    /// How a face becomes its input.
+    /// Scaling and cropping that make a face the network's input.
     pub input: InputRecipe,
     /// Random changes to training images.
     pub augmentation: Augmentation,
-    /// The descent.
+    /// Settings of the descent.
     pub training: TrainingRecipe,
 }
 
@@ -35,13 +35,13 @@ pub struct Recipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// One rate throughout.
+    /// The same rate in all steps.
     Constant,
     /// Linear warm-up, then half a cosine down to nothing (Loshchilov & Hutter 2017).
     Cosine,
 }
 
-/// What is minimised.
+/// Loss that is minimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossKind {
@@ -61,13 +61,13 @@ pub enum ClassWeights {
     Balanced,
 }
 
-/// The descent.
+/// Settings of the descent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingRecipe {
-    /// Passes over the training split.
+    /// Number of passes over the training split.
     pub epochs: usize,
-    /// Images per step.
+    /// Number of images per step.
     pub batch_size: usize,
     /// Steps per epoch where they should be fewer than a pass takes, drawn anew in each; 0 for whole passes.
     /// So training sets of different sizes can be compared at equal steps.
@@ -84,7 +84,7 @@ pub struct TrainingRecipe {
     pub nesterov: bool,
     /// L2 penalty.
     pub weight_decay: f32,
-    /// What is minimised.
+    /// Loss that is minimised.
     pub loss: LossKind,
     /// How much each class counts.
     pub class_weights: ClassWeights,

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::models::network::Architecture;
 use crate::models::resnet::Stem;
 
-/// The network.
+/// Architecture and options of the network, and the weights that it asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkRecipe {
-    /// Name in the table of architectures.
+    /// Architecture by its name in the table.
     pub architecture: Architecture,
     /// `paper` or `small`, for ResNets.
     pub stem: Stem,

@@ -47,7 +47,7 @@ pub(crate) struct Update<'a> {
 
 impl Update<'_> {
     /// The update of some of the weights.
-    pub fn part(self, range: std::ops::Range<usize>) -> Self {
+    pub(crate) fn part(self, range: std::ops::Range<usize>) -> Self {
         Self { weight: &self.weight[range], ..self }
     }
 }

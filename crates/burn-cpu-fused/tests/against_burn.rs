@@ -1,5 +1,7 @@
 //! Every fused operation and gradient, in f32, against Burn's own operations in f64, over random shapes.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::cell::Cell;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};

@@ -1,6 +1,8 @@
 //! Every instruction set of this processor against the scalar one. A binary of its own: the choice holds for
 //! the whole process.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_cpu_fused::{
     Activation, AdamStep, FeatureMap, Instructions, PackedConvolution, SgdStep, adam_step, linear, sgd_step,

@@ -6,6 +6,8 @@
 //! sees reads of what was never written and of what lies beyond. It reports the former where a branch depends
 //! on it, so every value is compared.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_cpu_fused::{
     Activation, AdamStep, FeatureMap, Instructions, PackedConvolution, PackedLinear, SgdStep, adam_step,

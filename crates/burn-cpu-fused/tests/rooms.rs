@@ -1,6 +1,8 @@
 //! The *rooms* of the sources: folders, and files that lie beside them. What one imports from another leads
 //! in one direction, so that each can be read without those above it.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

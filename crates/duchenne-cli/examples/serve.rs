@@ -1,6 +1,8 @@
 //! The recogniser's routes inside a server of one's own: `cargo run --release -p duchenne-cli --example serve`, then
 //! `curl --data-binary @photo.jpg http://127.0.0.1:8081/faces/api/predict`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of one's own prints")]
+
 use axum::Router;
 use axum::routing::get;
 use duchenne::Recognizer;

@@ -9,7 +9,7 @@ use crate::terminal::say;
 
 /// Does something at Ctrl-C or a request to terminate, and says `message`; the second one ends the program at
 /// once.
-pub fn on_stop(message: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+pub(crate) fn on_stop(message: &'static str, stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
@@ -23,7 +23,7 @@ pub fn on_stop(message: &'static str, stop: impl Fn() + Send + 'static) -> anyho
 }
 
 /// A flag that Ctrl-C or a request to terminate sets; the second one ends the program at once.
-pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     on_stop("stopping after this batch and saving; press Ctrl-C again to stop at once", move || {

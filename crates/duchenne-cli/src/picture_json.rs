@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 /// A recognised picture.
 #[derive(Debug, Serialize)]
-pub struct PictureJson<'a> {
+pub(crate) struct PictureJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
     width: u32,
@@ -16,7 +16,7 @@ pub struct PictureJson<'a> {
 impl<'a> PictureJson<'a> {
     /// A picture from `path`, if from one, of this width and height in pixels when upright; its faces in reading
     /// order.
-    pub fn new(path: Option<&'a str>, [width, height]: [u32; 2], faces: &'a [Face]) -> Self {
+    pub(crate) fn new(path: Option<&'a str>, [width, height]: [u32; 2], faces: &'a [Face]) -> Self {
         Self { path, width, height, faces: faces.iter().map(FaceJson::new).collect() }
     }
 }

@@ -10,7 +10,7 @@ use crate::terminal::{print, say};
 ///
 /// # Errors
 /// When one of them cannot be written.
-pub fn present(page: &ReportPage, folder: Option<&Path>, json: bool) -> anyhow::Result<()> {
+pub(crate) fn present(page: &ReportPage, folder: Option<&Path>, json: bool) -> anyhow::Result<()> {
     // First what needs no disk: figures may have taken hours.
     print(if json { render_json(page)? } else { render_table(page) })?;
     if let Some(folder) = folder {

@@ -17,7 +17,7 @@ static BAR: Mutex<Option<(Unit, ProgressBar)>> = Mutex::new(None);
 
 /// Shows notes as lines and progress as a bar, both on standard error.
 #[derive(Debug, Clone, Copy)]
-pub struct Terminal;
+pub(crate) struct Terminal;
 
 impl Watch for Terminal {
     fn note(&self, note: &Note<'_>) {
@@ -45,7 +45,7 @@ impl Watch for Terminal {
 }
 
 /// Writes a line to standard error, above the bar.
-pub fn say(line: impl Display) {
+pub(crate) fn say(line: impl Display) {
     let shown = BAR.lock().unwrap_or_else(PoisonError::into_inner);
     // Nobody may be listening any more; the work continues.
     let write = || drop(writeln!(io::stderr(), "{line}"));
@@ -56,7 +56,7 @@ pub fn say(line: impl Display) {
 }
 
 /// Takes the bar from the terminal.
-pub fn clear() {
+pub(crate) fn clear() {
     if let Some((_, bar)) = BAR.lock().unwrap_or_else(PoisonError::into_inner).take() {
         bar.finish_and_clear();
     }
@@ -67,7 +67,7 @@ pub fn clear() {
 ///
 /// # Errors
 /// When the system refuses, such as on a full disk.
-pub fn print(text: impl Display) -> anyhow::Result<()> {
+pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
     clear();
     let mut output = io::stdout().lock();
     match write!(output, "{text}").and_then(|()| output.flush()) {
@@ -80,7 +80,7 @@ pub fn print(text: impl Display) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`print`].
-pub fn print_line(line: impl Display) -> anyhow::Result<()> {
+pub(crate) fn print_line(line: impl Display) -> anyhow::Result<()> {
     print(format_args!("{line}\n"))
 }
 
@@ -88,7 +88,7 @@ pub fn print_line(line: impl Display) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`print`].
-pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print_line(serde_json::to_string_pretty(value)?)
 }
 
@@ -110,13 +110,13 @@ fn bar(unit: Unit) -> ProgressBar {
 }
 
 /// A number with its noun, in the plural where it is not one: "1 picture", "1,234 pictures".
-pub fn counted(number: usize, noun: &str) -> String {
+pub(crate) fn counted(number: usize, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{} {noun}{ending}", grouped(number))
 }
 
 /// A number with commas between its thousands.
-pub fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     duchenne::evaluation::report::thousands(number as u64)
 }
 

@@ -1,6 +1,8 @@
 //! A copy of a picture with a box and a label on every face:
 //! `cargo run --release -p duchenne --example annotate -- photo.jpg annotated.png`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of one's own prints")]
+
 use duchenne::inference::drawing::annotation::annotate;
 use duchenne::{Picture, Recognizer, Views};
 

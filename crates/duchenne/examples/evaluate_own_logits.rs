@@ -2,6 +2,8 @@
 //! logits are made up; a real program reads them from a file. `cargo run --release -p duchenne --example
 //! evaluate_own_logits`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of one's own prints")]
+
 use duchenne::evaluation::mcnemar;
 use duchenne::{LabelSet, ScoredSplit, evaluate, fit_temperature};
 

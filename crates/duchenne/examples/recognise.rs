@@ -1,5 +1,7 @@
 //! The expression of every face in a picture: `cargo run --release -p duchenne --example recognise -- photo.jpg`.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of one's own prints")]
+
 use duchenne::{Picture, Recognizer};
 
 fn main() -> duchenne::Result<()> {

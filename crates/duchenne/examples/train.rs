@@ -3,6 +3,8 @@
 //!
 //! The packed data set is made by `duchenne data import`. A run that was stopped is resumed by the same call.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of one's own prints")]
+
 use duchenne::experiments::scoring::EvaluatedSplit;
 use duchenne::{
     Device, Note, PackedDataset, Predictor, Recipe, Views, Watch, Work, evaluate_split, train_classifier,

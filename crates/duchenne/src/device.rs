@@ -46,14 +46,14 @@ impl Device {
 
     /// The names of the devices that this build has, the CPU first.
     pub fn available() -> impl Iterator<Item = &'static str> {
-        let is_built = |name: &&'static str| match *name {
-            "vulkan" => cfg!(feature = "vulkan"),
-            "metal" => cfg!(feature = "metal"),
-            "webgpu" => cfg!(feature = "webgpu"),
-            "cuda" => cfg!(feature = "cuda"),
-            _ => true,
-        };
-        Self::NAMES.into_iter().filter(is_built)
+        let built = [
+            true,
+            cfg!(feature = "vulkan"),
+            cfg!(feature = "metal"),
+            cfg!(feature = "webgpu"),
+            cfg!(feature = "cuda"),
+        ];
+        Self::NAMES.into_iter().zip(built).filter(|(_, is_built)| *is_built).map(|(name, _)| name)
     }
 }
 

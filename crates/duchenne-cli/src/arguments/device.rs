@@ -5,7 +5,7 @@ use duchenne::Device;
 
 /// Arguments about the device.
 #[derive(Debug, Clone, clap::Args)]
-pub struct DeviceArgs {
+pub(crate) struct DeviceArgs {
     /// Where networks run; a GPU backend needs a build with `--features` of the same name
     #[arg(
         long,

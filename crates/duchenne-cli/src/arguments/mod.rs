@@ -10,14 +10,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use duchenne::LabelSet;
 use duchenne::experiments::scoring::EvaluatedSplit;
 
-pub use device::DeviceArgs;
-pub use neutral::NeutralChoice;
-pub use recipe::OverrideArgs;
-pub use recognizer::RecognizerArgs;
-pub use scoring::ScoringArgs;
+pub(crate) use device::DeviceArgs;
+pub(crate) use neutral::NeutralChoice;
+pub(crate) use recipe::OverrideArgs;
+pub(crate) use recognizer::RecognizerArgs;
+pub(crate) use scoring::ScoringArgs;
 
 /// Parses one of the names of a table as what it stands for; help and errors list the names.
-pub fn one_of<T>(table: impl IntoIterator<Item = (&'static str, T)>) -> impl TypedValueParser<Value = T>
+pub(crate) fn one_of<T>(
+    table: impl IntoIterator<Item = (&'static str, T)>,
+) -> impl TypedValueParser<Value = T>
 where
     T: Clone + Send + Sync + 'static,
 {
@@ -30,11 +32,11 @@ where
 }
 
 /// Parses the name of a label set.
-pub fn label_set() -> impl TypedValueParser<Value = LabelSet> {
+pub(crate) fn label_set() -> impl TypedValueParser<Value = LabelSet> {
     one_of(LabelSet::ALL.map(|set| (set.key(), set)))
 }
 
 /// Parses the name of a split that can be scored.
-pub fn evaluated_split() -> impl TypedValueParser<Value = EvaluatedSplit> {
+pub(crate) fn evaluated_split() -> impl TypedValueParser<Value = EvaluatedSplit> {
     one_of(EvaluatedSplit::TABLE)
 }

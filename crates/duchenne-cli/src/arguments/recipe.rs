@@ -4,7 +4,7 @@ use duchenne::training::recipe_file::Setting;
 
 /// Arguments about a recipe's values.
 #[derive(Debug, clap::Args)]
-pub struct OverrideArgs {
+pub(crate) struct OverrideArgs {
     /// Number of epochs [default: the recipe's]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -18,7 +18,7 @@ pub struct OverrideArgs {
 
 impl OverrideArgs {
     /// All of them as settings.
-    pub fn all(&self) -> Vec<Setting> {
+    pub(crate) fn all(&self) -> Vec<Setting> {
         let mut all = self.settings.clone();
         all.extend(self.epochs.map(|epochs| Setting::new("training.epochs", epochs)));
         all.extend(self.seed.map(|seed| Setting::new("training.seed", seed)));

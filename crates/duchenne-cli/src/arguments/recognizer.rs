@@ -12,7 +12,7 @@ use crate::terminal::Terminal;
 
 /// Arguments about recognition.
 #[derive(Debug, clap::Args)]
-pub struct RecognizerArgs {
+pub(crate) struct RecognizerArgs {
     /// Model file, `built-in`, or `built-in-compact`: a quarter of the work, slightly less accurate. Repeatable:
     /// probabilities are then averaged over all models
     #[arg(long = "model", value_name = "FILE", default_value = "built-in")]
@@ -34,7 +34,7 @@ pub struct RecognizerArgs {
 
 impl RecognizerArgs {
     /// The recogniser.
-    pub fn recognizer(&self) -> anyhow::Result<Recognizer> {
+    pub(crate) fn recognizer(&self) -> anyhow::Result<Recognizer> {
         let predictor = predictor_of(&self.models, &self.device.device, &Terminal)?;
         let recognizer = Recognizer::new(predictor).views(self.views);
         Ok(match self.min_face {

@@ -10,7 +10,7 @@ use super::{DeviceArgs, evaluated_split, one_of};
 
 /// Arguments about scoring.
 #[derive(Debug, clap::Args)]
-pub struct ScoringArgs {
+pub(crate) struct ScoringArgs {
     /// Packed data set
     #[arg(long)]
     pub data: PathBuf,
@@ -29,6 +29,6 @@ pub struct ScoringArgs {
 }
 
 /// Parses the name of the views that are averaged.
-pub fn views() -> impl TypedValueParser<Value = Views> {
+pub(super) fn views() -> impl TypedValueParser<Value = Views> {
     one_of([("single", Views::Centre), ("mirrored", Views::Mirrored), ("ten-crop", Views::TenCrop)])
 }

@@ -17,7 +17,7 @@ use duchenne::experiments::scoring::score_split;
     Every model is compared with the first. Models whose training differs only in the seed are summarised by\n\
     mean and standard deviation. Choose by public-test; score private-test once per finished model."
 )]
-pub struct CompareArgs {
+pub(crate) struct CompareArgs {
     /// Model files, `built-in` or `built-in-compact`; at least two
     #[arg(required = true, num_args = 2.., value_name = "MODEL")]
     models: Vec<PathBuf>,
@@ -26,7 +26,7 @@ pub struct CompareArgs {
 }
 
 /// Runs the command.
-pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.scoring.data)?;
     let views = args.scoring.views;
     let seen = vec![false; dataset.len()];

@@ -11,7 +11,7 @@ use clap::Subcommand;
 
 /// Arguments of `duchenne data`.
 #[derive(Debug, clap::Args)]
-pub struct DataArgs {
+pub(crate) struct DataArgs {
     #[command(subcommand)]
     command: DataCommand,
 }
@@ -29,7 +29,7 @@ enum DataCommand {
 }
 
 /// Runs the command.
-pub fn run(args: DataArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DataArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         DataCommand::Import(args) => import::run(&args),
         DataCommand::Info(args) => info::run(&args),

@@ -25,7 +25,7 @@ use duchenne::inference::predictor::Predictor;
     duchenne eval runs/a/best.safetensors runs/b/best.safetensors --data fer2013.safetensors\n\n\
     Choose models and settings by public-test; score private-test once per finished model."
 )]
-pub struct EvalArgs {
+pub(crate) struct EvalArgs {
     /// Model file, `built-in` or `built-in-compact`; several are scored as one ensemble, their probabilities averaged
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<PathBuf>,
@@ -42,7 +42,7 @@ pub struct EvalArgs {
 }
 
 /// Runs the command.
-pub fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.scoring.data)?;
     // What can fail, before the long work.
     let training = training_curve(&args.models)?;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Arguments of `duchenne gan`.
 #[derive(Debug, clap::Args)]
-pub struct GanArgs {
+pub(crate) struct GanArgs {
     #[command(subcommand)]
     command: GanCommand,
 }
@@ -27,7 +27,7 @@ enum GanCommand {
 }
 
 /// Runs the command.
-pub fn run(args: GanArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: GanArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         GanCommand::Train(args) => train::run(args),
         GanCommand::Sample(args) => sample::run(args),

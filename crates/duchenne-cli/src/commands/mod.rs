@@ -1,14 +1,14 @@
 //! One file per command: arguments in, results on standard output.
 
-pub mod compare;
-pub mod completions;
-pub mod data;
-pub mod eval;
-pub mod gan;
-pub mod manual;
-pub mod model;
-pub mod predict;
-pub mod reproduce;
-pub mod serve;
-pub mod svm;
-pub mod train;
+pub(crate) mod compare;
+pub(crate) mod completions;
+pub(crate) mod data;
+pub(crate) mod eval;
+pub(crate) mod gan;
+pub(crate) mod manual;
+pub(crate) mod model;
+pub(crate) mod predict;
+pub(crate) mod reproduce;
+pub(crate) mod serve;
+pub(crate) mod svm;
+pub(crate) mod train;

@@ -18,7 +18,7 @@ use duchenne::{Device, LabelSet, Predictor};
 
 /// Arguments of `duchenne model`.
 #[derive(Debug, Args)]
-pub struct ModelArgs {
+pub(crate) struct ModelArgs {
     #[command(subcommand)]
     command: ModelCommand,
 }
@@ -90,7 +90,7 @@ struct InfoArgs {
 }
 
 /// Runs the command.
-pub fn run(args: ModelArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ModelArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         ModelCommand::Import(args) => import(args),
         ModelCommand::Export(args) => export(&args),
@@ -169,7 +169,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
         format!("multiply-adds   {:.1} M per face", multiply_adds as f64 / 1e6),
         format!("temperature     {:.4}", manifest.temperature),
     ];
-    lines.extend(manifest.provenance.lines().into_iter().map(|(name, value)| format!("{name:<28}{value}")));
+    lines.extend(manifest.provenance.lines().map(|(name, value)| format!("{name:<28}{value}")));
     lines.extend(manifest.metrics.iter().map(|(name, value)| format!("{name:<28}{value:.4}")));
     print_line(lines.join("\n"))?;
     Ok(ExitCode::SUCCESS)

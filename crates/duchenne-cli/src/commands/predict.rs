@@ -41,7 +41,7 @@ Exit code: 0 done, 1 a picture could not be read, 2 wrong usage.";
 /// Arguments of `duchenne predict`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct PredictArgs {
+pub(crate) struct PredictArgs {
     /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF), folders of pictures, or - for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -75,7 +75,7 @@ pub struct PredictArgs {
 /// # Errors
 /// Where no picture can be recognised at all: the model does not load, the folder of copies is unfit,
 /// the output fails.
-pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
     let recognizer = args.recognizer.recognizer()?;
     let recognizer = if args.whole { recognizer.whole_picture() } else { recognizer };
     let annotated = match &args.annotate {

@@ -30,7 +30,7 @@ use duchenne::files::lock::FolderLock;
     Run the same command again to resume after an interruption; finished stages are cached by the inputs they were made \
     from, and only what is missing, damaged or changed is done."
 )]
-pub struct ReproduceArgs {
+pub(crate) struct ReproduceArgs {
     /// FER-2013: its csv, an archive or folder of it (see `data import fer2013`), or a packed set
     #[arg(long, value_name = "SOURCE")]
     fer2013: PathBuf,
@@ -70,7 +70,7 @@ pub struct ReproduceArgs {
 }
 
 /// Runs the command.
-pub fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
     let device = args.device.device;
     let mut scale = Scale::read(&args.scale, &[])?;
     scale.choose(&args.rows)?;

@@ -28,7 +28,7 @@ The output is the expression that a face shows, not what the person feels.";
 /// Arguments of `duchenne serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Where to listen; with port 0 the system chooses one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     address: SocketAddr,
@@ -42,7 +42,7 @@ pub struct ServeArgs {
 }
 
 /// Runs the command until it is told to stop.
-pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let router = router(args.recognizer.recognizer()?, usize::from(args.max_upload) << 20);
     let stop = Arc::new(Notify::new());
     let asked = Arc::clone(&stop);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// Arguments of `duchenne svm`.
 #[derive(Debug, clap::Args)]
-pub struct SvmArgs {
+pub(crate) struct SvmArgs {
     #[command(subcommand)]
     command: SvmCommand,
 }
@@ -21,7 +21,7 @@ enum SvmCommand {
 }
 
 /// Runs the command.
-pub fn run(args: SvmArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: SvmArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         SvmCommand::Fit(args) => fit::run(args),
         SvmCommand::Eval(args) => eval::run(args),

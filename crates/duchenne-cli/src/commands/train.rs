@@ -21,7 +21,7 @@ use duchenne::training::classifier::{CheckedRecipe, GivenModels};
     duchenne train --recipe compact --data fer2013.safetensors --synthetic faces.safetensors --run runs/more\n\n\
     Run the same command again to resume a run that was stopped or killed."
 )]
-pub struct TrainArgs {
+pub(crate) struct TrainArgs {
     /// Built-in recipe (compact, compact-finish, wide, wide-finish, wide-distilled,
     /// wide-distilled-finish, vgg16, resnet50, vgg16-strong,
     /// resnet50-strong, vgg13-scratch, vgg16-scratch, vgg19-scratch, vgg13-imagenet, vgg16-imagenet,
@@ -62,10 +62,10 @@ pub struct TrainArgs {
 }
 
 /// Runs the command.
-pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let recipe = recipe(&args)?;
     let data = TrainingData::new(PackedDataset::open(&args.data)?)?;
-    let sets = args.synthetic.iter().map(|path| PackedDataset::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let sets = args.synthetic.iter().map(PackedDataset::open).collect::<Result<Vec<_>, _>>()?;
     let data = data.with_synthetic(sets, args.synthetic_per_class, args.neutral.into())?;
     if let Some(faces) = data.synthetic() {
         say(format_args!("adding {} generated faces to the training split", faces.description()));

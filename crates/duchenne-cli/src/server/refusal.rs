@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Response};
 
 /// A status and its reason.
 #[derive(Debug)]
-pub struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     reason: String,
 }
 
 impl Refusal {
     /// This status for this reason.
-    pub fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
 }

@@ -348,7 +348,7 @@ fn what_is_learned_from_a_picture_is_what_is_recognized() {
     let (dataset, _) = import(folder.path(), &["folder", &path_in(&folder, "faces")]);
     let preprocessing = Preprocessing::gray(48, 48, 0.0, 1.0);
     for (row, (name, _)) in cases.iter().enumerate() {
-        let picture = Picture::open(&folder.path().join("faces/happy").join(name)).unwrap();
+        let picture = Picture::open(folder.path().join("faces/happy").join(name)).unwrap();
         let [face] = FaceFinder::WholePicture.find(&picture).try_into().unwrap();
         assert_eq!(dataset.image(row), preprocessing.resized(&face.crop), "{name}");
     }

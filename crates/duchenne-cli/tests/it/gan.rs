@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Bars whose place tells the class, by ten people: nobody's face.
-pub fn write_set(path: &Path, label_set: LabelSet, per_class: usize) {
+pub(crate) fn write_set(path: &Path, label_set: LabelSet, per_class: usize) {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let mut builder = PackedBuilder::new("bars", label_set, 48, 48);
     let mut takes = Vec::new();

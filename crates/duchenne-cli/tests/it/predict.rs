@@ -12,7 +12,7 @@ use serde_json::Value;
 /// How many faces `examples/faces.png` shows.
 const EXAMPLE_FACES: usize = 6;
 
-pub fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/faces.png")
 }
 
@@ -21,7 +21,9 @@ fn duchenne() -> Command {
 }
 
 /// Runs `predict` with these arguments: exit code, standard output, standard error.
-pub fn predict<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> (i32, String, String) {
+pub(crate) fn predict<S: AsRef<std::ffi::OsStr>>(
+    arguments: impl IntoIterator<Item = S>,
+) -> (i32, String, String) {
     let output = duchenne().arg("predict").args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))

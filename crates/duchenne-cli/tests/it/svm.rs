@@ -149,7 +149,7 @@ fn features_of_any_program_are_fitted_and_scored() {
 }
 
 /// 210 pictures of a bar whose place is the label, ten of each class in every split.
-pub fn write_bars(path: &Path) {
+pub(crate) fn write_bars(path: &Path) {
     let mut builder = PackedBuilder::new("bars", LabelSet::Fer2013, 48, 48);
     for index in 0..210_usize {
         let label = index % 7;

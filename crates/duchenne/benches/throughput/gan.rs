@@ -31,7 +31,7 @@ fn input(adversaries: &Adversaries, batch: usize, device: &Device) -> (Tensor<4>
 }
 
 /// One step of discriminator and generator with the non-saturating loss.
-pub fn dcgan_step(batch: usize) -> Step {
+pub(crate) fn dcgan_step(batch: usize) -> Step {
     let device = Device::flex().autodiff();
     let mut adversaries = Adversaries::new(&recipe("dcgan"), 7, 0, &device);
     Box::new(move || {
@@ -43,7 +43,7 @@ pub fn dcgan_step(batch: usize) -> Step {
 }
 
 /// One step of a critic with the Wasserstein loss and the gradient penalty (Gulrajani et al. 2017).
-pub fn wgan_gp_critic_step(batch: usize) -> Step {
+pub(crate) fn wgan_gp_critic_step(batch: usize) -> Step {
     let device = Device::flex().autodiff();
     let mut adversaries = Adversaries::new(&recipe("wgan-gp"), 7, 0, &device);
     Box::new(move || {

@@ -3,6 +3,8 @@
 //! `--sweep` goes over batch sizes and image sizes instead. `benches/compare.py` sets the same work in PyTorch
 //! and ONNX Runtime beside it. Operations are the plain algorithm's: Winograd's needs fewer.
 
+#![allow(clippy::print_stdout, reason = "its results go to standard output")]
+
 mod gan;
 mod peak;
 

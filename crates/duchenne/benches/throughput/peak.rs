@@ -29,7 +29,7 @@ impl WithSimd for Burn {
 }
 
 /// GFLOP/s of all threads together, the best of five.
-pub fn gigaflops() -> f64 {
+pub(crate) fn gigaflops() -> f64 {
     let run = || {
         let begun = Instant::now();
         let results = rayon::broadcast(|_| black_box(Arch::new().dispatch(Burn)));

@@ -51,17 +51,17 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`AtomicError`] when the folder is missing or refuses new files, or `path` is not a plain file.
-    pub fn create(path: &Path) -> Result<Self, AtomicError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, AtomicError> {
         Ok(Self { temporary: temporary_beside(path)?, path: path.to_owned() })
     }
 
     /// The path that the file will have.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file, for writing and reading.
-    pub fn file(&mut self) -> &mut File {
+    pub(crate) fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()
     }
 
@@ -69,7 +69,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`AtomicError::System`] when the system refuses; the file is gone then.
-    pub fn commit(self) -> Result<(), AtomicError> {
+    pub(crate) fn commit(self) -> Result<(), AtomicError> {
         let Self { temporary, path } = self;
         let refused = |error| AtomicError::system(&path, error);
         temporary.as_file().sync_all().map_err(refused)?;

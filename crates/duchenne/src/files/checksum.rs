@@ -49,6 +49,12 @@ pub fn checksum_of_file(path: &Path) -> Result<String, ReadError> {
 /// A source checksum in the making: XXH3 of 128 bits, as `xxh128:` and what `xxh128sum` prints.
 pub struct SourceChecksum(XxHash3_128);
 
+impl std::fmt::Debug for SourceChecksum {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SourceChecksum")
+    }
+}
+
 impl Default for SourceChecksum {
     fn default() -> Self {
         Self(XxHash3_128::with_seed(0))

@@ -16,14 +16,14 @@ pub(crate) struct TensorHeader {
 impl TensorHeader {
     /// Sets the metadata, an object of texts.
     #[must_use]
-    pub fn with_metadata(mut self, metadata: Value) -> Self {
+    pub(crate) fn with_metadata(mut self, metadata: Value) -> Self {
         self.entries.insert("__metadata__".to_owned(), metadata);
         self
     }
 
     /// Adds the next tensor of `bytes` bytes; `dtype` is safetensors' name of its type.
     #[must_use]
-    pub fn with_tensor(mut self, name: &str, dtype: &str, shape: &[usize], bytes: usize) -> Self {
+    pub(crate) fn with_tensor(mut self, name: &str, dtype: &str, shape: &[usize], bytes: usize) -> Self {
         let end = self.end + bytes;
         let info = json!({ "dtype": dtype, "shape": shape, "data_offsets": [self.end, end] });
         self.entries.insert(name.to_owned(), info);
@@ -32,7 +32,7 @@ impl TensorHeader {
     }
 
     /// The header as it stands in the file, in the fewest bytes that align the tensors.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let text = serde_json::to_vec(&self.entries).expect("an object of texts and numbers is JSON");
         let room = 8 + text.len().next_multiple_of(8);
         padded(text, room)
@@ -42,7 +42,7 @@ impl TensorHeader {
     ///
     /// # Panics
     /// When it does not fit.
-    pub fn to_bytes_in(&self, room: usize) -> Vec<u8> {
+    pub(crate) fn to_bytes_in(&self, room: usize) -> Vec<u8> {
         padded(serde_json::to_vec(&self.entries).expect("an object of texts and numbers is JSON"), room)
     }
 }

@@ -110,6 +110,12 @@ pub struct FaceDetector {
     min_face: Option<u32>,
 }
 
+impl std::fmt::Debug for FaceDetector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("FaceDetector").field("min_face", &self.min_face).finish_non_exhaustive()
+    }
+}
+
 impl FaceDetector {
     /// A detector of faces at least `min_face` pixels wide, not below [`LEAST_MIN_FACE`]. Without it,
     /// faces of [`DEFAULT_MIN_FACE`] pixels are found in pictures up to 0.7 megapixels, and the limit

@@ -192,7 +192,8 @@ mod tests {
             NamedTensor { name: "bn.weight".to_owned(), shape: vec![2], values: vec![0.1_f64, -3.0] };
         let texts = HashMap::from([("about".to_owned(), "this".to_owned())]);
         let counters = [format!("bn.{BATCH_COUNTER}")];
-        write_tensors(&[tensor.clone()], &counters, texts.clone(), Precision::Half, &path).unwrap();
+        write_tensors(std::slice::from_ref(&tensor), &counters, texts.clone(), Precision::Half, &path)
+            .unwrap();
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(read_tensors(&bytes), Ok(TensorFile { texts, tensors: vec![tensor] }));
         let error = read_tensors::<f32>(&bytes).unwrap_err().to_string();

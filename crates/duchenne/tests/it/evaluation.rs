@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use duchenne::data::{Origin, PackedBuilder, Split};
 use duchenne::evaluation::report::{
     EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage, render_html, render_json, render_table,
     write_report,

@@ -7,14 +7,14 @@ use duchenne::models::weights::{ModulePath, NamedTensor};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     pub name: String,
     pub norm: f64,
     pub projection: f64,
 }
 
 /// As in the program that made the numbers.
-pub fn hashed(name: &str, count: usize) -> Vec<f64> {
+pub(crate) fn hashed(name: &str, count: usize) -> Vec<f64> {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);
     let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325, fnv);
     let value = |index: u64| {
@@ -26,7 +26,7 @@ pub fn hashed(name: &str, count: usize) -> Vec<f64> {
     (1..=count as u64).map(value).collect()
 }
 
-pub fn value(tensor: &NamedTensor) -> NamedTensor {
+pub(crate) fn value(tensor: &NamedTensor) -> NamedTensor {
     let count = tensor.values.len();
     let scale = |u: f64| {
         if tensor.shape.len() > 1 {
@@ -41,11 +41,11 @@ pub fn value(tensor: &NamedTensor) -> NamedTensor {
     NamedTensor { values, ..tensor.clone() }
 }
 
-pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
-pub fn assert_close(ours: &[f64], reference: &[f64], tolerance: f64, what: &str) {
+pub(crate) fn assert_close(ours: &[f64], reference: &[f64], tolerance: f64, what: &str) {
     assert_eq!(ours.len(), reference.len(), "{what}");
     let magnitude = reference.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     for (a, b) in ours.iter().zip(reference) {
@@ -54,7 +54,7 @@ pub fn assert_close(ours: &[f64], reference: &[f64], tolerance: f64, what: &str)
 }
 
 /// Makes every parameter a double-precision leaf.
-pub struct Widen;
+pub(crate) struct Widen;
 
 impl ModuleMapper for Widen {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -68,7 +68,7 @@ impl ModuleMapper for Widen {
 }
 
 /// Gradients, where there are any, and values otherwise, by name.
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     pub path: ModulePath,
     pub gradients: &'a Gradients,
     pub found: Vec<(String, Vec<f64>, bool)>,
@@ -93,7 +93,7 @@ impl ModuleVisitor for Reader<'_> {
     }
 }
 
-pub fn check(
+pub(crate) fn check(
     expected: &[Fingerprint],
     found: &[(String, Vec<f64>, bool)],
     trained: bool,

@@ -19,7 +19,7 @@ const SHOWN: usize = 10;
     after_help = "Rows count from 0, as in the packed file. Findings are not errors: the exit code is 0 either way.\n\n\
                         Example:\n  duchenne data check fer2013.safetensors --json > findings.json"
 )]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// The packed data set
     file: PathBuf,
     /// Print JSON, with all rows
@@ -31,7 +31,7 @@ pub struct CheckArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let dataset = PackedDataset::open(&args.file)?;
     ensure!(
         dataset.is_intact(),
@@ -43,7 +43,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
         print_json(&json(&dataset, &findings))
     } else {
         let shown = if args.all { usize::MAX } else { SHOWN };
-        print(&report(&dataset, &findings, shown))
+        print(report(&dataset, &findings, shown))
     }
 }
 

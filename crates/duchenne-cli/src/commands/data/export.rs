@@ -13,7 +13,7 @@ use duchenne::{Unit, Watch as _, Work};
     after_help = "Writes DIR/<split>/<class>/<row>.png, which `duchenne data import folder` reads again.\n\n\
                         Example:\n  duchenne data export fer2013.safetensors --out pictures/"
 )]
-pub struct ExportArgs {
+pub(super) struct ExportArgs {
     /// The packed data set
     file: PathBuf,
     /// Output folder; must be empty or not exist
@@ -22,7 +22,7 @@ pub struct ExportArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let dataset = PackedDataset::open(&args.file)?;
     let work = Work { what: "writing", unit: Unit::Pictures };
     let exported = export(&dataset, &args.out, &|done, total| Terminal.progress(work, done, total));

@@ -19,7 +19,7 @@ use duchenne::{Note, Unit, Watch as _, Work};
 
 /// Arguments of `duchenne data import`.
 #[derive(Debug, Args)]
-pub struct ImportArgs {
+pub(super) struct ImportArgs {
     #[command(subcommand)]
     source: Source,
 }
@@ -83,7 +83,7 @@ struct Output {
 }
 
 /// Runs the command.
-pub fn run(args: &ImportArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     match &args.source {
         Source::Fer2013 { source, ferplus, output } => {
             if let Some(ferplus) = ferplus {

@@ -11,7 +11,7 @@ use duchenne::data::{Origin, PackedDataset, Split};
 /// Arguments of `duchenne data info`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  duchenne data info fer2013.safetensors")]
-pub struct InfoArgs {
+pub(super) struct InfoArgs {
     /// The packed data set
     file: PathBuf,
     /// Print JSON
@@ -20,10 +20,10 @@ pub struct InfoArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &InfoArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
     let dataset = PackedDataset::open(&args.file)?;
     let counts = Counts::of(&dataset);
-    if args.json { print_json(&json(&dataset, &counts)) } else { print(&table(&dataset, &counts)) }
+    if args.json { print_json(&json(&dataset, &counts)) } else { print(table(&dataset, &counts)) }
 }
 
 /// Samples per split and class.

@@ -18,7 +18,7 @@ use duchenne::experiments::generators::judgement::Judgement;
     after_help = "Distances are taken against people whom the generators never saw, where their recipe held some \
     out.\n\nExample:\n  duchenne gan eval dcgan-faces.safetensors --real ckplus.safetensors --out report"
 )]
-pub struct GanEvalArgs {
+pub(super) struct GanEvalArgs {
     /// Synthetic packed data set (`duchenne gan sample`)
     faces: PathBuf,
     /// The photographs that the generators learned from, packed
@@ -42,7 +42,7 @@ pub struct GanEvalArgs {
 }
 
 /// Runs the command.
-pub fn run(args: GanEvalArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: GanEvalArgs) -> anyhow::Result<ExitCode> {
     let generated = PackedDataset::open(&args.faces)?;
     let real = PackedDataset::open(&args.real)?;
     let device = args.device.device;

@@ -11,7 +11,7 @@ use duchenne::files::atomic::check_writable;
 /// Arguments of `duchenne gan grid`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  duchenne gan grid runs/dcgan runs/wgan-gp runs/cgan --out figure1.png")]
-pub struct GridArgs {
+pub(super) struct GridArgs {
     /// Run directories of `duchenne gan train`, one row each
     #[arg(required = true)]
     runs: Vec<PathBuf>,
@@ -26,7 +26,7 @@ pub struct GridArgs {
 }
 
 /// Runs the command.
-pub fn run(args: GridArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: GridArgs) -> anyhow::Result<ExitCode> {
     check_writable(&args.out)?;
     let runs: Vec<(String, PathBuf)> = args.runs.into_iter().map(|run| (name(&run), run)).collect();
     draw_grid(&runs, args.seed, &args.device.device, &args.out, &Terminal)?;

@@ -14,7 +14,7 @@ use duchenne::files::atomic::check_writable;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The same generators, seed and count give the same file, byte for byte.\n\n\
     Example:\n  duchenne gan sample runs/dcgan --count 1000 --seed 1 --out dcgan-faces.safetensors")]
-pub struct SampleArgs {
+pub(super) struct SampleArgs {
     /// Run directory of `duchenne gan train`, or the folder of one generator in it
     run: PathBuf,
     /// Faces per class
@@ -34,7 +34,7 @@ pub struct SampleArgs {
 }
 
 /// Runs the command.
-pub fn run(args: SampleArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: SampleArgs) -> anyhow::Result<ExitCode> {
     let generators = Generators::load(&args.run, &args.device.device, &Terminal)?;
     check_writable(&args.out)?;
     if let Some(folder) = &args.png {

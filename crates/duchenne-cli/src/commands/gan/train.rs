@@ -18,7 +18,7 @@ use duchenne::training::gan::GanRecipe;
     duchenne gan train --recipe dcgan --data fer2013.safetensors --class neutral --run runs/neutral\n\n\
     Run the same command again to resume a run that was stopped or killed."
 )]
-pub struct GanTrainArgs {
+pub(super) struct GanTrainArgs {
     /// Built-in recipe (dcgan, wgan-gp, cgan, modern) or a TOML file
     #[arg(long)]
     recipe: String,
@@ -38,7 +38,7 @@ pub struct GanTrainArgs {
 }
 
 /// Runs the command.
-pub fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
     let recipe = recipe(&args)?;
     let dataset = PackedDataset::open(&args.data)?;
     let run = GanRun {

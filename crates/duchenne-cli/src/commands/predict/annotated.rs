@@ -17,7 +17,7 @@ use duchenne::files::atomic::write_atomically;
 const JPEG_QUALITY: u8 = 92;
 
 /// A folder that takes annotated copies.
-pub struct AnnotatedFolder {
+pub(super) struct AnnotatedFolder {
     root: PathBuf,
     taken: HashSet<PathBuf>,
 }
@@ -28,7 +28,7 @@ impl AnnotatedFolder {
     ///
     /// # Errors
     /// When the folder cannot be made, or holds an input.
-    pub fn create(root: &Path, inputs: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(super) fn create(root: &Path, inputs: &[PathBuf]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(root)
             .with_context(|| format!("cannot make the folder `{}` for annotated copies", root.display()))?;
         let root =
@@ -41,7 +41,7 @@ impl AnnotatedFolder {
     }
 
     /// The folder, as an absolute path without links.
-    pub fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
@@ -64,7 +64,12 @@ impl AnnotatedFolder {
     ///
     /// # Errors
     /// When the file cannot be written or would lie on the source itself.
-    pub fn write(&mut self, source: &Source, format: ImageFormat, picture: &RgbImage) -> anyhow::Result<()> {
+    pub(super) fn write(
+        &mut self,
+        source: &Source,
+        format: ImageFormat,
+        picture: &RgbImage,
+    ) -> anyhow::Result<()> {
         if !source.is_standard_input() {
             self.check_apart(&source.path)?;
         }

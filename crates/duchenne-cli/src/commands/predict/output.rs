@@ -10,7 +10,7 @@ use duchenne::{Face, FaceBox, LabelSet};
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// For people; the given number of likeliest expressions per face.
     Table {
         /// How many expressions are shown, at least 1.
@@ -24,7 +24,7 @@ pub enum Form {
 
 /// A picture that was recognised.
 #[derive(Debug)]
-pub struct PictureResult {
+pub(super) struct PictureResult {
     /// The path as it was asked for or found; `-` for standard input.
     pub path: String,
     /// The width of the upright picture in pixels.
@@ -36,7 +36,7 @@ pub struct PictureResult {
 }
 
 /// Writes results in one form.
-pub struct ResultWriter<W: Write> {
+pub(super) struct ResultWriter<W: Write> {
     form: Form,
     labels: LabelSet,
     output: W,
@@ -47,7 +47,7 @@ impl<W: Write> ResultWriter<W> {
     ///
     /// # Errors
     /// When `output` fails, as all methods here.
-    pub fn new(form: Form, labels: LabelSet, output: W) -> io::Result<Self> {
+    pub(super) fn new(form: Form, labels: LabelSet, output: W) -> io::Result<Self> {
         let mut writer = Self { form, labels, output };
         if form == Form::Csv {
             let mut header: Vec<&str> =
@@ -60,7 +60,7 @@ impl<W: Write> ResultWriter<W> {
     }
 
     /// Writes a recognised picture.
-    pub fn picture(&mut self, result: &PictureResult) -> io::Result<()> {
+    pub(super) fn picture(&mut self, result: &PictureResult) -> io::Result<()> {
         match self.form {
             Form::Table { top } => self.table(result, top)?,
             Form::Json => {
@@ -74,7 +74,7 @@ impl<W: Write> ResultWriter<W> {
 
     /// Writes that a picture could not be recognised: in JSON only, where every picture has its line.
     /// In the other forms the message goes to standard error; returns whether it was written here.
-    pub fn error(&mut self, path: &str, error: &str) -> io::Result<bool> {
+    pub(super) fn error(&mut self, path: &str, error: &str) -> io::Result<bool> {
         if self.form != Form::Json {
             return Ok(false);
         }

@@ -12,7 +12,7 @@ const STANDARD_INPUT: &str = "-";
 
 /// A picture that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub(super) struct Source {
     /// The file, or `-`.
     pub path: PathBuf,
     /// Its place below the folder that was asked for, or just its name: where its annotated copy goes.
@@ -31,12 +31,12 @@ impl Source {
     }
 
     /// Whether the picture comes from standard input.
-    pub fn is_standard_input(&self) -> bool {
+    pub(super) fn is_standard_input(&self) -> bool {
         self.path == Path::new(STANDARD_INPUT)
     }
 
     /// How many pixels decoding will make, as far as the header tells; the most where nobody knows.
-    pub fn claimed_pixels(&self) -> u64 {
+    pub(super) fn claimed_pixels(&self) -> u64 {
         if self.is_standard_input() {
             return Limits::RECOGNITION.pixels;
         }
@@ -48,7 +48,7 @@ impl Source {
     ///
     /// # Errors
     /// [`PictureError`] where it cannot be read or is no picture.
-    pub fn read(&self) -> Result<Picture, PictureError> {
+    pub(super) fn read(&self) -> Result<Picture, PictureError> {
         if !self.is_standard_input() {
             return Picture::open(&self.path);
         }
@@ -64,7 +64,7 @@ impl Source {
 
 /// A path that leads to no picture, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub(super) struct Refused {
     /// The path as it was asked for or found.
     pub path: PathBuf,
     /// What is wrong with it.
@@ -74,7 +74,7 @@ pub struct Refused {
 /// The pictures behind `paths`, in order: files as they are named, folders searched recursively by name
 /// order for files with a picture's extension. The folder `skipped` (where results go) is not entered.
 /// Nothing is collected: a folder of any number of pictures takes no memory to speak of.
-pub fn pictures(
+pub(super) fn pictures(
     paths: Vec<PathBuf>,
     skipped: Option<PathBuf>,
 ) -> impl Iterator<Item = Result<Source, Refused>> {

@@ -25,7 +25,7 @@ const DECISIONS_FILE: &str = "decisions.safetensors";
     after_help = "Examples:\n  duchenne svm eval runs/hog/svm.safetensors --features hog-test.safetensors --json\n  \
     duchenne svm eval runs/df-svm/svm.safetensors --data fer2013.safetensors --split private-test --out report"
 )]
-pub struct SvmEvalArgs {
+pub(super) struct SvmEvalArgs {
     /// An SVM fitted by `duchenne svm fit`
     model: PathBuf,
     /// Feature file with labels
@@ -48,7 +48,7 @@ pub struct SvmEvalArgs {
 }
 
 /// Runs the command.
-pub fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         check_writable(&folder.join(DECISIONS_FILE))?;

@@ -31,7 +31,7 @@ use crate::terminal::{Terminal, print_line, say};
     Run the same command again to resume a run that was stopped or killed.",
     group(clap::ArgGroup::new("source").required(true).args(["features", "network", "recipe"]))
 )]
-pub struct FitArgs {
+pub(super) struct FitArgs {
     /// Built-in recipe (df-svm, df-svm-scratch) or a TOML file: networks to train first, and the SVM's settings
     #[arg(long, requires = "data")]
     recipe: Option<String>,
@@ -65,7 +65,7 @@ pub struct FitArgs {
 }
 
 /// Runs the command.
-pub fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
     let path = args.run.join(SVM_FILE);
     if path.exists() {
         bail!("`{}` is there already; use another --run, or delete it to fit again", path.display());

@@ -66,7 +66,7 @@ enum Place {
 
 impl PictureTree {
     /// Lists the pictures of the folder or zip archive at `path`.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let metadata = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?;
         let mut tree = Self { path: path.to_owned(), zip: None, entries: Vec::new(), skipped: 0 };
         if metadata.is_dir() {
@@ -85,17 +85,17 @@ impl PictureTree {
     }
 
     /// The parts of every picture's path inside the tree, in the order in which they are read.
-    pub fn paths(&self) -> impl Iterator<Item = &[String]> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &[String]> {
         self.entries.iter().map(|entry| entry.parts.as_slice())
     }
 
     /// The number of files without a picture's extension, hidden ones not counted.
-    pub fn skipped(&self) -> usize {
+    pub(crate) fn skipped(&self) -> usize {
         self.skipped
     }
 
     /// An error about the picture at `index`.
-    pub fn error(&self, index: usize, problem: impl Into<String>) -> DataError {
+    pub(crate) fn error(&self, index: usize, problem: impl Into<String>) -> DataError {
         DataError::entry(&self.path, self.entries[index].parts.join("/"), problem)
     }
 
@@ -112,7 +112,7 @@ impl PictureTree {
 
     /// Decodes every picture to gray and hands it to `take` with its index. Returns the checksum of the
     /// archive, or of a folder's paths and contents.
-    pub fn read_all(
+    pub(crate) fn read_all(
         &mut self,
         sizing: Sizing,
         progress: Progress<'_>,
@@ -179,7 +179,7 @@ impl PictureTree {
         if hidden {
             return Ok(());
         }
-        if !parts.last().is_some_and(|name| format_by_name(Path::new(name)).is_some()) {
+        if parts.last().is_none_or(|name| format_by_name(Path::new(name)).is_none()) {
             self.skipped += 1;
             return Ok(());
         }

@@ -25,7 +25,7 @@ impl Columns {
 
     /// Finds `emotion`, `pixels` and `Usage` in a header line, in any order, whatever the spaces.
     /// On failure returns the columns found.
-    pub fn of_header(line: &[u8]) -> Result<Self, String> {
+    pub(super) fn of_header(line: &[u8]) -> Result<Self, String> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         let names: Vec<String> =
             line.split(|&byte| byte == b',').map(|name| excerpt(bare(name)).to_ascii_lowercase()).collect();

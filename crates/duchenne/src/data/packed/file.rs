@@ -41,7 +41,7 @@ impl PackedFile {
     ///
     /// # Errors
     /// [`DataError::Write`].
-    pub fn begin(path: &Path, room: usize, size: [usize; 2]) -> Result<Self, DataError> {
+    pub(crate) fn begin(path: &Path, room: usize, size: [usize; 2]) -> Result<Self, DataError> {
         let refused = |error| DataError::Write(AtomicError::system(path, error));
         let mut file = AtomicFile::create(path)?;
         file.file().write_all(&vec![0; room]).map_err(refused)?;
@@ -52,12 +52,12 @@ impl PackedFile {
     }
 
     /// The path that the file will have.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
 
     /// Adds whole pictures. Whether they could be written is told by [`Self::finish`].
-    pub fn push(&mut self, images: &[u8]) {
+    pub(crate) fn push(&mut self, images: &[u8]) {
         self.stream.push(images);
     }
 
@@ -69,7 +69,7 @@ impl PackedFile {
     ///
     /// # Panics
     /// When the header does not fit into its room.
-    pub fn finish(
+    pub(crate) fn finish(
         self,
         rows: usize,
         columns: &[Column<'_>],

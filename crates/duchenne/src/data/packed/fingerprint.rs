@@ -13,31 +13,31 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     /// Hexadecimal digits of a fingerprint.
-    pub const LENGTH: usize = 2 * blake3::OUT_LEN;
+    pub(crate) const LENGTH: usize = 2 * blake3::OUT_LEN;
 
     /// The fingerprint of a data set of pictures of this size, without tensors so far.
-    pub fn new(height: usize, width: usize) -> Self {
+    pub(crate) fn new(height: usize, width: usize) -> Self {
         Self { hasher: blake3::Hasher::new(), contents: format!("{height}x{width}\n") }
     }
 
     /// Takes the next bytes of a tensor; [`Self::end`] says when it is whole.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
     }
 
     /// Ends the tensor `name` of `length` bytes.
-    pub fn end(&mut self, name: &str, length: usize) {
+    pub(crate) fn end(&mut self, name: &str, length: usize) {
         writeln!(self.contents, "{name} {length}").expect("a text takes everything");
     }
 
     /// Takes a whole tensor.
-    pub fn tensor(&mut self, name: &str, bytes: &[u8]) {
+    pub(crate) fn tensor(&mut self, name: &str, bytes: &[u8]) {
         self.update(bytes);
         self.end(name, bytes.len());
     }
 
     /// The digest as hexadecimal text.
-    pub fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.hasher.update(self.contents.as_bytes());
         self.hasher.finalize().to_hex().to_string()
     }

@@ -25,14 +25,14 @@ pub(crate) struct ImageStream {
 
 impl ImageStream {
     /// Begins behind what `file` holds and `fingerprint` has taken.
-    pub fn begin(mut file: File, fingerprint: Fingerprint) -> Self {
+    pub(crate) fn begin(mut file: File, fingerprint: Fingerprint) -> Self {
         let (to_file, chunks) = sync_channel(WAITING);
         let writing = thread::spawn(move || write(&mut file, &chunks));
         Self { chunk: Vec::with_capacity(CHUNK), fingerprint, to_file, writing }
     }
 
     /// Adds `bytes`. Whether they could be written is told by [`Self::finish`].
-    pub fn push(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (part, rest) = bytes.split_at(bytes.len().min(CHUNK - self.chunk.len()));
             self.chunk.extend_from_slice(part);
@@ -47,7 +47,7 @@ impl ImageStream {
     ///
     /// # Errors
     /// That of the first write that failed.
-    pub fn finish(mut self) -> io::Result<Fingerprint> {
+    pub(crate) fn finish(mut self) -> io::Result<Fingerprint> {
         self.send();
         drop(self.to_file);
         self.writing.join().expect("writing does not panic")?;

@@ -79,15 +79,13 @@ impl SyntheticProvenance {
         if self.generators.is_empty() {
             return Err(ProvenanceError::NoGenerator);
         }
-        let share = |one: &GeneratorProvenance| {
-            one.held_out_share.map_or("unknown".to_owned(), |share| share.to_string())
-        };
-        let data =
-            |one: &GeneratorProvenance| one.data_fingerprint.clone().unwrap_or_else(|| "unknown".to_owned());
-        let facts: [(_, &dyn Fn(&GeneratorProvenance) -> String); 2] =
-            [("held-out-share", &share), ("data-fingerprint", &data)];
-        for (what, of) in facts {
-            let values: BTreeSet<String> = self.generators.iter().map(of).collect();
+        let known = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
+        let generators = self.generators.iter();
+        let shares = generators.clone().map(|one| known(one.held_out_share.map(|share| share.to_string())));
+        let data = generators.map(|one| known(one.data_fingerprint.clone()));
+        let facts: [(_, BTreeSet<String>); 2] =
+            [("held-out-share", shares.collect()), ("data-fingerprint", data.collect())];
+        for (what, values) in facts {
             if values.len() > 1 {
                 let values = values.into_iter().collect::<Vec<_>>().join(", ");
                 return Err(ProvenanceError::Mixed { what, values });

@@ -157,7 +157,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let target = write(&path("fer"), LabelSet::Fer2013, Origin::Photograph, 2);
         write(&path("a"), LabelSet::CkPlus, Origin::Synthetic, 2);
-        let sets = || vec![PackedDataset::open(&path("a")).unwrap()];
+        let sets = || vec![PackedDataset::open(path("a")).unwrap()];
         let select =
             |per_class, neutral| SyntheticFaces::select(sets(), &target, per_class, neutral).unwrap();
         let faces = select(None, NeutralPolicy::Real);
@@ -209,7 +209,7 @@ mod tests {
         let mut contempt = PackedBuilder::new("set", LabelSet::CkPlus, 2, 2);
         contempt.push(&[0; 4], 1, Split::Training, Origin::Synthetic).unwrap();
         contempt.write(&path("c"), "none").unwrap();
-        let contempt = error(PackedDataset::open(&path("c")).unwrap());
+        let contempt = error(PackedDataset::open(path("c")).unwrap());
         assert!(matches!(contempt, DataError::NoCommonLabel { target: "fer2013", .. }), "{contempt}");
     }
 }

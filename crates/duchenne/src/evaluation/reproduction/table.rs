@@ -190,7 +190,7 @@ pub(super) mod tests {
         }
     }
 
-    pub fn report() -> Reproduction {
+    pub(crate) fn report() -> Reproduction {
         let row = |key: &str, baseline: Option<&str>, paper, runs| Row {
             key: key.to_owned(),
             title: key.to_uppercase(),

@@ -51,6 +51,12 @@ pub struct Stopwatch<'a> {
     generators: BTreeMap<String, GeneratorTimes>,
 }
 
+impl std::fmt::Debug for Stopwatch<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Stopwatch").finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct ClassifierTimes {
     step: f64,
@@ -146,7 +152,7 @@ impl<'a> Stopwatch<'a> {
     /// The images that a stage's first input has, or will have.
     fn images(&self, graph: &Graph, stage: &Stage) -> Images {
         let data = &graph.stages[stage.inputs[0]];
-        if let Ok(dataset) = PackedDataset::open(&data.folder.file(DATA_FILE)) {
+        if let Ok(dataset) = PackedDataset::open(data.folder.file(DATA_FILE)) {
             let count = |split| (0..dataset.len()).filter(|row| dataset.split(*row) == split).count();
             return Images {
                 training: count(Split::Training),
@@ -164,7 +170,7 @@ impl<'a> Stopwatch<'a> {
     fn photographs(&self, graph: &Graph, stage: &Stage, recipe: &GanRecipe, class: &str) -> [usize; 2] {
         let data = &graph.stages[stage.inputs[0]];
         let classes = if class == "all" { LabelSet::CkPlus.len() } else { 1 };
-        if let Ok(dataset) = PackedDataset::open(&data.folder.file(DATA_FILE))
+        if let Ok(dataset) = PackedDataset::open(data.folder.file(DATA_FILE))
             && let Ok(photographs) = GenerativeSplit::new(&dataset, recipe.data.held_out)
         {
             let label = dataset.label_set().label_of(class);

@@ -142,7 +142,7 @@ fn report(
     ];
     for (name, id) in ["FER-2013", "CK+"].into_iter().zip(graph.data) {
         if is_done(id) {
-            let dataset = PackedDataset::open(&graph.stages[id].folder.file(DATA_FILE))?;
+            let dataset = PackedDataset::open(graph.stages[id].folder.file(DATA_FILE))?;
             let text = format!("{} images, {}", dataset.len(), dataset.fingerprint());
             provenance.push(Provenance::new(name, text));
         }

@@ -55,6 +55,12 @@ pub struct Workshop<'a> {
     pub session: Session<'a>,
 }
 
+impl std::fmt::Debug for Workshop<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Workshop").finish_non_exhaustive()
+    }
+}
+
 impl Workshop<'_> {
     /// Does the stage's work, or resumes it, and marks it finished; `None` when stopped.
     ///
@@ -97,7 +103,7 @@ impl Workshop<'_> {
             Work::Classifier { recipe, per_class, neutral } => {
                 let data = TrainingData::new(self.data(stage.inputs[0])?)?;
                 let faces = &stage.inputs[1..];
-                let open = |id: &StageId| PackedDataset::open(&self.folder(*id).file(FACES_FILE));
+                let open = |id: &StageId| PackedDataset::open(self.folder(*id).file(FACES_FILE));
                 let sets = faces.iter().map(open).collect::<Result<Vec<_>, _>>()?;
                 let data = data.with_synthetic(sets, Some(*per_class as usize), *neutral)?;
                 let label_set = data.dataset().label_set();
@@ -143,11 +149,11 @@ impl Workshop<'_> {
     }
 
     fn data(&self, stage: StageId) -> crate::Result<PackedDataset> {
-        Ok(PackedDataset::open(&self.folder(stage).file(DATA_FILE))?)
+        Ok(PackedDataset::open(self.folder(stage).file(DATA_FILE))?)
     }
 
     fn judge(&self, stage: &Stage, by_classifier: bool) -> crate::Result<()> {
-        let generated = PackedDataset::open(&self.folder(stage.inputs[0]).file(FACES_FILE))?;
+        let generated = PackedDataset::open(self.folder(stage.inputs[0]).file(FACES_FILE))?;
         let real = self.data(stage.inputs[1])?;
         let judgement = Judgement::new(&generated, &real)?;
         let model = BuiltInModel::Compact;

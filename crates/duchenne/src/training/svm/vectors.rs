@@ -10,17 +10,17 @@ const LANES: usize = 32;
 pub(super) struct Vectors(Arch);
 
 impl Vectors {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Arch::new())
     }
 
     /// The inner product.
-    pub fn dot(self, features: &[f32], weights: &[f64]) -> f64 {
+    pub(super) fn dot(self, features: &[f32], weights: &[f64]) -> f64 {
         self.0.dispatch(Dot { features, weights })
     }
 
     /// Adds `scale` times the features to the weights.
-    pub fn add_scaled(self, weights: &mut [f64], features: &[f32], scale: f64) {
+    pub(super) fn add_scaled(self, weights: &mut [f64], features: &[f32], scale: f64) {
         self.0.dispatch(AddScaled { weights, features, scale });
     }
 }

@@ -20,12 +20,12 @@ pub(super) struct Svg {
 
 impl Svg {
     /// An empty drawing; screen readers read the title.
-    pub fn new(width: f64, height: f64, title: &str) -> Self {
+    pub(super) fn new(width: f64, height: f64, title: &str) -> Self {
         Self { body: String::new(), width, height, title: title.to_string() }
     }
 
     /// A straight line.
-    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    pub(super) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let ((x1, y1), (x2, y2)) = (from, to);
         self.body += &format!(
             "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>\n"
@@ -33,18 +33,25 @@ impl Svg {
     }
 
     /// A line through several points.
-    pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub(super) fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         self.body += &format!("<polyline class=\"{class}\" points=\"{}\"/>\n", points.join(" "));
     }
 
     /// A dot.
-    pub fn dot(&mut self, class: &str, (x, y): (f64, f64), radius: f64) {
+    pub(super) fn dot(&mut self, class: &str, (x, y): (f64, f64), radius: f64) {
         self.body += &format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>\n");
     }
 
     /// A filled rectangle with an opacity (`0..=1`), and the text shown when the pointer rests on it.
-    pub fn rectangle(&mut self, class: &str, corner: (f64, f64), size: (f64, f64), opacity: f64, hint: &str) {
+    pub(super) fn rectangle(
+        &mut self,
+        class: &str,
+        corner: (f64, f64),
+        size: (f64, f64),
+        opacity: f64,
+        hint: &str,
+    ) {
         let ((x, y), (width, height)) = (corner, size);
         self.body += &format!(
             "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
@@ -54,7 +61,7 @@ impl Svg {
     }
 
     /// A text on its base line.
-    pub fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
+    pub(super) fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -67,7 +74,7 @@ impl Svg {
     }
 
     /// A coloured square with its meaning, for legends; returns where the next one may start.
-    pub fn legend(&mut self, class: &str, (x, y): (f64, f64), meaning: &str) -> f64 {
+    pub(super) fn legend(&mut self, class: &str, (x, y): (f64, f64), meaning: &str) -> f64 {
         self.rectangle(class, (x, y - 9.0), (10.0, 10.0), 1.0, meaning);
         self.text("label", (x + 15.0, y), Anchor::Start, meaning);
         // The average width of a letter at this size; legends are short, so an estimate does.
@@ -75,7 +82,7 @@ impl Svg {
     }
 
     /// The finished element.
-    pub fn finish(self) -> String {
+    pub(super) fn finish(self) -> String {
         format!(
             "<svg viewBox=\"0 0 {:.0} {:.0}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\">\n\
              <title>{}</title>\n{}</svg>\n",

@@ -215,7 +215,7 @@ macro_rules! recipes {
             /// The built-in one of this name.
             ///
             /// # Errors
-            /// [`RecipeError::Unknown`]($crate::training::recipe_file::RecipeError::Unknown), which lists the names.
+            /// [`RecipeError::Unknown`](crate::training::recipe_file::RecipeError::Unknown), which lists the names.
             pub fn built_in(name: &str) -> Result<Self, $crate::training::recipe_file::RecipeError> {
                 $library.built_in(name)
             }

@@ -1,6 +1,7 @@
 //! *Records*: what a finished epoch leaves in the log of a run, and what reports show of it.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A finished epoch of a classifier; a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,20 @@ pub struct EpochRecord {
     /// Seconds of computation over all sittings; not part of what resuming reproduces, nor of a report.
     #[serde(default)]
     pub seconds: f64,
+}
+
+/// Epochs as reports have them: how long one took says nothing of the model, and equal runs would give different
+/// reports.
+pub(crate) fn without_seconds<S: Serializer>(
+    epochs: &[EpochRecord],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let value = |epoch: &EpochRecord| -> Result<serde_json::Value, S::Error> {
+        let mut value = serde_json::to_value(epoch).map_err(S::Error::custom)?;
+        value.as_object_mut().map(|fields| fields.remove("seconds"));
+        Ok(value)
+    };
+    epochs.iter().map(value).collect::<Result<Vec<_>, _>>()?.serialize(serializer)
 }
 
 /// A finished epoch of a generator; a line of the log. Means over the epoch's steps.
@@ -42,4 +57,34 @@ pub struct GanRecord {
     pub judgement: Option<f64>,
     /// Seconds of computation over all sittings; not part of what resuming reproduces.
     pub seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Report {
+        #[serde(serialize_with = "without_seconds")]
+        epochs: Vec<EpochRecord>,
+    }
+
+    #[test]
+    fn equal_runs_give_equal_reports_however_long_they_took() {
+        let record = |seconds| EpochRecord {
+            epoch: 1,
+            learning_rate: 0.1,
+            training_loss: 1.0,
+            training_accuracy: 0.5,
+            validation_loss: 1.0,
+            validation_accuracy: 0.4,
+            seconds,
+        };
+        let text = |seconds| serde_json::to_string(&Report { epochs: vec![record(seconds)] }).unwrap();
+        assert_eq!(text(1.0), text(2.0));
+        let read: Report = serde_json::from_str(&text(1.0)).unwrap();
+        assert_eq!(read.epochs, [record(0.0)]);
+        // The log keeps the time.
+        assert!(serde_json::to_string(&record(2.5)).unwrap().contains("\"seconds\":2.5"));
+    }
 }

@@ -1,11 +1,11 @@
 //! The report as JSON.
 
-use serde::ser::Error as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{EpochRecord, ModelFigures, Provenance, ReportPage, protocol};
 use crate::evaluation::EvaluationError;
 use crate::evaluation::robustness::Robustness;
+use crate::training::records::without_seconds;
 
 /// The version of the JSON document; it grows when a key changes its meaning or goes away.
 pub const JSON_SCHEMA_VERSION: u32 = 1;
@@ -21,16 +21,6 @@ struct Document<'a> {
     robustness: Option<&'a Robustness>,
     #[serde(serialize_with = "without_seconds")]
     training: &'a [EpochRecord],
-}
-
-/// How long an epoch took says nothing of the model, and equal runs would give different reports.
-fn without_seconds<S: Serializer>(epochs: &[EpochRecord], serializer: S) -> Result<S::Ok, S::Error> {
-    let value = |epoch: &EpochRecord| -> Result<serde_json::Value, S::Error> {
-        let mut value = serde_json::to_value(epoch).map_err(S::Error::custom)?;
-        value.as_object_mut().map(|fields| fields.remove("seconds"));
-        Ok(value)
-    };
-    epochs.iter().map(value).collect::<Result<Vec<_>, _>>()?.serialize(serializer)
 }
 
 /// Renders the report as one indented JSON document with a newline at its end. Numbers carry every digit;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluation::report::EpochRecord;
 use crate::evaluation::{EvaluationReport, ScoredSplit};
+use crate::training::records::without_seconds;
 
 /// A share of images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,7 @@ pub struct RunFigures {
     /// One digit per image: 1 where the answer was right. What a paired test needs.
     pub correct: String,
     /// How training went; empty for an SVM.
+    #[serde(serialize_with = "without_seconds")]
     pub curve: Vec<EpochRecord>,
 }
 

@@ -5,12 +5,9 @@ use std::path::Path;
 use crate::data::error::DataError;
 use crate::data::import::picture_tree::{PictureTree, Sizing};
 use crate::data::packed::builder::{Imported, PackedBuilder};
-use crate::data::packed::split::{Origin, Split};
+use crate::data::packed::split::{Origin, SYNTHETIC_MARK, Split};
 use crate::data::{FACE_SIDE, Progress, counted};
 use crate::expression::LabelSet;
-
-/// The end, before the extension, of a synthetic picture's file name in an exported data set.
-pub(crate) const SYNTHETIC_MARK: &str = "-synthetic";
 
 /// The choices of an import from folders.
 #[derive(Debug, Clone)]

@@ -11,9 +11,8 @@ use rayon::prelude::*;
 
 use crate::data::Progress;
 use crate::data::error::DataError;
-use crate::data::import::folder::SYNTHETIC_MARK;
 use crate::data::packed::dataset::PackedDataset;
-use crate::data::packed::split::Origin;
+use crate::data::packed::split::{Origin, SYNTHETIC_MARK};
 use crate::files::atomic::{AtomicError, folder_of, plain, sync_folder};
 
 /// Writes every picture of `dataset` to `folder`, which must be missing or empty. Rows count from 0;

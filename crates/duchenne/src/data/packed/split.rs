@@ -10,6 +10,9 @@ use crate::data::error::DataError;
 use crate::data::packed::dataset::PackedDataset;
 use crate::data::packed::synthetic::{NeutralPolicy, SyntheticFaces};
 
+/// The end, before the extension, of a synthetic picture's file name in an exported data set.
+pub(crate) const SYNTHETIC_MARK: &str = "-synthetic";
+
 /// The part of a data set that a sample belongs to; the value is the packed file's byte.
 ///
 /// ```

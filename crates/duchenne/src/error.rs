@@ -23,6 +23,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// use duchenne::{Error, Recognizer};
 ///
 /// let Err(error) = Recognizer::load("no-such-model.safetensors") else { unreachable!() };
+/// let error = Error::from(error);
 /// assert!(matches!(error, Error::Inference(_)));
 /// assert!(error.to_string().contains("no-such-model.safetensors"));
 /// ```

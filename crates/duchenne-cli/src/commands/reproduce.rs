@@ -159,8 +159,9 @@ fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<Exi
     let (folders, bytes) = others(&request.out, graph);
     if folders > 0 {
         print_line(format_args!(
-            "{folders} folders below {} ({:.1} GB) are none of these stages: they belong to other rows, scales, \
-             seeds or inputs, or to another version of this program",
+            "{} below {} ({:.1} GB) not of these stages: from other rows, scales, seeds or inputs, or another version \
+             of this program",
+            counted(folders, "folder"),
             request.out.join(STAGES).display(),
             bytes as f64 / 1e9
         ))?;

@@ -207,7 +207,7 @@ fn a_plan_is_measured_and_does_nothing() {
     std::fs::create_dir_all(stages.join("train-vgg99.0123456789ab")).unwrap();
     let output = place.command("out").arg("--plan").output().unwrap();
     let plan = String::from_utf8(output.stdout).unwrap();
-    assert!(plan.lines().last().unwrap().starts_with("1 folders below "), "{plan}");
+    assert!(plan.lines().last().unwrap().starts_with("1 folder below "), "{plan}");
 }
 
 #[cfg(unix)]
@@ -235,7 +235,6 @@ fn what_cannot_be_reproduced_is_refused_before_any_work() {
     };
     refused(&["--rows", "vgg16,vgg99"], "no row `vgg99`; this scale has df-svm, vgg16");
     refused(&["--ferplus", "votes.csv"], "FER+'s votes join when it is imported");
-    refused(&["--device", "abacus"], "abacus");
     place.write_scale(&SCALE.replace("epochs=2", "epochs=none"));
     refused(&[], "training.epochs");
 }

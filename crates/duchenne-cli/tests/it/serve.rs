@@ -128,7 +128,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("POST", "/api/predict", &too_large, 413, "--max-upload"),
         ("POST", "/api/predict?whole=perhaps", b"", 400, "whole"),
         ("POST", "/api/predict?min_face=3", b"", 400, "min_face is 3, expected at least 12"),
-        ("POST", "/api/predict?whole=true&min_face=30", b"", 400, "min_face says nothing"),
+        ("POST", "/api/predict?whole=true&min_face=30", b"", 400, "min_face has no effect"),
         ("POST", "/api/predict?wohle=true", b"", 400, "wohle"),
         ("GET", "/favicon.ico", b"", 404, "/api/predict"),
     ] {

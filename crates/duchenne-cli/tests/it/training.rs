@@ -207,7 +207,6 @@ fn what_cannot_be_trained_is_refused_before_any_work() {
         (&["nonsense"][..], "neither built in"),
         (&["compact", "--set", "training.epoch=3"], "unknown field `epoch`"),
         (&["compact", "--set", "training.batch_size=0"], "must be at least 1"),
-        (&["compact", "--device", "abacus"], "unknown device `abacus`"),
         (&["compact", "--limit", "1"], "expected at least 2"),
         (&["wide-distilled"], "train --teacher"),
         (&["compact", "--teacher", "built-in"], "training.teacher_share"),

@@ -37,6 +37,12 @@ pub trait Watch: Sync {
 }
 
 /// Watches nothing.
+///
+/// ```
+/// use duchenne::{Quiet, Unit, Watch as _, Work};
+///
+/// Quiet.progress(Work { what: "reading", unit: Unit::Bytes }, 1, 2);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 

@@ -40,6 +40,16 @@ pub(crate) const PROVENANCE: &str = "provenance";
 pub const VOTE_COLUMNS: usize = 10;
 
 /// A packed data set, open for reading.
+///
+/// ```no_run
+/// use duchenne::PackedDataset;
+/// use duchenne::data::Images as _;
+///
+/// let dataset = PackedDataset::open("fer2013.safetensors")?;
+/// println!("{} images of {}", dataset.len(), dataset.label_set());
+/// println!("{} to learn from", dataset.training()?.len());
+/// # Ok::<(), duchenne::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct PackedDataset {
     map: Mmap,

@@ -18,6 +18,16 @@ pub use input::{InputRecipe, PerChannel};
 pub use network::{Initialization, NetworkRecipe};
 
 /// A training run's settings.
+///
+/// ```
+/// use duchenne::Recipe;
+///
+/// assert!(Recipe::names().any(|name| name == "compact"));
+/// let recipe = Recipe::read("compact", &["training.epochs=3".parse().unwrap()])?;
+/// assert_eq!(recipe.training.epochs, 3);
+/// assert!(Recipe::read("compact", &["training.epoch=3".parse().unwrap()]).is_err());
+/// # Ok::<(), duchenne::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {

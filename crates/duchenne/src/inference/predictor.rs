@@ -46,8 +46,7 @@ impl Predictor {
     ///
     /// # Errors
     /// When the file cannot be read or is not a model.
-    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, InferenceError> {
-        let path = path.as_ref();
+    pub fn load(path: &Path, device: &Device) -> Result<Self, InferenceError> {
         if let Some(svm) = LinearSvm::read_if_one(path)? {
             let svm = DeepFeatureSvm::load(svm, path, device)?;
             return Ok(Self { manifest: svm.manifest(), model: Model::Svm(Box::new(svm)) });

@@ -46,7 +46,7 @@ impl Recognizer {
     /// # Errors
     /// When the file cannot be read or is not a model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InferenceError> {
-        Predictor::load(path, &burn::tensor::Device::flex()).map(Self::new)
+        Predictor::load(path.as_ref(), &burn::tensor::Device::flex()).map(Self::new)
     }
 
     /// Any classifier, on the device that it was loaded for.

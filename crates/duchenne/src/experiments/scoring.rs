@@ -172,10 +172,8 @@ impl EvaluatedSplit {
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::PublicTest => "public-test",
-            Self::PrivateTest => "private-test",
-        }
+        let named = Self::TABLE.into_iter().find(|(_, split)| *split == self);
+        named.expect("the table holds both").0
     }
 }
 

@@ -67,12 +67,21 @@ impl Face {
 
     /// The name of the likeliest expression.
     pub fn expression(&self) -> &str {
-        self.labels.names()[self.ranked()[0].0]
+        self.labels.names()[self.likeliest().0]
     }
 
     /// The calibrated probability of the likeliest expression, `0..=1`.
     pub fn confidence(&self) -> f32 {
-        self.ranked()[0].1
+        self.likeliest().1
+    }
+
+    /// The first of equals, as [`ranked`](Self::ranked) has it.
+    fn likeliest(&self) -> (usize, f32) {
+        let places = self.probabilities.iter().copied().enumerate();
+        let larger = |best: (usize, f32), other: (usize, f32)| {
+            if other.1.total_cmp(&best.1).is_gt() { other } else { best }
+        };
+        places.reduce(larger).expect("every label set has classes")
     }
 
     /// The calibrated probability of a class by name, `0..=1`; synonyms are understood ("anger" is "angry"). `None`

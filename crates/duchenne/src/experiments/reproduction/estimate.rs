@@ -97,10 +97,10 @@ impl<'a> Stopwatch<'a> {
                 let joined: usize = stage.inputs[1..].iter().map(|input| faces_of(graph, *input)).sum();
                 Ok(Some(self.training(recipe, images, joined)?))
             }
-            Work::Machine(machine) => {
+            Work::Svm(svm) => {
                 let images = self.images(graph, stage);
                 let mut sum = Cost::default();
-                for recipe in machine.recipes() {
+                for recipe in svm.recipes() {
                     let cost = self.training(recipe, images, 0)?;
                     let face = self.classifier(recipe)?.face;
                     sum.seconds += cost.seconds + face * (images.training + images.public_test) as f64;
@@ -113,7 +113,7 @@ impl<'a> Stopwatch<'a> {
                 let model = &graph.stages[stage.inputs[1]];
                 let recipes: Vec<&Recipe> = match &model.work {
                     Work::Classifier { recipe, .. } => vec![recipe],
-                    Work::Machine(machine) => machine.recipes().collect(),
+                    Work::Svm(svm) => svm.recipes().collect(),
                     _ => Vec::new(),
                 };
                 let mut cost = Cost::default();

@@ -83,8 +83,8 @@ pub enum Work {
         /// What becomes of neutral.
         neutral: NeutralPolicy,
     },
-    /// Trains networks and fits a machine on their features. FER-2013.
-    Machine(Box<DeepSvmRecipe>),
+    /// Trains networks and fits an SVM on their features. FER-2013.
+    Svm(Box<DeepSvmRecipe>),
     /// Scores a model on PrivateTest. FER-2013, a model.
     Evaluation(u64),
     /// Draws Figure 1, under the names of its rows. Generators.
@@ -158,7 +158,7 @@ impl Graph {
         for seed in 0..request.seeds {
             for (row, evaluations) in &mut rows {
                 let model = match row.network.as_str() {
-                    SVM => builder.machine(&row.key, request, scale, seed, fer2013)?,
+                    SVM => builder.svm(&row.key, request, scale, seed, fer2013)?,
                     network => {
                         let choice = &scale.classifiers[network];
                         let sets = joining.iter().filter(|(name, _)| Some(name) == row.faces.as_ref());
@@ -201,7 +201,7 @@ impl Builder {
             Work::Faces(_) => "faces",
             Work::Judge(_) => "judge",
             Work::Classifier { .. } => "classifier",
-            Work::Machine(_) => "machine",
+            Work::Svm(_) => "svm",
             Work::Evaluation(_) => "evaluation",
             Work::Figure(_) => "figure",
         };
@@ -258,7 +258,7 @@ impl Builder {
         self.add(&format!("judge {name}"), work, &by_classifier.to_string(), &inputs)
     }
 
-    fn machine(
+    fn svm(
         &mut self,
         key: &str,
         request: &Request,
@@ -275,7 +275,7 @@ impl Builder {
         let own = [Setting::new("seed", seed)];
         let recipe = DeepSvmRecipe::read(name, &own, &network_settings, request.imagenet.as_deref())?;
         let settings = recipe.identity()?;
-        Ok(self.add(&format!("train {key} seed {seed}"), Work::Machine(Box::new(recipe)), &settings, &[data]))
+        Ok(self.add(&format!("train {key} seed {seed}"), Work::Svm(Box::new(recipe)), &settings, &[data]))
     }
 }
 
@@ -288,7 +288,7 @@ fn check(request: &Request, scale: &Scale) -> crate::Result<()> {
         let recipe = choice.classifier(0)?;
         if recipe.network.init == Initialization::Pretrained {
             refuse!(
-                "classifier `{name}` begins from pre-trained weights, which only the machine's networks can have"
+                "classifier `{name}` begins from pre-trained weights, which only the networks of the SVM can have"
             );
         }
     }

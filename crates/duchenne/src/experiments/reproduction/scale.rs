@@ -149,7 +149,7 @@ impl RecipeValues for Scale {
                 return Some(format!("row `{key}`: no classifier `{}`", row.network));
             }
             if row.network == SVM && row.faces.is_some() {
-                return Some(format!("row `{key}`: no generated faces join the machine's training split"));
+                return Some(format!("row `{key}`: no generated faces join the SVM's training split"));
             }
             if let Some(faces) =
                 row.faces.as_ref().filter(|faces| !self.gans.iter().any(|gan| gan.name == **faces))

@@ -119,8 +119,8 @@ impl Workshop<'_> {
                     return Ok(None);
                 }
             }
-            Work::Machine(recipe) => {
-                if !self.machine(stage, recipe)? {
+            Work::Svm(recipe) => {
+                if !self.svm(stage, recipe)? {
                     return Ok(None);
                 }
             }
@@ -168,8 +168,8 @@ impl Workshop<'_> {
         judgement.write(&report, stage.folder.path())
     }
 
-    /// Trains the networks and fits the machine; false when stopped.
-    fn machine(&self, stage: &Stage, recipe: &DeepSvmRecipe) -> crate::Result<bool> {
+    /// Trains the networks and fits the SVM; false when stopped.
+    fn svm(&self, stage: &Stage, recipe: &DeepSvmRecipe) -> crate::Result<bool> {
         let dataset = self.data(stage.inputs[0])?;
         let training = dataset.training()?;
         let run = stage.folder.file(RUN);
@@ -190,8 +190,8 @@ impl Workshop<'_> {
     fn evaluate(&self, stage: &Stage, seed: u64) -> crate::Result<()> {
         let dataset = self.data(stage.inputs[0])?;
         let run = self.folder(stage.inputs[1]).file(RUN);
-        let machine = run.join(SVM_FILE);
-        let model = if machine.is_file() { machine } else { run.join("best.safetensors") };
+        let svm = run.join(SVM_FILE);
+        let model = if svm.is_file() { svm } else { run.join("best.safetensors") };
         let predictor = Predictor::load(&model, self.session.device)?;
         let seen = training_duplicates(&dataset);
         let of = |split| score_split(&predictor, &dataset, split, &seen, Views::Centre);

@@ -1,4 +1,4 @@
-//! The networks of a deep-feature machine, trained by recipe, each in a run directory of its own: what
+//! The networks of a deep-feature SVM, trained by recipe, each in a run directory of its own: what
 //! `svm fit --recipe` and `reproduce` share.
 
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub const FEATURES: &str = "features";
 /// A recipe with those of its networks.
 #[derive(Debug, Clone)]
 pub struct DeepSvmRecipe {
-    /// Of the machine.
+    /// Of the SVM.
     pub svm: SvmSettings,
     networks: Vec<NetworkStage>,
 }

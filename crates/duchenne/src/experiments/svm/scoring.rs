@@ -14,7 +14,7 @@ use crate::data::{Images as _, PackedDataset};
 use crate::error::refuse;
 use crate::evaluation::ScoredSplit;
 use crate::experiments::scoring::{EvaluatedSamples, EvaluatedSplit, unscored};
-use crate::experiments::svm::margins::scored;
+use crate::experiments::svm::margins::{class_names, logits, scored};
 use crate::experiments::watch::{Unit, Watch, Work};
 use crate::files::atomic::{AtomicError, write_atomically};
 use crate::inference::InferenceError;
@@ -100,9 +100,8 @@ pub fn score_data(
     }
     let decisions = svm.decisions(&features);
     let known = unscored(dataset, &samples, split.name(), &training_duplicates(dataset));
-    let of_svm = scored(svm, &decisions, &known.labels, split.name());
     Ok(ScoredSvm {
-        split: ScoredSplit { class_names: of_svm.class_names, logits: of_svm.logits, ..known },
+        split: ScoredSplit { class_names: class_names(svm), logits: logits(&decisions), ..known },
         decisions,
         data: format!("{} {}", dataset.name(), dataset.fingerprint()),
     })

@@ -63,6 +63,43 @@ pub(crate) fn add_parts(parts: &[[f64; LANES]]) -> [f64; LANES] {
     sum
 }
 
+/// `values` plus a map of half the height and width, every position of which counts for four, into a buffer of the
+/// right size; rows have so many positions, and positions so many floats.
+pub(crate) fn add_enlarged(
+    values: &[f32],
+    half: &[f32],
+    [width, line]: [usize; 2],
+    output: &mut [Unwritten],
+) {
+    let (row, half_row) = (width * line, width / 2 * line);
+    assert_eq!((values.len(), output.len()), (4 * half.len(), 4 * half.len()), "a map of half the size");
+    let shared = SharedBuffer::new(output);
+    for_each_task(half.len() / half_row.max(1), |task| {
+        // The rows of all blocks in one list: two of them for each of the half map's.
+        let rows = 2 * task * row..2 * (task + 1) * row;
+        // SAFETY: every pair of rows belongs to one task.
+        let out = unsafe { shared.slice(rows.clone()) };
+        let half = &half[task * half_row..(task + 1) * half_row];
+        vectorized((&values[rows], half, [row, line], out), add_enlarged_rows);
+    });
+}
+
+#[inline(always)]
+fn add_enlarged_rows((values, half, [row, line], out): (&[f32], &[f32], [usize; 2], &mut [Unwritten])) {
+    for (values, out) in values.chunks_exact(row).zip(out.chunks_exact_mut(row)) {
+        for (column, half) in half.chunks_exact(line).enumerate() {
+            let pair = 2 * column * line;
+            for at in [pair, pair + line] {
+                for ((out, value), half) in
+                    out[at..at + line].iter_mut().zip(&values[at..at + line]).zip(half)
+                {
+                    out.write(value + half);
+                }
+            }
+        }
+    }
+}
+
 /// Backward of `y = leaky(z + bias)`: the gradients of `z` (blocked) and of the bias (whole blocks).
 pub(crate) fn activation_backward(
     blocks: usize,

@@ -29,6 +29,7 @@
 
 mod burn;
 mod convolution;
+mod depthwise;
 mod descent;
 mod direct;
 mod elementwise;
@@ -37,6 +38,7 @@ mod filtering;
 mod instructions;
 mod memory;
 mod normalization;
+mod pixels;
 mod pooling;
 mod two_passes;
 
@@ -44,6 +46,8 @@ pub use crate::burn::descent_within::with_descent;
 pub use crate::burn::extension::{FusedGradients, FusedOperations, FusedUpdates};
 pub use crate::burn::feature_map::{Activation, FeatureMap, linear};
 pub use crate::burn::packed_layers::{PackedConvolution, PackedLinear};
+pub use crate::burn::pixel_layers::PixelConvolution;
+pub use crate::burn::separable_layers::PackedDepthwise;
 pub use crate::burn::updates::{adam_step, sgd_step};
 pub use descent::{AdamStep, SgdStep};
 pub use instructions::Instructions;

@@ -6,7 +6,8 @@ use std::cell::Cell;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_cpu_fused::{
-    Activation, AdamStep, FeatureMap, PackedConvolution, PackedLinear, SgdStep, adam_step, linear, sgd_step,
+    Activation, AdamStep, FeatureMap, PackedConvolution, PackedDepthwise, PackedLinear, PixelConvolution,
+    SgdStep, adam_step, linear, sgd_step,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -123,6 +124,63 @@ proptest! {
                 .into_batch()
         });
         prop_assert!(worst < 2e-5, "relative difference {worst:e}");
+    }
+
+    #[test]
+    fn depthwise_convolution_and_gradients(
+        batch in 1usize..5, channels in 1usize..50, height in 1usize..15, width in 1usize..25, with_bias: bool,
+    ) {
+        let device = Device::flex().autodiff();
+        let x = random([batch, channels, height, width], &device);
+        let w = random([channels, 1, 3, 3], &device);
+        let b = random([1, 1, 1, channels], &device);
+        let tensors = if with_bias { vec![x, w, b] } else { vec![x, w] };
+        let worst = compare(&tensors, |t| {
+            let bias = t.get(2).map(vector);
+            FeatureMap::from_batch(t[0].clone())
+                .depthwise_conv2d(t[1].clone(), bias, Activation::LeakyRelu(0.2))
+                .into_batch()
+        });
+        prop_assert!(worst < 2e-5, "relative difference {worst:e}");
+        let plain = |t: &Tensor<4>| t.clone().inner();
+        let (x, w) = (plain(&tensors[0]), plain(&tensors[1]));
+        let b = tensors.get(2).map_or_else(|| Tensor::zeros([channels], &x.device()), |b| vector(&plain(b)));
+        let packed = PackedDepthwise::new(w.clone(), b.clone());
+        let ours = FeatureMap::from_batch(x.clone()).packed_depthwise(&packed, Activation::Relu).into_batch();
+        let [x, w, b] = [x, w, b.reshape([1, 1, 1, channels])].map(|t| t.cast(DType::F64));
+        let map = FeatureMap::from_batch(x);
+        let reference = map.depthwise_conv2d(w, Some(vector(&b)), Activation::Relu).into_batch();
+        prop_assert!(difference(ours, reference) < 2e-5);
+    }
+
+    #[test]
+    fn the_convolution_of_pixels(
+        outputs in 1usize..40, height in 1usize..50, width in 1usize..50, more in 0usize..3, gray: bool,
+    ) {
+        let device = Device::flex();
+        let (weight, bias) = (random([outputs, 3, 3, 3], &device), random([outputs], &device));
+        let count = height * width * if gray { 1 } else { 3 };
+        let bytes: Vec<u8> = (0..count).map(|_| (255.0 * (uniform() + 0.5)) as u8).collect();
+        let filled = [height, width].map(|side| side.next_multiple_of(2) + 2 * more);
+        let run = |dtype: DType| {
+            let first = PixelConvolution::new(weight.clone().cast(dtype), bias.clone().cast(dtype));
+            first.forward(&bytes, [height, width], filled, Activation::LeakyRelu(0.2)).into_batch()
+        };
+        prop_assert!(difference(run(DType::F32), run(DType::F64)) < 2e-5);
+    }
+
+    #[test]
+    fn enlarged_maps_and_gradients(
+        batch in 1usize..4, channels in 1usize..40, height in 1usize..8, width in 1usize..8,
+    ) {
+        let device = Device::flex().autodiff();
+        let x = random([batch, channels, 2 * height, 2 * width], &device);
+        let half = random([batch, channels, height, width], &device);
+        let worst = compare(&[x, half], |t| {
+            let [x, half] = [&t[0], &t[1]].map(|t| FeatureMap::from_batch(t.clone()));
+            x.add_enlarged(half).into_batch()
+        });
+        prop_assert!(worst < 1e-6, "relative difference {worst:e}");
     }
 
     #[test]

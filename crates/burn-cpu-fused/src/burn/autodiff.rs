@@ -187,6 +187,11 @@ operation!(TransposedConvolution<2>, ConvolutionState<B>, |ops, state, gradient,
     give::<B, 2>(ops, gradients, [by_input, by_weight]);
 });
 
+operation!(Depthwise<2>, [FloatTensor<B>; 2], |ops, [input, weight], gradient, gradients| {
+    let (input, weight) = B::fused_depthwise_backward(input, weight, gradient);
+    give::<B, 2>(ops, gradients, [Some(input), Some(weight)]);
+});
+
 operation!(Gate<1>, (FloatTensor<B>, f32), |ops, (by, slope), gradient, gradients| {
     give::<B, 1>(ops, gradients, [Some(B::fused_gate(gradient, by, slope))]);
 });
@@ -246,6 +251,14 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOperations for Autodiff<B, C
             (B::fused_conv2d(input, weight, stride, padding), state, ())
         };
         record::<B, C, _, _, 2>(Convolution, [input, weight], forward).0
+    }
+
+    fn fused_depthwise_conv2d(input: Tracked<B, C>, weight: Tracked<B, C>) -> Tracked<B, C> {
+        let forward = |[input, weight]: [FloatTensor<B>; 2]| {
+            let state = [input.clone(), weight.clone()];
+            (B::fused_depthwise_conv2d(input, weight), state, ())
+        };
+        record::<B, C, _, _, 2>(Depthwise, [input, weight], forward).0
     }
 
     fn fused_conv2d_activation(

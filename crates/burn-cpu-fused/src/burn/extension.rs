@@ -31,6 +31,9 @@ pub trait FusedOperations: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
+    /// Depthwise 3x3 convolution without bias, stride 1, padding 1, with a weight `[channels, 1, 3, 3]`.
+    fn fused_depthwise_conv2d(input: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// Convolution, bias, activation.
     fn fused_conv2d_activation(
         input: FloatTensor<Self>,
@@ -99,6 +102,13 @@ pub trait FusedGradients: FusedOperations {
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self>;
+
+    /// Gradients of a depthwise convolution's input and weight.
+    fn fused_depthwise_backward(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// Gradient of a convolution's weight of the given shape.
     fn fused_conv2d_weight_gradient(

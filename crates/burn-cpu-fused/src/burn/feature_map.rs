@@ -43,7 +43,7 @@ impl Activation {
         }
     }
 
-    fn apply<const D: usize>(self, values: Tensor<D>) -> Tensor<D> {
+    pub(super) fn apply<const D: usize>(self, values: Tensor<D>) -> Tensor<D> {
         match self {
             Activation::Identity => values,
             Activation::Relu => relu(values),
@@ -56,10 +56,10 @@ impl Activation {
 /// operations, on Flex in f32; batch-major, with Burn's own operations, on every other backend and in every
 /// other precision.
 #[derive(Debug, Clone)]
-pub struct FeatureMap(Values);
+pub struct FeatureMap(pub(super) Values);
 
 #[derive(Debug, Clone)]
-enum Values {
+pub(super) enum Values {
     /// `[channels / 16, height, width, batch, 16]`, fused operations, differentiable.
     Blocked { values: Tensor<5>, channels: usize },
     /// Blocked activations in reused memory, for inference.
@@ -113,7 +113,7 @@ impl FeatureMap {
     }
 
     /// Pooled memory as Burn's tensors; anything else as it is.
-    fn into_tensors(self) -> Values {
+    pub(super) fn into_tensors(self) -> Values {
         match self.0 {
             Values::Pooled(activations) => Self::from_batch(activations.to_batch()).0,
             values => values,
@@ -371,7 +371,7 @@ impl FeatureMap {
 }
 
 /// A vector over channels in the blocked format, to be added to a map.
-fn blocked_vector(vector: Tensor<1>) -> Tensor<5> {
+pub(super) fn blocked_vector(vector: Tensor<1>) -> Tensor<5> {
     let [channels] = vector.dims();
     let blocks = blocks(channels);
     let missing = blocks * LANES - channels;

@@ -7,12 +7,14 @@ use super::descent_within;
 use super::extension::{FusedGradients, FusedOperations, FusedUpdates};
 use super::tensors::{contiguous, dims, map, tensor, values, vector, writable};
 use crate::convolution;
+use crate::depthwise::{self, Sizes};
 use crate::descent::{self, AdamStep, SgdStep, Update};
 use crate::direct::geometry::Geometry;
 use crate::elementwise;
 use crate::epilogue::Epilogue;
 use crate::memory::LANES;
 use crate::memory::blocked::{self, padded};
+use crate::memory::buffers::Pooled;
 use crate::normalization::{self, Saved, Side};
 use crate::pooling::{self, Window};
 
@@ -21,6 +23,11 @@ fn geometry(input: &FlexTensor, weight: [usize; 4], stride: usize, padding: usiz
     let [blocks, height, width, batch, _] = dims(input);
     assert_eq!(blocks, blocked::blocks(weight[1]), "input channels differ from the weight's");
     Geometry::new([batch, weight[1], height, width], weight, stride, padding)
+}
+
+fn depthwise_sizes(input: &FlexTensor) -> Sizes {
+    let [blocks, height, width, batch, _] = dims(input);
+    Sizes { blocks, height, width, batch }
 }
 
 fn convolve(
@@ -105,6 +112,13 @@ impl FusedOperations for Flex {
         convolve(input, weight, stride, padding, Epilogue::NONE)
     }
 
+    fn fused_depthwise_conv2d(input: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        let (input, weight) = (contiguous(input), contiguous(weight));
+        let weights = depthwise::pack(values(&weight));
+        let output = depthwise::forward(&depthwise_sizes(&input), values(&input), &weights, None, 1.0);
+        tensor(output, dims::<5>(&input))
+    }
+
     fn fused_conv2d_activation(
         input: FlexTensor,
         weight: FlexTensor,
@@ -179,6 +193,19 @@ impl FusedGradients for Flex {
     ) -> FlexTensor {
         let [_, height, width, ..] = dims::<5>(&earlier);
         conv_transpose(input, weight, Some(contiguous(earlier)), [height, width], stride, padding)
+    }
+
+    fn fused_depthwise_backward(
+        input: FlexTensor,
+        weight: FlexTensor,
+        output_gradient: FlexTensor,
+    ) -> (FlexTensor, FlexTensor) {
+        let [input, weight, gradient] = [input, weight, output_gradient].map(contiguous);
+        let (sizes, shape) = (depthwise_sizes(&input), dims::<4>(&weight));
+        let weights = depthwise::pack(values(&weight));
+        let by_input = depthwise::input_gradient(&sizes, values(&gradient), &weights);
+        let by_weight = depthwise::weight_gradient(&sizes, values(&input), values(&gradient), shape[0]);
+        (tensor(by_input, dims::<5>(&input)), tensor(Pooled::from(&by_weight[..]), shape))
     }
 
     fn fused_conv2d_weight_gradient(

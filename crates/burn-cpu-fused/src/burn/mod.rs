@@ -8,5 +8,7 @@ pub(crate) mod extension;
 pub(crate) mod feature_map;
 mod flex;
 pub(crate) mod packed_layers;
+pub(crate) mod pixel_layers;
+pub(crate) mod separable_layers;
 mod tensors;
 pub(crate) mod updates;

@@ -79,7 +79,7 @@ pub use experiments::scoring::evaluate_split;
 pub use experiments::watch::{Note, Quiet, Unit, Watch, Work};
 pub use expression::LabelSet;
 pub use inference::built_in::BuiltInModel;
-pub use inference::face_detection::FaceBox;
+pub use inference::face_box::{FaceBox, Landmarks};
 pub use inference::predictor::Predictor;
 pub use inference::recognition::Face;
 pub use inference::recognizer::Recognizer;

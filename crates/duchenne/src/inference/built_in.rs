@@ -1,7 +1,10 @@
 //! The *models that the program carries*: half precision, trained by recipes that it carries too, on
 //! FER-2013's Training split alone. MODEL_CARD.md has their figures.
 
+use std::borrow::Cow;
 use std::path::Path;
+
+use crate::models::stored::StoredError;
 
 /// A model inside the library.
 ///
@@ -41,6 +44,17 @@ impl BuiltInModel {
             .find(|(_, candidate)| *candidate == self)
             .map(|(name, _)| name)
             .expect("the table holds every model")
+    }
+
+    /// Bytes of the model that an argument names: a built-in one, or a file.
+    pub(crate) fn bytes_of(argument: &Path) -> Result<Cow<'static, [u8]>, StoredError> {
+        match Self::named(argument) {
+            Some(model) => Ok(model.bytes().into()),
+            None => {
+                let unread = |source| StoredError::Read { path: argument.to_owned(), source };
+                Ok(std::fs::read(argument).map_err(unread)?.into())
+            }
+        }
     }
 
     /// Bytes of the model file.

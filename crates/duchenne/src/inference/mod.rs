@@ -1,5 +1,6 @@
 //! *Inference*: trained models at work on pictures, without gradients.
 
+pub mod alignment;
 pub mod batched;
 pub mod built_in;
 pub mod deep_feature_svm;
@@ -7,10 +8,12 @@ pub mod deep_features;
 pub mod drawing;
 pub mod ensemble;
 mod error;
+pub mod face_box;
 pub mod face_detection;
 pub mod predictor;
 pub mod recognition;
 pub mod recognizer;
+mod suppression;
 pub mod synthesis;
 
 pub use error::InferenceError;

@@ -9,7 +9,9 @@ use crate::data::faces::picture::Picture;
 use crate::data::faces::views::Views;
 use crate::expression::LabelSet;
 use crate::inference::InferenceError;
-use crate::inference::face_detection::{FaceBox, FaceDetector, crop_face};
+use crate::inference::alignment::crop_face;
+use crate::inference::face_box::{FaceBox, Landmarks};
+use crate::inference::face_detection::FaceDetector;
 use crate::inference::predictor::Predictor;
 
 /// The most faces that are classified in one batch: enough to keep the cores busy, and little memory.
@@ -20,9 +22,11 @@ const BATCH: usize = 64;
 pub struct FoundFace {
     /// Where the face is: the detector's box, clipped to the picture.
     pub bounds: FaceBox,
-    /// The detector's raw score; `None` where the whole picture was taken as a face.
+    /// How sure the detector is, `0..=1`; `None` where the whole picture was taken as a face.
     pub score: Option<f32>,
-    /// The gray crop for the classifier, of any size.
+    /// Eyes, nose and mouth; `None` where the whole picture was taken as a face.
+    pub landmarks: Option<Landmarks>,
+    /// The upright gray crop for the classifier, of any size.
     pub crop: GrayImage,
 }
 
@@ -44,6 +48,7 @@ pub struct FoundFace {
 pub struct Face {
     bounds: FaceBox,
     score: Option<f32>,
+    landmarks: Option<Landmarks>,
     labels: LabelSet,
     probabilities: Vec<f32>,
 }
@@ -52,7 +57,7 @@ impl Face {
     /// A face with probabilities in the order of `labels`: what tests of drawing and writing begin from.
     #[doc(hidden)]
     pub fn new(bounds: FaceBox, score: Option<f32>, labels: LabelSet, probabilities: Vec<f32>) -> Self {
-        Self { bounds, score, labels, probabilities }
+        Self { bounds, score, landmarks: None, labels, probabilities }
     }
 
     /// Where the face is, in pixels of the upright picture: the detector's box, clipped to the picture.
@@ -60,9 +65,15 @@ impl Face {
         self.bounds
     }
 
-    /// The detector's raw score (not a probability); `None` where the whole picture was taken as a face.
+    /// How sure the detector is that this is a face, `0..=1` (not a calibrated probability); `None` where the whole
+    /// picture was taken as a face.
     pub fn score(&self) -> Option<f32> {
         self.score
+    }
+
+    /// Eyes, nose and mouth, in pixels of the upright picture; `None` where the whole picture was taken as a face.
+    pub fn landmarks(&self) -> Option<&Landmarks> {
+        self.landmarks.as_ref()
     }
 
     /// The name of the likeliest expression.
@@ -128,23 +139,31 @@ impl std::fmt::Debug for FaceFinder {
 impl FaceFinder {
     /// The faces of `picture`, in reading order.
     pub fn find(&self, picture: &Picture) -> Vec<FoundFace> {
-        let gray = picture.to_gray();
-        let (width, height) = gray.dimensions();
+        let (width, height) = (picture.width(), picture.height());
         match self {
             Self::WholePicture => {
-                vec![FoundFace { bounds: FaceBox::whole(width, height), score: None, crop: gray }]
+                let gray = picture.to_gray();
+                let bounds = FaceBox::whole(width, height);
+                vec![FoundFace { bounds, score: None, landmarks: None, crop: gray }]
             }
-            Self::Detector(detector) => detector
-                .detect(&gray)
-                .into_iter()
-                .filter_map(|face| {
+            Self::Detector(detector) => {
+                let stretched = picture.stretched();
+                let picture = stretched.as_ref().unwrap_or(picture);
+                let faces = detector.detect(picture);
+                if faces.is_empty() {
+                    return Vec::new();
+                }
+                let gray = picture.to_gray();
+                let found = faces.into_iter().filter_map(|face| {
                     Some(FoundFace {
-                        bounds: face.bounds.clipped(width, height)?,
+                        bounds: face.bounds().clipped(width, height)?,
                         score: Some(face.score),
-                        crop: crop_face(&gray, face.bounds),
+                        landmarks: Some(face.landmarks),
+                        crop: crop_face(&gray, face.area, Some(&face.landmarks)),
                     })
-                })
-                .collect(),
+                });
+                found.collect()
+            }
         }
     }
 }
@@ -162,16 +181,20 @@ pub fn classify(
     let mut recognized = Vec::with_capacity(faces.len());
     let mut faces = faces.into_iter();
     loop {
-        let (places, crops): (Vec<_>, Vec<_>) =
-            faces.by_ref().take(BATCH).map(|face| ((face.bounds, face.score), face.crop)).unzip();
+        let (places, crops): (Vec<_>, Vec<_>) = faces
+            .by_ref()
+            .take(BATCH)
+            .map(|face| ((face.bounds, face.score, face.landmarks), face.crop))
+            .unzip();
         if crops.is_empty() {
             return Ok(recognized);
         }
         let probabilities = predictor.probabilities(&crops, views)?;
         let classified = places.into_iter().zip(probabilities);
-        recognized.extend(classified.map(|((bounds, score), probabilities)| Face {
+        recognized.extend(classified.map(|((bounds, score, landmarks), probabilities)| Face {
             bounds,
             score,
+            landmarks,
             labels,
             probabilities,
         }));
@@ -209,6 +232,7 @@ mod tests {
             .map(|index| FoundFace {
                 bounds: FaceBox { x: index as i32, y: 0, width: 1, height: 1 },
                 score: None,
+                landmarks: None,
                 crop: GrayImage::from_pixel(48, 48, Luma([(index * 3) as u8])),
             })
             .collect();
@@ -227,6 +251,7 @@ mod tests {
         let face = Face {
             bounds: FaceBox::whole(1, 1),
             score: None,
+            landmarks: None,
             labels: LabelSet::Fer2013,
             probabilities: vec![0.1, 0.0, 0.05, 0.6, 0.15, 0.0, 0.1],
         };

@@ -14,3 +14,4 @@ pub mod stored;
 pub mod tensors;
 pub mod vgg;
 pub mod weights;
+pub mod yunet;

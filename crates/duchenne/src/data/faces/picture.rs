@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::path::{Path, PathBuf};
 
+use super::stretching::fill_upper_bits;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 /// The largest picture and file that are read. They differ with the use; decoding does not.
@@ -135,12 +136,12 @@ pub enum PictureProblem {
 /// An upright 8-bit picture without transparency, in gray where the file was gray.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    pixels: Pixels,
-    format: ImageFormat,
+    pub(super) pixels: Pixels,
+    pub(super) format: ImageFormat,
 }
 
 #[derive(Debug, Clone)]
-enum Pixels {
+pub(super) enum Pixels {
     Gray(GrayImage),
     Color(RgbImage),
 }
@@ -257,7 +258,8 @@ impl Picture {
 
 impl Pixels {
     /// 8 bits, transparency laid over white.
-    fn from_decoded(image: DynamicImage) -> Self {
+    fn from_decoded(mut image: DynamicImage) -> Self {
+        fill_upper_bits(&mut image);
         let color = image.color();
         match (color.has_color(), color.has_alpha()) {
             (false, false) => Self::Gray(image.into_luma8()),

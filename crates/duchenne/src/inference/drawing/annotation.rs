@@ -4,7 +4,7 @@ use ab_glyph::{Font as _, PxScale, ScaleFont as _};
 use image::{Rgb, RgbImage};
 
 use crate::inference::drawing::lettering::{draw_text, font, text_width};
-use crate::inference::face_detection::FaceBox;
+use crate::inference::face_box::FaceBox;
 use crate::inference::recognition::Face;
 
 /// Letters are not drawn smaller than this many pixels from line to line.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
-use duchenne::Views;
-use duchenne::experiments::scoring::EvaluatedSplit;
+use duchenne::experiments::scoring::{EvaluatedSplit, labelled};
+use duchenne::{LabelSet, PackedDataset, Views};
 
-use super::{DeviceArgs, evaluated_split, one_of};
+use super::{DeviceArgs, evaluated_split, label_set, one_of};
 
 /// Arguments about scoring.
 #[derive(Debug, clap::Args)]
@@ -14,6 +14,10 @@ pub(crate) struct ScoringArgs {
     /// Packed data set
     #[arg(long)]
     pub data: PathBuf,
+    /// Whose labels: those of the data set, or the majority of FER+'s raters (ferplus), where it was imported with their
+    /// votes; without it, whichever the model knows
+    #[arg(long, value_parser = label_set())]
+    pub labels: Option<LabelSet>,
     /// Split to score; temperatures are fitted on public-test in either case
     #[arg(long, default_value = "public-test", value_parser = evaluated_split())]
     pub split: EvaluatedSplit,
@@ -26,6 +30,17 @@ pub(crate) struct ScoringArgs {
     pub json: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
+}
+
+impl ScoringArgs {
+    /// The data set with the labels that were asked for, or those that a model knows.
+    pub(crate) fn labelled(
+        &self,
+        dataset: &PackedDataset,
+        model: LabelSet,
+    ) -> duchenne::Result<PackedDataset> {
+        labelled(dataset, self.labels.unwrap_or(model))
+    }
 }
 
 /// Parses the name of the views that are averaged.

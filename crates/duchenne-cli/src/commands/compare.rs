@@ -34,6 +34,7 @@ pub(crate) fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
     let device = &args.scoring.device.device;
     let predictors = args.models.iter().map(|model| Predictor::named(model, device));
     let predictors = predictors.collect::<Result<Vec<_>, _>>()?;
+    let dataset = args.scoring.labelled(&dataset, predictors[0].label_set())?;
     let contestants = args
         .models
         .iter()

@@ -11,6 +11,7 @@ use crate::terminal::Terminal;
 use duchenne::data::PackedDataset;
 use duchenne::data::faces::views::Views;
 use duchenne::data::packed::findings::training_duplicates;
+use duchenne::data::packed::votes::Targets;
 use duchenne::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
 use duchenne::experiments::robustness::robustness;
 use duchenne::experiments::scoring::{figures, log_beside, predictor_of, read_log};
@@ -32,8 +33,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     scoring: ScoringArgs,
     /// Also measure accuracy under noise, blur, JPEG compression, changed brightness and contrast, low
-    /// resolution, occlusion, rotation and badly placed boxes, at five severities each: scores the split 45 times
-    /// more
+    /// resolution, occlusion, rotation and badly placed boxes, and of shot noise, motion blur, pixelation and gamma,
+    /// which no recipe trains on, at five severities each: scores the split 65 times more
     #[arg(long)]
     robustness: bool,
     /// Write report.html and report.json into this folder
@@ -51,6 +52,7 @@ pub(crate) fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         check_writable(&folder.join("report.html"))?;
     }
     let predictor = predictor_of(&args.models, &args.scoring.device.device, &Terminal)?;
+    let dataset = args.scoring.labelled(&dataset, predictor.label_set())?;
     let seen = training_duplicates(&dataset);
     let result = |kind: ImageViews, views: Views| -> anyhow::Result<ModelFigures> {
         Ok(ModelFigures {
@@ -74,6 +76,7 @@ pub(crate) fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         results,
         robustness,
         training,
+        kept_epoch: predictor.manifest().provenance.epoch,
     };
     present(&page, args.out.as_deref(), args.scoring.json)?;
     Ok(ExitCode::SUCCESS)
@@ -91,12 +94,21 @@ fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -
         ),
         Provenance::new("test-time augmentation", args.scoring.views.description()),
         Provenance::new("evaluated data", dataset.name()),
+        Provenance::new("evaluated labels", labels(dataset)),
         Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
         Provenance::new("device", args.scoring.device.device.to_string()),
     ];
     let trained = manifest.provenance.lines();
     lines.extend(trained.map(|(name, value)| Provenance::new(format!("model {name}"), value)));
     lines
+}
+
+/// Whose labels are scored by.
+fn labels(dataset: &PackedDataset) -> String {
+    match dataset.targets() {
+        Targets::Labels => format!("{}, the data set's own", dataset.label_set()),
+        _ => format!("{}, the majority of ten raters after the official filter", dataset.label_set()),
+    }
 }
 
 /// The models of an ensemble, or the one.

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::arguments::{DeviceArgs, NeutralChoice, OverrideArgs};
+use crate::arguments::{DeviceArgs, NeutralChoice, OverrideArgs, label_set};
 use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, print_line, say};
+use duchenne::LabelSet;
+use duchenne::data::packed::votes::Targets;
 use duchenne::data::{PackedDataset, TrainingData};
 use duchenne::experiments::classifier::ClassifierRun;
 use duchenne::experiments::scoring::note_uncalibrated;
@@ -34,8 +36,12 @@ pub(crate) struct TrainArgs {
     /// Directory of this run: log, models, state
     #[arg(long)]
     run: PathBuf,
-    /// Start from these weights instead of random ones: a model of the same architecture and labels or, for a
-    /// recipe with `init = "pretrained"`, torchvision's weights (.pth or .safetensors)
+    /// Learn the labels of the data set, or the majority of FER+'s raters (ferplus), instead of what the recipe's
+    /// training.targets says; the data set has to be imported with their votes
+    #[arg(long, value_parser = label_set())]
+    labels: Option<LabelSet>,
+    /// Start from these weights instead of random ones: a model of the same architecture (where it knows other labels,
+    /// all but its last layer), by file or built-in name, or, for a recipe with `init = "pretrained"`, torchvision's weights (.pth or .safetensors)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     /// Learn from a trained network of the same labels and [input] too (distillation): a model file, `built-in`
@@ -63,8 +69,9 @@ pub(crate) struct TrainArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
-    let recipe = recipe(&args)?;
-    let data = TrainingData::new(PackedDataset::open(&args.data)?)?;
+    let dataset = PackedDataset::open(&args.data)?;
+    let recipe = recipe(&args, dataset.label_set())?;
+    let data = TrainingData::new(dataset.with_targets(recipe.training.targets)?)?;
     let sets = args.synthetic.iter().map(PackedDataset::open).collect::<Result<Vec<_>, _>>()?;
     let data = data.with_synthetic(sets, args.synthetic_per_class, args.neutral.into())?;
     if let Some(faces) = data.synthetic() {
@@ -96,8 +103,14 @@ pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn recipe(args: &TrainArgs) -> anyhow::Result<CheckedRecipe> {
-    let recipe = Recipe::read(&args.recipe, &args.overrides.all())?;
+fn recipe(args: &TrainArgs, own: LabelSet) -> anyhow::Result<CheckedRecipe> {
+    let mut recipe = Recipe::read(&args.recipe, &args.overrides.all())?;
+    recipe.training.targets = match (args.labels, recipe.training.targets) {
+        (Some(labels), _) if labels == own => Targets::Labels,
+        (Some(LabelSet::FerPlus), Targets::Labels) => Targets::Majority,
+        (None | Some(LabelSet::FerPlus), targets) => targets,
+        (Some(labels), _) => anyhow::bail!("the data set has no labels of `{labels}`, its own are `{own}`"),
+    };
     let models = GivenModels { initial: args.init.clone(), teachers: args.teacher.clone() };
     Ok(recipe.check(&args.recipe, models)?)
 }

@@ -103,6 +103,15 @@ pub enum DataError {
         /// The split.
         split: Split,
     },
+    /// The labels of raters were asked for, and the data set was imported without them.
+    #[error(
+        "data set `{name}` has no raters' votes; import it with them: duchenne data import fer2013 fer2013.csv --ferplus \
+         fer2013new.csv --out fer2013.safetensors"
+    )]
+    NoVotes {
+        /// The data set's name.
+        name: String,
+    },
     /// Some test samples of the data set could be PublicTest or PrivateTest.
     #[error(
         "data set `{name}` cannot tell PublicTest from PrivateTest, so it has no {split} split; import FER-2013 from \

@@ -1,18 +1,14 @@
 //! The *FER+ view*: a model against the majority of ten raters instead of FER-2013's single label.
 //!
-//! Barsoum, Zhang, Canton Ferrer and Zhang 2016. The filter is that of the authors' published code in its majority
-//! mode, in this order: votes of 1 are set to 0; the largest count must exceed half of the votes that remain,
-//! `unknown` and `NF` (not a face) among them; the winner must not be `unknown` or `NF`. It keeps 25,060, 3,199
-//! and 3,153 of the Training, PublicTest and PrivateTest images. Neither "half of all ten votes" (21,811 of
-//! Training) nor "at least half" (26,587) nor leaving `unknown` and `NF` out of the sum (25,947) gives these.
+//! Which images have a majority is [`ferplus_majority`]'s to say: 25,060, 3,199 and 3,153 of the Training, PublicTest
+//! and PrivateTest images. Neither "half of all ten votes" (21,811 of Training) nor "at least half" (26,587) nor leaving
+//! `unknown` and `NF` out of the sum (25,947) gives these.
 
 use serde::Serialize;
 
 use super::{ConfusionMatrix, Estimate, ScoredSplit, wilson};
+use crate::data::packed::votes::{VOTE_COLUMNS, ferplus_majority};
 use crate::expression::LabelSet;
-
-/// The vote columns: FER+'s eight expressions in label order, then `unknown` and `NF` (not a face).
-pub const FERPLUS_VOTE_COLUMNS: usize = 10;
 
 /// A model's accuracy against the FER+ majority.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,14 +43,6 @@ pub struct FerPlusClass {
     pub support: u64,
     /// Those that the model classified so.
     pub correct: u64,
-}
-
-/// The FER+ label (`0..8`) of an image after the official filter, or `None` if the filter drops it.
-pub fn ferplus_majority(votes: &[u8; FERPLUS_VOTE_COLUMNS]) -> Option<u8> {
-    let kept = votes.map(|count| if count > 1 { u16::from(count) } else { 0 });
-    let (winner, &most) = kept.iter().enumerate().max_by_key(|&(_, &count)| count)?;
-    // More than half can belong to one column only, so ties need no rule.
-    (2 * most > kept.iter().sum() && winner < LabelSet::FerPlus.len()).then_some(winner as u8)
 }
 
 /// Computes the view, or `None` where the data set has no votes. The split has been checked.
@@ -102,7 +90,7 @@ pub(super) fn ferplus_view(scored: &ScoredSplit, predictions: &[u8]) -> Option<F
 }
 
 /// The FER+ label with the most raw votes, the first of equals; `None` if that is `unknown` or `NF`.
-fn plurality(votes: &[u8; FERPLUS_VOTE_COLUMNS]) -> Option<u8> {
+fn plurality(votes: &[u8; VOTE_COLUMNS]) -> Option<u8> {
     let most = votes.iter().max()?;
     let winner = votes.iter().position(|count| count == most)?;
     (winner < LabelSet::FerPlus.len()).then_some(winner as u8)
@@ -112,24 +100,6 @@ fn plurality(votes: &[u8; FERPLUS_VOTE_COLUMNS]) -> Option<u8> {
 mod tests {
     use super::super::scored::tests::scored;
     use super::*;
-
-    #[test]
-    fn the_filter_wants_more_than_half_of_the_votes_that_remain() {
-        for (votes, expected) in [
-            ([4, 0, 0, 1, 3, 2, 0, 0, 0, 0], None),    // 4 of 9: no majority
-            ([6, 0, 1, 1, 0, 0, 0, 0, 2, 0], Some(0)), // 6 of 8
-            ([5, 0, 0, 3, 1, 0, 0, 0, 1, 0], Some(0)), // 5 of 8: single votes are no votes
-            ([5, 5, 0, 0, 0, 0, 0, 0, 0, 0], None),    // exactly half
-            ([0, 4, 0, 0, 0, 0, 0, 0, 4, 2], None),    // unknown and NF count in the sum
-            ([0, 0, 0, 0, 0, 0, 0, 1, 0, 9], None),    // not a face
-            ([0, 0, 0, 0, 0, 0, 0, 3, 7, 0], None),    // unknown
-            ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1], None),    // nothing remains
-            ([0, 0, 0, 0, 0, 0, 0, 2, 1, 0], Some(7)),
-            ([0; 10], None),
-        ] {
-            assert_eq!(ferplus_majority(&votes), expected, "{votes:?}");
-        }
-    }
 
     #[test]
     fn contempt_is_an_error_for_a_model_without_it_and_labels_go_by_name() {

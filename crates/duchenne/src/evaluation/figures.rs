@@ -5,8 +5,10 @@ use serde::Serialize;
 use super::calibration::calibration;
 use super::ferplus_view::ferplus_view;
 use super::intervals::bootstrap;
+use super::votes_view::votes_view;
 use super::{
-    Calibration, ClassFigures, ConfusionMatrix, Estimate, EvaluationError, FerPlusView, ScoredSplit, wilson,
+    Calibration, ClassFigures, ConfusionMatrix, Estimate, EvaluationError, FerPlusView, ScoredSplit,
+    VotesView, wilson,
 };
 
 /// Every figure of one model on one split, as [`evaluate`] makes them; [`ScoredSplit`] has an example.
@@ -24,6 +26,8 @@ pub struct EvaluationReport {
     pub deduplicated: DeduplicatedView,
     /// Agreement with the majority of FER+'s raters, where the data set has their votes.
     pub ferplus: Option<FerPlusView>,
+    /// Nearness to all votes of FER+'s raters, for models of their eight classes.
+    pub votes: Option<VotesView>,
 }
 
 /// The view without images that the model may have been trained on.
@@ -82,6 +86,7 @@ pub fn evaluate(scored: &ScoredSplit, temperature: f64) -> Result<EvaluationRepo
             figures: (!unseen.is_empty()).then(|| figures_of(scored, &predictions, &unseen, temperature)),
         },
         ferplus: ferplus_view(scored, &predictions),
+        votes: votes_view(scored, &predictions, temperature),
     })
 }
 

@@ -23,15 +23,18 @@ pub mod robustness;
 mod scored;
 mod summary;
 mod text_table;
+mod votes_view;
 
+pub use crate::data::packed::votes::ferplus_majority;
 pub use calibration::{
     Calibration, RELIABILITY_BINS, ReliabilityBin, TEMPERATURE_MAX, TEMPERATURE_MIN, fit_temperature,
 };
 pub use confusion::{ClassFigures, ConfusionMatrix};
 pub use error::EvaluationError;
-pub use ferplus_view::{FERPLUS_VOTE_COLUMNS, FerPlusClass, FerPlusView, ferplus_majority};
+pub use ferplus_view::{FerPlusClass, FerPlusView};
 pub use figures::{DeduplicatedView, EvaluationReport, Figures, evaluate};
 pub use intervals::{BOOTSTRAP_RESAMPLES, BOOTSTRAP_SEED, Estimate, wilson};
 pub use mcnemar::{McNemarTest, mcnemar};
 pub use scored::ScoredSplit;
 pub use summary::{SeedSummary, summarize_seeds};
+pub use votes_view::VotesView;

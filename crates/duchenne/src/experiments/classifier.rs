@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Device;
 use crate::data::{Images, PackedDataset, TrainingSplit};
+use crate::error::refuse;
 use crate::experiments::scoring::calibrate;
 use crate::experiments::session::Session;
 use crate::experiments::watch::{Note, Unit, Watch, Work};
@@ -36,6 +37,7 @@ pub fn train_classifier(
     watch: &dyn Watch,
 ) -> crate::Result<PathBuf> {
     let device = Device::cpu();
+    let dataset = &dataset.with_targets(recipe.training.targets)?;
     let checked = recipe.clone().check("custom", GivenModels::default())?;
     let run = ClassifierRun {
         task: &checked.load(dataset.label_set(), &device)?,
@@ -69,6 +71,12 @@ impl ClassifierRun<'_> {
     /// As [`train`], or when the model cannot be calibrated.
     pub fn finish(&self) -> crate::Result<Option<PathBuf>> {
         let Session { device, stop, watch } = self.session;
+        let (asked, given) = (self.task.recipe().training.targets, self.dataset.targets());
+        if asked != given {
+            refuse!(
+                "the recipe learns from {asked:?}, the data set was opened with {given:?}: see `with_targets`"
+            );
+        }
         let directory = RunDirectory::open(self.directory)?;
         let validation = self.dataset.public_test()?;
         let job = Job {

@@ -25,12 +25,14 @@ pub fn robustness(
     watch: &dyn Watch,
 ) -> crate::Result<Robustness> {
     let samples = EvaluatedSamples::of(dataset, split)?;
-    let total = (Corruption::ALL.len() * SEVERITIES) as u64;
+    let kinds = || Corruption::TRAINABLE.into_iter().chain(Corruption::NEVER_TRAINED);
+    let total = (kinds().count() * SEVERITIES) as u64;
+    let images = samples.len() as u64;
     let mut done = 0;
     let seen = vec![false; dataset.len()];
     let (width, height) = (dataset.width() as u32, dataset.height() as u32);
     let mut corruptions = Vec::new();
-    for corruption in Corruption::ALL {
+    for corruption in kinds() {
         let what = format!("robustness: {}", corruption.name());
         let mut accuracies = Vec::new();
         for severity in 1..=SEVERITIES {
@@ -50,7 +52,8 @@ pub fn robustness(
             watch.progress(Work { what: &what, unit: Unit::Measurements }, done, total);
         }
         let (unit, strengths) = (corruption.unit(), corruption.strengths());
-        corruptions.push(CorruptedAccuracy::new(corruption.name(), unit, &strengths, accuracies));
+        corruptions.push(CorruptedAccuracy::new(corruption.name(), unit, &strengths, accuracies, images));
     }
-    Ok(Robustness::new(views.description(), clean, corruptions))
+    let never_trained = corruptions.split_off(Corruption::TRAINABLE.len());
+    Ok(Robustness::new(views.description(), clean, corruptions, never_trained, images))
 }

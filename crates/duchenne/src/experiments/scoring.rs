@@ -8,9 +8,11 @@ use crate::Device;
 use crate::data::faces::batches::ResizedFaces;
 use crate::data::faces::views::Views;
 use crate::data::packed::findings::training_duplicates;
+use crate::data::packed::votes::Targets;
 use crate::data::{Images, PackedDataset, PrivateTestSplit, PublicTestSplit, Samples};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
 use crate::experiments::watch::{Note, Watch};
+use crate::expression::LabelSet;
 use crate::inference::predictor::Predictor;
 use crate::models::checkpoint::{Checkpoint, Precision};
 
@@ -113,7 +115,8 @@ pub(crate) fn unscored(
     }
 }
 
-/// The figures of a model on a split, its temperature fitted on PublicTest for the same views.
+/// The figures of a model on a split, its temperature fitted on PublicTest for the same views. A model of FER+'s classes
+/// is scored by the majority of its raters, where the data set has their votes.
 ///
 /// ```no_run
 /// use duchenne::experiments::scoring::EvaluatedSplit;
@@ -134,7 +137,8 @@ pub fn evaluate_split(
     split: EvaluatedSplit,
     views: Views,
 ) -> crate::Result<EvaluationReport> {
-    figures(predictor, dataset, split, &training_duplicates(dataset), views)
+    let dataset = labelled(dataset, predictor.label_set())?;
+    figures(predictor, &dataset, split, &training_duplicates(&dataset), views)
 }
 
 /// The figures on `split` with the temperature fitted on PublicTest, presented the same way; `seen` tells
@@ -154,6 +158,24 @@ pub fn figures(
         EvaluatedSplit::PrivateTest => of(split)?,
     };
     Ok(evaluate(&scored, temperature)?)
+}
+
+/// The data set with labels of `set`: its own, or those of FER+'s raters where that is what is asked for.
+///
+/// # Errors
+/// When it has no such labels.
+pub fn labelled(dataset: &PackedDataset, set: LabelSet) -> crate::Result<PackedDataset> {
+    let own = dataset.with_targets(Targets::Labels)?;
+    if own.label_set() == set {
+        return Ok(own);
+    }
+    if set == LabelSet::FerPlus {
+        return Ok(own.with_targets(Targets::Majority)?);
+    }
+    refuse!(
+        "labels of `{set}` were asked for, the data set's are `{}`: they do not compare",
+        own.label_set()
+    );
 }
 
 /// Which split is evaluated.

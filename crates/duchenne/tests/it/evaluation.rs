@@ -335,9 +335,11 @@ fn page(images: usize) -> ReportPage {
             "none: the centre alone",
             0.8,
             vec![
-                CorruptedAccuracy::new("noise", "standard deviation", &[8.0, 16.0], vec![0.75, 0.5]),
-                CorruptedAccuracy::new("low resolution", "pixels of 48", &[32.0, 24.0], vec![0.8, 0.65]),
+                CorruptedAccuracy::new("noise", "standard deviation", &[8.0, 16.0], vec![0.75, 0.5], 210),
+                CorruptedAccuracy::new("low resolution", "pixels of 48", &[32.0, 24.0], vec![0.8, 0.65], 210),
             ],
+            vec![CorruptedAccuracy::new("gamma", "exponent", &[1.3, 1.7], vec![0.7, 0.6], 210)],
+            210,
         )),
         training: (1..=24)
             .map(|epoch| {
@@ -353,6 +355,7 @@ fn page(images: usize) -> ReportPage {
                 }
             })
             .collect(),
+        kept_epoch: Some(23),
     }
 }
 

@@ -79,6 +79,7 @@ pub(super) fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
         results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
         robustness: None,
         training: Vec::new(),
+        kept_epoch: None,
     };
     present(&page, args.out.as_deref(), args.json)?;
     if let Some(folder) = &args.out {

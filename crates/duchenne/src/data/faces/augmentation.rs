@@ -69,7 +69,6 @@ impl Augmentation {
     }
 
     /// Writes a changed copy of a resized face as the network's input `[channels, crop, crop]`.
-    /// Beyond its edge the face is continued by its last pixels.
     pub fn write(
         &self,
         preprocessing: &Preprocessing,
@@ -77,6 +76,17 @@ impl Augmentation {
         random: &mut impl Rng,
         out: &mut [f32],
     ) {
+        preprocessing.write_scaled(self.changed(preprocessing, pixels, random), out);
+    }
+
+    /// A changed copy of a resized face: the gray values, 0 to 255, of `crop x crop` pixels, row by row.
+    /// Beyond its edge the face is continued by its last pixels.
+    pub fn changed<'a, R: Rng>(
+        &self,
+        preprocessing: &Preprocessing,
+        pixels: &'a [u8],
+        random: &mut R,
+    ) -> impl Iterator<Item = f32> + use<'a, R> {
         let (side, crop) = (preprocessing.resize, preprocessing.crop);
         assert_eq!(pixels.len(), side * side, "face size differs from the preprocessing");
         let mut within = |limit: f32| (random.random::<f32>() * 2.0 - 1.0) * limit;
@@ -93,7 +103,7 @@ impl Augmentation {
         let (middle, source_middle) = ((crop as f32 - 1.0) / 2.0, (side as f32 - 1.0) / 2.0);
         // An odd difference would put the centre crop between pixels.
         let parity = if (side - crop) % 2 == 1 { 0.5 } else { 0.0 };
-        let values = (0..crop * crop).map(|index| {
+        (0..crop * crop).map(move |index| {
             let (row, column) = (index / crop, index % crop);
             if hole.is_some_and(|[top, left, height, width]| {
                 (top..top + height).contains(&row) && (left..left + width).contains(&column)
@@ -106,8 +116,7 @@ impl Augmentation {
             let source_x = source_middle - parity + y * sine + x * cosine + shift[1];
             let value = sample(pixels, [side; 2], source_y, source_x);
             ((value - 127.5) * contrast + 127.5 + brightness).clamp(0.0, 255.0)
-        });
-        preprocessing.write_scaled(values, out);
+        })
     }
 
     /// The rectangle to erase, if any: top, left, height, width.

@@ -1,6 +1,7 @@
 //! *Batches*: where pixels become the numbers of one training step. Order and augmentation depend on
 //! the seed, the epoch and the image alone, so a run can resume from any batch.
 
+use image::GrayImage;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -8,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::data::faces::augmentation::Augmentation;
 use crate::data::faces::preprocessing::Preprocessing;
+use crate::data::faces::random_corruption::RandomCorruption;
 use crate::data::packed::split::{Images, TrainingSplit};
 
 /// Network inputs and labels of one step.
@@ -15,6 +17,8 @@ use crate::data::packed::split::{Images, TrainingSplit};
 pub struct Batch {
     /// What the network takes, row-major: `[n, channels, crop, crop]`, or the maps of its frozen layers.
     pub inputs: Vec<f32>,
+    /// The same pictures without the corruption of their pixels, where there is one: what a teacher sees.
+    pub clean: Option<Vec<f32>>,
     /// Indices into the label set, `[n]`.
     pub labels: Vec<u8>,
 }
@@ -47,6 +51,7 @@ pub struct EpochBatches<'a> {
     split: &'a TrainingSplit<'a>,
     faces: &'a ResizedFaces,
     augmentation: Augmentation,
+    corruption: RandomCorruption,
     preprocessing: &'a Preprocessing,
     batches: Vec<Vec<u32>>,
     seed: u64,
@@ -64,7 +69,14 @@ impl<'a> EpochBatches<'a> {
     ) -> Self {
         let seed = mix_seed(&[seed, epoch]);
         let batches = epoch_batches(split.len(), batch_size, seed);
-        Self { split, faces, augmentation, preprocessing, batches, seed }
+        let corruption = RandomCorruption::default();
+        Self { split, faces, augmentation, corruption, preprocessing, batches, seed }
+    }
+
+    /// Corrupts the augmented pictures.
+    #[must_use]
+    pub fn corrupted(self, corruption: RandomCorruption) -> Self {
+        Self { corruption, ..self }
     }
 
     /// Keeps at most the first `most` batches.
@@ -94,12 +106,38 @@ impl<'a> EpochBatches<'a> {
         let chosen = &self.batches[index];
         let length = self.preprocessing.input_len();
         let mut inputs = vec![0.0; chosen.len() * length];
-        inputs.par_chunks_exact_mut(length).zip(chosen).for_each(|(out, sample)| {
-            let mut random = ChaCha8Rng::seed_from_u64(mix_seed(&[self.seed, u64::from(*sample)]));
-            let pixels = self.faces.face(self.split, *sample as usize);
-            self.augmentation.write(self.preprocessing, pixels, &mut random, out);
+        let labels = chosen.iter().map(|sample| self.split.label(*sample as usize)).collect();
+        let drawn = |sample: u32| {
+            let random = ChaCha8Rng::seed_from_u64(mix_seed(&[self.seed, u64::from(sample)]));
+            (random, self.faces.face(self.split, sample as usize))
+        };
+        if self.corruption.changes_nothing() {
+            inputs.par_chunks_exact_mut(length).zip(chosen).for_each(|(out, sample)| {
+                let (mut random, pixels) = drawn(*sample);
+                self.augmentation.write(self.preprocessing, pixels, &mut random, out);
+            });
+            return Batch { inputs, clean: None, labels };
+        }
+        let mut clean = vec![0.0; chosen.len() * length];
+        let outs = inputs.par_chunks_exact_mut(length).zip(clean.par_chunks_exact_mut(length));
+        outs.zip(chosen).for_each(|((out, clean), sample)| {
+            let (mut random, pixels) = drawn(*sample);
+            self.write_corrupted(pixels, &mut random, out, clean);
         });
-        Batch { inputs, labels: chosen.iter().map(|sample| self.split.label(*sample as usize)).collect() }
+        Batch { inputs, clean: Some(clean), labels }
+    }
+
+    fn write_corrupted(&self, pixels: &[u8], random: &mut ChaCha8Rng, out: &mut [f32], clean: &mut [f32]) {
+        let side = self.preprocessing.crop as u32;
+        let values = self.augmentation.changed(self.preprocessing, pixels, random);
+        let face = GrayImage::from_raw(side, side, values.map(|value| value.round() as u8).collect())
+            .expect("one value for each pixel of the crop");
+        let moved = self.corruption.moved(face, random);
+        let write = |face: &GrayImage, out: &mut [f32]| {
+            self.preprocessing.write_scaled(face.as_raw().iter().map(|value| f32::from(*value)), out);
+        };
+        write(&moved, clean);
+        write(&self.corruption.corrupted(moved, random), out);
     }
 }
 
@@ -173,6 +211,26 @@ mod tests {
         assert_ne!(batches(1).batch(1), first.batch(1));
         assert_eq!(batches(0).at_most(2).len(), 2);
         assert_eq!(batches(0).at_most(9).len(), 3);
+    }
+
+    #[test]
+    fn what_is_corrupted_is_kept_clean_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        write_set(&path, 10);
+        let dataset = PackedDataset::open(&path).unwrap();
+        let split = dataset.training().unwrap();
+        let preprocessing = Preprocessing::gray(2, 2, 0.0, 1.0 / 255.0);
+        let augmentation = Augmentation { mirror: false, ..Augmentation::default() };
+        let faces = ResizedFaces::new(&split, &preprocessing, [2, 2]);
+        let batches = || EpochBatches::new(&split, &faces, &preprocessing, augmentation, 10, [7, 0]);
+        let always =
+            RandomCorruption { probability: 1.0, brightness: [50.0, 60.0], ..RandomCorruption::default() };
+        let (plain, corrupted) = (batches().batch(0), batches().corrupted(always).batch(0));
+        assert_eq!(plain.clean, None);
+        assert_eq!((corrupted.clean.as_ref(), &corrupted.labels), (Some(&plain.inputs), &plain.labels));
+        assert_ne!(corrupted.inputs, plain.inputs);
+        assert_eq!(batches().corrupted(always).batch(0), corrupted);
     }
 
     fn write_set(path: &std::path::Path, count: u8) {

@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, blur, resize};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, Normal};
+use rand_distr::{Distribution, Normal, Poisson};
 
 use crate::data::FACE_SIDE;
 use crate::data::faces::augmentation::sample;
@@ -34,6 +34,14 @@ pub enum Corruption {
     Rotation,
     /// The box of a detector that is off.
     BoxJitter,
+    /// Noise of few photons: stronger where it is brighter.
+    ShotNoise,
+    /// Blur along a line, as of a moving head or camera.
+    MotionBlur,
+    /// Fewer pixels, shown as squares.
+    Pixelation,
+    /// Darker or brighter in the middle tones.
+    Gamma,
 }
 
 /// The number of severities of a corruption, counted from 1.
@@ -42,8 +50,8 @@ pub const SEVERITIES: usize = 5;
 const SIDE: f32 = FACE_SIDE as f32;
 
 impl Corruption {
-    /// All kinds, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    /// The kinds that recipes may train on, in the order of reports.
+    pub const TRAINABLE: [Self; 9] = [
         Self::Noise,
         Self::Blur,
         Self::Jpeg,
@@ -54,6 +62,10 @@ impl Corruption {
         Self::Rotation,
         Self::BoxJitter,
     ];
+
+    /// The kinds that nothing here trains on: augmentation helps against corruptions that look like it (Mintun et al.
+    /// 2021), so these tell what it is worth against others.
+    pub const NEVER_TRAINED: [Self; 4] = [Self::ShotNoise, Self::MotionBlur, Self::Pixelation, Self::Gamma];
 
     /// The name used in reports.
     pub fn name(self) -> &'static str {
@@ -85,6 +97,10 @@ impl Corruption {
                 "at most this share of the side, place and size",
                 [0.04, 0.08, 0.12, 0.16, 0.2],
             ),
+            Self::ShotNoise => ("shot noise", "gray levels per photon", [1.0, 3.0, 7.0, 14.0, 28.0]),
+            Self::MotionBlur => ("motion blur", "length, pixels of 48", [3.0, 5.0, 7.0, 10.0, 14.0]),
+            Self::Pixelation => ("pixelation", "pixels of 48", [32.0, 24.0, 18.0, 14.0, 10.0]),
+            Self::Gamma => ("gamma", "exponent, or one over it", [1.3, 1.7, 2.2, 2.8, 3.6]),
         }
     }
 
@@ -94,7 +110,11 @@ impl Corruption {
     /// If the severity is not 1 to 5.
     pub fn apply(self, severity: usize, face: &GrayImage, random: &mut impl Rng) -> GrayImage {
         assert!((1..=SEVERITIES).contains(&severity), "severities are 1 to {SEVERITIES}");
-        let strength = self.strengths()[severity - 1];
+        self.apply_strength(self.strengths()[severity - 1], face, random)
+    }
+
+    /// The same at any strength in the kind's [`unit`](Self::unit), which training draws from a range.
+    pub fn apply_strength(self, strength: f32, face: &GrayImage, random: &mut impl Rng) -> GrayImage {
         let side = if random.random::<bool>() { 1.0 } else { -1.0 };
         match self {
             Self::Noise => {
@@ -122,6 +142,25 @@ impl Corruption {
                 let (shift, zoom) = ([within(), within()], 1.0 + within());
                 warped(face, 0.0, zoom, [shift[0] * face.height() as f32, shift[1] * face.width() as f32])
             }
+            Self::ShotNoise => each_pixel(face, |value| {
+                let photons = (value / strength).max(1e-3);
+                let counted = Poisson::new(photons).expect("a positive mean");
+                counted.sample(random) * strength
+            }),
+            Self::MotionBlur => {
+                let angle = random.random_range(0.0..std::f32::consts::PI);
+                moved_while_seen(face, strength * face.width().min(face.height()) as f32 / SIDE, angle)
+            }
+            Self::Pixelation => {
+                let [width, height] = [face.width(), face.height()];
+                let fewer = |length: u32| ((length as f32 * strength / SIDE).round() as u32).max(1);
+                let small = resize(face, fewer(width), fewer(height), FilterType::Triangle);
+                resize(&small, width, height, FilterType::Nearest)
+            }
+            Self::Gamma => {
+                let exponent = strength.powf(side);
+                each_pixel(face, |value| 255.0 * (value / 255.0).powf(exponent))
+            }
         }
     }
 }
@@ -138,6 +177,20 @@ fn compressed(face: &GrayImage, quality: u8) -> GrayImage {
     image::load_from_memory_with_format(file.get_ref(), ImageFormat::Jpeg)
         .map(DynamicImage::into_luma8)
         .expect("what was encoded can be decoded")
+}
+
+/// The mean of the picture along a line of `length` pixels at `angle`.
+fn moved_while_seen(face: &GrayImage, length: f32, angle: f32) -> GrayImage {
+    // Two samples a pixel, so that none is passed over.
+    let count = (2.0 * length).ceil().max(1.0);
+    let size = [face.height() as usize, face.width() as usize];
+    GrayImage::from_fn(face.width(), face.height(), |column, row| {
+        let seen = (0..count as usize).map(|step| {
+            let along = ((step as f32 + 0.5) / count - 0.5) * length;
+            sample(face.as_raw(), size, row as f32 + along * angle.sin(), column as f32 + along * angle.cos())
+        });
+        Luma([(seen.sum::<f32>() / count).round() as u8])
+    })
 }
 
 fn occluded(face: &GrayImage, share: f32, random: &mut impl Rng) -> GrayImage {
@@ -182,6 +235,10 @@ mod tests {
         })
     }
 
+    fn all() -> impl Iterator<Item = Corruption> {
+        Corruption::TRAINABLE.into_iter().chain(Corruption::NEVER_TRAINED)
+    }
+
     fn distance(one: &GrayImage, other: &GrayImage) -> f64 {
         let pairs = one.as_raw().iter().zip(other.as_raw());
         pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt()
@@ -189,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_corruption_grows_with_its_severity_and_keeps_the_size() {
-        for corruption in Corruption::ALL {
+        for corruption in all() {
             // Over many draws: single ones of jitter and occlusion may fall either way.
             let mean = |severity: usize| -> f64 {
                 let each = (0..60).map(|seed| {
@@ -207,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
-        for corruption in Corruption::ALL {
+        for corruption in all() {
             let run = |seed| corruption.apply(3, &face(), &mut ChaCha8Rng::seed_from_u64(seed));
             assert_eq!(run(1), run(1));
         }
@@ -225,6 +282,15 @@ mod tests {
         assert!((deviation - 16.0).abs() < 1.0, "{deviation}");
         let brighter = Corruption::Brightness.apply(1, &gray, &mut random);
         assert!([95, 145].contains(&brighter.get_pixel(3, 3).0[0]));
+        // A Poisson count has the variance of its mean: 120 gray levels are 120 / 14 photons of 14 levels.
+        let counted = Corruption::ShotNoise.apply(4, &gray, &mut random);
+        let squares = counted.pixels().map(|pixel| (f64::from(pixel.0[0]) - 120.0).powi(2));
+        let deviation = (squares.sum::<f64>() / (48.0 * 48.0)).sqrt();
+        assert!((deviation - (120.0_f64 * 14.0).sqrt()).abs() < 2.5, "{deviation}");
+        // A white line across the way of the movement is spread over its length, one along it is not.
+        let line = GrayImage::from_fn(48, 48, |x, _| Luma([if x == 24 { 200 } else { 0 }]));
+        assert_eq!(moved_while_seen(&line, 8.0, 0.0).get_pixel(24, 24).0[0], 25);
+        assert_eq!(moved_while_seen(&line, 8.0, std::f32::consts::FRAC_PI_2), line);
         let black = GrayImage::new(48, 48);
         let mut covered = 0;
         while covered == 0 {

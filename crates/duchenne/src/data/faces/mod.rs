@@ -5,4 +5,7 @@ pub mod batches;
 pub mod corruption;
 pub mod picture;
 pub mod preprocessing;
+pub mod random_corruption;
+pub mod reshaping;
+pub mod stretching;
 pub mod views;

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use crate::data::error::{DataError, RowProblem, excerpt};
-use crate::data::packed::dataset::VOTE_COLUMNS;
 use crate::data::packed::split::Split;
+use crate::data::packed::votes::VOTE_COLUMNS;
 
 /// The raters of every picture; no class can have more votes.
 const RATERS: u32 = 10;

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use crate::data::counted;
 use crate::data::error::DataError;
-use crate::data::packed::dataset::{FORMAT, FORMAT_VERSION, PROVENANCE, VOTE_COLUMNS};
+use crate::data::packed::dataset::{FORMAT, FORMAT_VERSION, PROVENANCE};
 use crate::data::packed::file::{Column, PackedFile, room_for};
 use crate::data::packed::fingerprint::Fingerprint;
 use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::packed::split::{Origin, Split};
+use crate::data::packed::votes::VOTE_COLUMNS;
 use crate::expression::LabelSet;
 use crate::files::checksum::SourceChecksum;
 

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
@@ -27,6 +28,7 @@ use crate::data::error::DataError;
 use crate::data::packed::fingerprint::Fingerprint;
 use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::packed::split::{Origin, PrivateTestSplit, PublicTestSplit, Split, TrainingSplit};
+use crate::data::packed::votes::{Targets, VOTE_COLUMNS, VoteShares, ferplus_majority, vote_shares};
 use crate::expression::LabelSet;
 use crate::files::mapped;
 
@@ -36,8 +38,6 @@ pub const FORMAT: &str = "duchenne-dataset";
 pub const FORMAT_VERSION: &str = "2";
 /// The metadata's key of the provenance.
 pub(crate) const PROVENANCE: &str = "provenance";
-/// Columns of the votes: FER+'s eight classes, `unknown`, `NF` (no face).
-pub const VOTE_COLUMNS: usize = 10;
 
 /// A packed data set, open for reading.
 ///
@@ -50,11 +50,12 @@ pub const VOTE_COLUMNS: usize = 10;
 /// println!("{} to learn from", dataset.training()?.len());
 /// # Ok::<(), duchenne::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PackedDataset {
-    map: Mmap,
+    map: Arc<Mmap>,
     name: String,
     label_set: LabelSet,
+    label_set_in_file: LabelSet,
     source_checksum: String,
     fingerprint: String,
     provenance: Option<SyntheticProvenance>,
@@ -69,6 +70,9 @@ pub struct PackedDataset {
     subject: Option<Range<usize>>,
     sequence: Option<Range<usize>>,
     frame: Option<Range<usize>>,
+    targets: Targets,
+    /// The raters' label of every row, `None` where the row is left out; empty where the labels are the file's own.
+    raters_labels: Vec<Option<u8>>,
 }
 
 impl PackedDataset {
@@ -134,9 +138,12 @@ impl PackedDataset {
             name: text(path, &texts, "name")?,
             source_checksum: text(path, &texts, "source_checksum")?,
             fingerprint: text(path, &texts, "fingerprint")?,
-            map,
+            map: Arc::new(map),
+            targets: Targets::Labels,
+            raters_labels: Vec::new(),
             provenance,
             label_set,
+            label_set_in_file: label_set,
             len,
             height,
             width,
@@ -245,12 +252,66 @@ impl PackedDataset {
 
     /// The label of `row`, an index into the label set.
     pub fn label(&self, row: usize) -> u8 {
-        self.map[self.labels.clone()][row]
+        match self.raters_labels.get(row) {
+            Some(label) => label.unwrap_or(0),
+            None => self.map[self.labels.clone()][row],
+        }
     }
 
-    /// The split of `row`.
+    /// The split of `row`; [`Split::Unassigned`] where its raters' votes leave it out.
     pub fn split(&self, row: usize) -> Split {
+        match self.raters_labels.get(row) {
+            Some(None) => Split::Unassigned,
+            _ => self.split_in_file(row),
+        }
+    }
+
+    /// The split of `row`, whatever its raters saw.
+    pub(crate) fn split_in_file(&self, row: usize) -> Split {
         Split::from_byte(self.split_byte(row)).expect("opening checked every split")
+    }
+
+    /// Whose labels the pictures have.
+    pub fn targets(&self) -> Targets {
+        self.targets
+    }
+
+    /// What the raters saw in `row`, where that is what is learned ([`Targets::Votes`]).
+    pub fn vote_shares(&self, row: usize) -> Option<VoteShares> {
+        (self.targets == Targets::Votes).then_some(())?;
+        vote_shares(self.votes(row)?.try_into().ok()?)
+    }
+
+    /// The same pictures with other labels: the file's own, or those of FER+'s raters, in FER+'s label set.
+    ///
+    /// ```no_run
+    /// use duchenne::PackedDataset;
+    /// use duchenne::data::packed::votes::Targets;
+    ///
+    /// let dataset = PackedDataset::open("fer2013.safetensors")?.with_targets(Targets::Majority)?;
+    /// assert_eq!(dataset.label_set(), duchenne::LabelSet::FerPlus);
+    /// # Ok::<(), duchenne::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DataError::NoVotes`] when raters' labels are asked for and the file has no votes.
+    pub fn with_targets(&self, targets: Targets) -> Result<Self, DataError> {
+        let own =
+            Self { targets, raters_labels: Vec::new(), label_set: self.label_set_in_file, ..self.clone() };
+        if targets == Targets::Labels {
+            return Ok(own);
+        }
+        let label = |row: usize| {
+            let votes: &[u8; VOTE_COLUMNS] = self.votes(row)?.try_into().ok()?;
+            match (targets, self.split_in_file(row)) {
+                (Targets::Votes, Split::Training) => vote_shares(votes).map(|target| target.likeliest()),
+                _ => ferplus_majority(votes),
+            }
+        };
+        if self.votes.is_none() {
+            return Err(DataError::NoVotes { name: self.name.clone() });
+        }
+        Ok(Self { raters_labels: (0..self.len).map(label).collect(), label_set: LabelSet::FerPlus, ..own })
     }
 
     /// The origin of `row`.

@@ -64,7 +64,7 @@ pub fn training_duplicates(dataset: &PackedDataset) -> Vec<bool> {
 }
 
 fn duplicated_in_training(dataset: &PackedDataset, groups: &[Vec<u32>]) -> Vec<bool> {
-    let is_training = |row: u32| dataset.split(row as usize) == Split::Training;
+    let is_training = |row: u32| dataset.split_in_file(row as usize) == Split::Training;
     let mut duplicated = vec![false; dataset.len()];
     for rows in groups {
         let training = rows.iter().filter(|&&row| is_training(row)).count();

@@ -12,3 +12,4 @@ pub(crate) mod image_stream;
 pub mod provenance;
 pub mod split;
 pub mod synthetic;
+pub mod votes;

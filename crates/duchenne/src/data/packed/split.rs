@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use crate::data::error::DataError;
 use crate::data::packed::dataset::PackedDataset;
 use crate::data::packed::synthetic::{NeutralPolicy, SyntheticFaces};
+use crate::data::packed::votes::VoteShares;
 
 /// The end, before the extension, of a synthetic picture's file name in an exported data set.
 pub(crate) const SYNTHETIC_MARK: &str = "-synthetic";
@@ -168,7 +169,7 @@ pub type PrivateTestSplit<'a> = TestSplit<'a, PrivateTest>;
 impl<'a, Kind: TestKind> TestSplit<'a, Kind> {
     /// Refused where there are no such samples, or some test rows could be either kind.
     pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
-        if (0..dataset.len()).any(|row| dataset.split(row) == Split::Test) {
+        if (0..dataset.len()).any(|row| dataset.split_in_file(row) == Split::Test) {
             return Err(DataError::AmbiguousTest { name: dataset.name().to_owned(), split: Kind::SPLIT });
         }
         Ok(Self { dataset, rows: rows_of(dataset, Kind::SPLIT)?, kind: PhantomData })
@@ -249,6 +250,11 @@ impl<'a> TrainingSplit<'a> {
             (None, Some(faces)) => faces.label(index - self.rows.len()),
             _ => self.dataset.label(self.rows[index] as usize),
         }
+    }
+
+    /// What raters saw in sample `index`, where that is what is learned; generated faces have no raters.
+    pub fn vote_shares(&self, index: usize) -> Option<VoteShares> {
+        self.dataset.vote_shares(*self.rows.get(index)? as usize)
     }
 
     /// The whole data set, without what joined.

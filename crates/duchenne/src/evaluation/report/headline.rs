@@ -2,7 +2,7 @@
 //! presenting the images.
 
 use super::{ReportPage, percent, protocol, thousands};
-use crate::evaluation::{Calibration, Estimate, EvaluationReport, Figures};
+use crate::evaluation::{Calibration, Estimate, EvaluationReport, Figures, VotesView};
 
 /// One figure for every result of a page.
 #[derive(Debug)]
@@ -57,6 +57,20 @@ pub(super) fn headline(page: &ReportPage) -> Vec<HeadlineRow> {
     add(format!("FER+ 8-class accuracy, n = {}", thousands(kept)), protocol::FERPLUS, &|report| {
         report.ferplus.as_ref().map(|view| share(view.accuracy))
     });
+    let votes = |report: &EvaluationReport, text: &dyn Fn(&VotesView) -> String, detail: &str| {
+        let cell = |view: &VotesView| HeadlineCell { value: text(view), detail: detail.to_owned() };
+        report.votes.as_ref().map(cell)
+    };
+    add("Cross-entropy to the votes".into(), protocol::VOTES, &|report| {
+        let least = report.votes.as_ref().map(|view| format!("at least {:.4}", view.entropy));
+        votes(report, &|view| format!("{:.4}", view.cross_entropy), &least.unwrap_or_default())
+    });
+    add("Jensen-Shannon to the votes".into(), protocol::VOTES, &|report| {
+        votes(report, &|view| format!("{:.4}", view.jensen_shannon), "")
+    });
+    let clear = first.and_then(|report| report.votes.as_ref()).map_or(0, |view| view.clear_images);
+    let name = format!("Accuracy where 80 % of raters agree, n = {}", thousands(clear));
+    add(name, protocol::VOTES, &|report| report.votes.as_ref().map(|view| share(view.clear_accuracy)));
     type Score = fn(&Calibration) -> String;
     let scores: [(&str, Score); 3] = [
         ("NLL", |calibration| format!("{:.4}", calibration.nll)),

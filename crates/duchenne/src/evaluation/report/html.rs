@@ -7,7 +7,7 @@ use super::charts::{Curve, confusion_heatmap, line_chart, per_class_bars, reliab
 use super::headline::{HeadlineRow, headline};
 use super::{EpochRecord, ModelFigures, ReportPage, percent, protocol, thousands};
 use crate::evaluation::EvaluationError;
-use crate::evaluation::robustness::Robustness;
+use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
 
 const TEMPLATE_NAME: &str = "page.html"; // the ending switches escaping on
 const TEMPLATE: &str = include_str!("page.html");
@@ -39,7 +39,7 @@ pub fn render_html(page: &ReportPage) -> Result<String, EvaluationError> {
             on_all => percent(view.label_agreement_unfiltered.value),
         }),
         robustness => page.robustness.as_ref().map(robustness),
-        training => (!page.training.is_empty()).then(|| training(&page.training)),
+        training => (!page.training.is_empty()).then(|| training(&page.training, page.kept_epoch)),
         results => page.results.iter().map(result).collect::<Vec<_>>(),
         protocol => protocol::STATEMENTS.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
     })?;
@@ -82,12 +82,14 @@ fn result(result: &ModelFigures) -> Value {
 
 /// Accuracy on corrupted pictures.
 fn robustness(robustness: &Robustness) -> Value {
-    let rows = robustness.corruptions.iter().map(|corruption| {
+    let row = |corruption: &CorruptedAccuracy| {
         let cells = corruption.strengths.iter().zip(&corruption.accuracies);
         context! {
             name => corruption.name.as_str(),
             unit => corruption.unit.as_str(),
-            mean => percent(corruption.mean),
+            mean => percent(corruption.mean.value),
+            low => percent(corruption.mean.low),
+            high => percent(corruption.mean.high),
             cells => cells
                 .map(|(strength, accuracy)| context! {
                     strength => strength.to_string(),
@@ -97,22 +99,27 @@ fn robustness(robustness: &Robustness) -> Value {
                 })
                 .collect::<Vec<_>>(),
         }
-    });
+    };
     context! {
         views => robustness.views.as_str(),
         clean => percent(robustness.clean),
-        mean => percent(robustness.mean),
+        mean => percent(robustness.mean.value),
+        low => percent(robustness.mean.low),
+        high => percent(robustness.mean.high),
+        never_trained_mean => robustness.never_trained_mean.map(|mean| percent(mean.value)),
         relative_drop => percent(robustness.relative_drop),
         severities => robustness.corruptions.iter().map(|corruption| corruption.accuracies.len()).max(),
-        rows => rows.collect::<Vec<_>>(),
+        groups => [&robustness.corruptions, &robustness.never_trained].map(|group| group.iter().map(row).collect::<Vec<_>>()),
     }
 }
 
-/// The training curves and the epoch that they mark: the best validation accuracy, the earliest of equals.
-fn training(epochs: &[EpochRecord]) -> Value {
+/// The training curves and the epoch that they mark: the model's, or the best validation accuracy, the earliest of
+/// equals.
+fn training(epochs: &[EpochRecord], kept: Option<usize>) -> Value {
     let best = epochs.iter().filter(|epoch| epoch.validation_accuracy.is_finite()).reduce(|best, epoch| {
         if epoch.validation_accuracy > best.validation_accuracy { epoch } else { best }
     });
+    let best = epochs.iter().find(|epoch| Some(epoch.epoch) == kept).or(best);
     let curve =
         |pick: fn(&EpochRecord) -> f64| epochs.iter().map(|epoch| (epoch.epoch, pick(epoch))).collect();
     let pair = |training: fn(&EpochRecord) -> f64, validation: fn(&EpochRecord) -> f64| {

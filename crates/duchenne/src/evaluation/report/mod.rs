@@ -38,6 +38,8 @@ pub struct ReportPage {
     pub robustness: Option<Robustness>,
     /// The finished epochs of the training; empty if unknown. Their seconds are not shown.
     pub training: Vec<EpochRecord>,
+    /// The epoch whose weights the model has, where it is known.
+    pub kept_epoch: Option<usize>,
 }
 
 /// One line of provenance.

@@ -4,7 +4,7 @@ use super::headline::headline;
 use super::{ReportPage, percent, thousands};
 use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
 use crate::evaluation::text_table::{Align, aligned};
-use crate::evaluation::{EvaluationReport, FerPlusView};
+use crate::evaluation::{Estimate, EvaluationReport, FerPlusView};
 
 /// Renders the headline of every result, then per-class figures and the confusion matrix of the first. Lines
 /// end in `\n` and carry no colours.
@@ -69,21 +69,33 @@ fn robustness(robustness: &Robustness) -> Vec<String> {
         let values: Vec<String> = corruption.strengths.iter().map(f32::to_string).collect();
         format!("{} ({})", values.join(" "), corruption.unit)
     };
-    let rows = robustness.corruptions.iter().map(|corruption| {
+    let row = |corruption: &CorruptedAccuracy| {
         std::iter::once(corruption.name.clone())
-            .chain(corruption.accuracies.iter().chain([&corruption.mean]).map(|share| percent(*share)))
-            .chain([strengths(corruption)])
+            .chain(corruption.accuracies.iter().map(|share| percent(*share)))
+            .chain([interval(corruption.mean), strengths(corruption)])
             .collect()
-    });
-    let rows: Vec<Vec<String>> = std::iter::once(header.collect()).chain(rows).collect();
+    };
+    let mut rows: Vec<Vec<String>> = vec![header.collect()];
+    rows.extend(robustness.corruptions.iter().map(row));
+    if !robustness.never_trained.is_empty() {
+        rows.push(vec!["never trained on:".to_owned()]);
+        rows.extend(robustness.never_trained.iter().map(row));
+    }
     let title = format!("Robustness, accuracy by severity (test-time augmentation: {})", robustness.views);
+    let others = robustness.never_trained_mean;
     let summary = format!(
-        "Clean {} %, mean over corruptions and severities {} %, relative drop {} %.",
+        "Clean {} %, mean over corruptions and severities {} %, relative drop {} %{}.",
         percent(robustness.clean),
-        percent(robustness.mean),
+        interval(robustness.mean),
         percent(robustness.relative_drop),
+        others.map_or(String::new(), |mean| format!("; kinds never trained on {} %", interval(mean))),
     );
     [String::new(), title].into_iter().chain(aligned(&rows, Align::Right)).chain([summary]).collect()
+}
+
+/// A share with its interval.
+fn interval(estimate: Estimate) -> String {
+    format!("{} ({} to {})", percent(estimate.value), percent(estimate.low), percent(estimate.high))
 }
 
 /// How well the data set's own labels agree with FER+: a bound for models trained on them.

@@ -220,6 +220,7 @@ impl Workshop<'_> {
             results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
             robustness: None,
             training: curve,
+            kept_epoch: provenance.epoch,
         };
         write_report(&page, stage.folder.path())?;
         let path = stage.folder.file(FIGURES_FILE);

@@ -64,7 +64,8 @@ impl Frozen {
         };
         let samples = batches.samples(index);
         let labels = samples.iter().map(|sample| job.training.label(*sample as usize)).collect();
-        Batch { inputs: kept.training.gather(samples.iter().map(|sample| *sample as usize)), labels }
+        let inputs = kept.training.gather(samples.iter().map(|sample| *sample as usize));
+        Batch { inputs, clean: None, labels }
     }
 
     /// Logits of what [`batch`](Self::batch) gave, with gradients for the layers that are trained.
@@ -130,7 +131,10 @@ pub fn frozen_sections(recipe: &Recipe, network: &Network) -> Result<usize, Trai
 
 /// Whether there are frozen layers whose maps are kept: those of pictures that are the same in every epoch.
 pub fn keeps_maps(recipe: &Recipe) -> bool {
-    recipe.network.freeze > 0 && recipe.augmentation.changes_nothing() && recipe.training.mixup == 0.0
+    recipe.network.freeze > 0
+        && recipe.augmentation.changes_nothing()
+        && recipe.corruption.changes_nothing()
+        && recipe.training.mixup == 0.0
 }
 
 /// Kept maps of both splits.

@@ -9,7 +9,9 @@ use rand_distr::{Distribution, Normal};
 
 use crate::data::DataError;
 use crate::data::faces::batches::mix_seed;
-use crate::files::checksum::checksum_of_file;
+use crate::expression::LabelSet;
+use crate::files::checksum::{checksum, checksum_of_file};
+use crate::inference::built_in::BuiltInModel;
 use crate::models::checkpoint::Checkpoint;
 use crate::models::import::{fold_channels, read_weights};
 use crate::models::network::Network;
@@ -26,19 +28,22 @@ pub struct InitialWeights {
     checksum: String,
     /// Of a model of this program.
     provenance: Option<ClassifierProvenance>,
+    /// What a model of this program knows.
+    label_set: Option<LabelSet>,
 }
 
 impl InitialWeights {
-    /// Of the kind that the recipe asks for: a model of this program for `scratch`, torchvision's names for
+    /// Of the kind that the recipe asks for: a model of this program, by file or built-in name, for `scratch`, torchvision's names for
     /// `pretrained`.
     ///
     /// # Errors
     /// When the file cannot be read or is not of that kind.
     pub fn read(path: &Path, recipe: &Recipe) -> Result<Self, TrainingError> {
-        let (weights, provenance) = match recipe.network.init {
+        let (weights, provenance, label_set, checksum) = match recipe.network.init {
             Initialization::Scratch => {
-                let Checkpoint { manifest, weights } = Checkpoint::read(path)?;
-                (weights, Some(manifest.provenance))
+                let bytes = BuiltInModel::bytes_of(path)?;
+                let Checkpoint { manifest, weights } = Checkpoint::from_bytes(&bytes, path)?;
+                (weights, Some(manifest.provenance), Some(manifest.label_set), checksum(&bytes))
             }
             Initialization::Pretrained => {
                 let mut weights = read_weights(path)?;
@@ -46,11 +51,11 @@ impl InitialWeights {
                     // Weights that already take one channel stay as they are.
                     let _ = fold_channels(&mut weights);
                 }
-                (weights, None)
+                (weights, None, None, checksum_of_file(path).map_err(DataError::from)?)
             }
         };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(Self { weights, name, checksum: checksum_of_file(path).map_err(DataError::from)?, provenance })
+        Ok(Self { weights, name, checksum, provenance, label_set })
     }
 
     /// The file's BLAKE3, which identifies the run.
@@ -68,11 +73,18 @@ impl InitialWeights {
         self.provenance.as_ref()
     }
 
-    /// The weights as `fresh`'s. Pre-trained weights must fill every layer but those of the head, of which the ones
+    /// The weights as `fresh`'s. Those of a model of this program that knows other labels than `label_set` fill all but
+    /// the last layer, which stays as it is drawn. Pre-trained weights must fill every layer but those of the head, of which the ones
     /// of another shape are drawn from a normal distribution, biases zero.
-    pub fn fitted(&self, fresh: &Network, recipe: &Recipe) -> Vec<NamedTensor> {
+    pub fn fitted(&self, fresh: &Network, recipe: &Recipe, label_set: LabelSet) -> Vec<NamedTensor> {
         let mut weights = self.weights.clone();
         if recipe.network.init == Initialization::Scratch {
+            if self.label_set != Some(label_set) {
+                let own = collect(fresh);
+                let last = last_layer(&own);
+                weights.retain(|tensor| layer_of(&tensor.name) != last);
+                weights.extend(own.iter().filter(|tensor| layer_of(&tensor.name) == last).cloned());
+            }
             return weights;
         }
         let seed = mix_seed(&[recipe.training.seed, u64::from(b'n')]);
@@ -87,8 +99,8 @@ impl InitialWeights {
             };
             shape(&own) != shape(&self.weights)
         };
-        let layer = |name: &str| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_owned();
-        for mut tensor in own.iter().filter(|own| is_head(&own.name) && differs(&layer(&own.name))).cloned() {
+        for mut tensor in own.iter().filter(|own| is_head(&own.name) && differs(layer_of(&own.name))).cloned()
+        {
             let is_bias = tensor.shape.len() == 1;
             tensor.values.fill_with(|| if is_bias { 0.0 } else { normal.sample(&mut random) });
             match weights.iter_mut().find(|known| known.name == tensor.name) {
@@ -98,6 +110,18 @@ impl InitialWeights {
         }
         weights
     }
+}
+
+/// The layer of a weight.
+fn layer_of(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(layer, _)| layer)
+}
+
+/// The layer that gives the logits: `fc`, or the last of a VGG's `classifier`.
+fn last_layer(weights: &[NamedTensor]) -> &str {
+    let number = |layer: &str| layer.rsplit_once('.').and_then(|(_, number)| number.parse::<usize>().ok());
+    let heads = weights.iter().map(|tensor| tensor.name.as_str()).filter(|name| is_head(name)).map(layer_of);
+    heads.max_by_key(|layer| number(layer)).unwrap_or_default()
 }
 
 /// Whether a weight is of the fully connected layers.
@@ -124,7 +148,7 @@ mod tests {
             let recipe = Recipe::parse("r", text, &[channels.parse().unwrap()]).unwrap();
             let fresh = recipe.manifest(crate::expression::LabelSet::Fer2013).network.init(2, &device);
             let initial = InitialWeights::read(&path, &recipe).unwrap();
-            let weights = initial.fitted(&fresh, &recipe);
+            let weights = initial.fitted(&fresh, &recipe, LabelSet::Fer2013);
             let of = |name: &str| weights.iter().find(|tensor| tensor.name == name).unwrap();
             assert_eq!(of("conv1.weight").shape, first);
             assert_eq!((of("fc.weight").shape.as_slice(), of("fc.bias").values[0]), (&[7, 512][..], 0.0));

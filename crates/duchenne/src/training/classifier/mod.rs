@@ -10,6 +10,7 @@ pub mod loss;
 pub mod progress;
 pub mod recipe;
 pub mod schedule;
+pub mod targets;
 pub mod teacher;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,6 @@ use super::error::TrainingError;
 use super::optimizer::{Sgd, WeightAverage};
 use super::run_directory::{Identity, RunState};
 use crate::data::faces::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
-use crate::data::faces::views::Views;
 use crate::data::{Images, Samples};
 use crate::inference::batched::logits;
 use crate::models::checkpoint::{Checkpoint, Manifest, Precision};
@@ -35,9 +35,11 @@ use crate::models::provenance::{ClassifierProvenance, PROGRAM};
 use crate::models::weights::{assign, collect};
 use crate::training::classifier::frozen::Frozen;
 use crate::training::classifier::initial::InitialWeights;
-use crate::training::classifier::loss::{class_weights, loss, mix, smooth_targets};
+use crate::training::classifier::loss::{class_weights, loss, mix};
 use crate::training::classifier::progress::Progress;
+use crate::training::classifier::recipe::Selection;
 use crate::training::classifier::schedule::learning_rate;
+use crate::training::classifier::targets::{cross_entropy_to_targets, training_targets};
 use crate::training::classifier::teacher::Teacher;
 use crate::training::records::EpochRecord;
 
@@ -141,6 +143,7 @@ impl<'a> Inputs<'a> {
             training.batch_size,
             [training.seed, epoch as u64],
         )
+        .corrupted(self.job.recipe().corruption.at(epoch, training.epochs))
         .at_most(if training.steps_per_epoch > 0 { training.steps_per_epoch } else { usize::MAX })
     }
 }
@@ -166,7 +169,7 @@ impl<'a> Trainer<'a> {
                 job.run.begin(&inputs.identity)?;
                 let network = match job.task.initial() {
                     Some(initial) => {
-                        let weights = initial.fitted(&fresh, job.recipe());
+                        let weights = initial.fitted(&fresh, job.recipe(), inputs.manifest.label_set);
                         assign(fresh, weights)?
                     }
                     None => fresh,
@@ -211,7 +214,7 @@ impl<'a> Trainer<'a> {
             let batch = self.frozen.batch(self.job, &batches, index);
             let images = batch.labels.len();
             rate = learning_rate(&self.job.recipe().training, epoch * count + index, self.steps(count));
-            let (loss, correct) = self.step(batch, epoch, index, rate)?;
+            let (loss, correct) = self.step(batch, batches.samples(index), [epoch, index], rate)?;
             let progress = &mut self.progress;
             let sum = f64::from_bits(progress.loss_sum_bits) + loss * images as f64;
             progress.loss_sum_bits = sum.to_bits();
@@ -238,31 +241,34 @@ impl<'a> Trainer<'a> {
     fn step(
         &mut self,
         mut batch: Batch,
-        epoch: usize,
-        index: usize,
+        chosen: &[u32],
+        [epoch, index]: [usize; 2],
         rate: f64,
     ) -> Result<(f64, usize), TrainingError> {
         let training = &self.job.recipe().training;
         let (samples, classes) = (batch.labels.len(), self.inputs.manifest.network.classes);
         let seed = mix_seed(&[training.seed, epoch as u64, index as u64, u64::from(b's')]);
-        let mut targets = smooth_targets(&batch.labels, classes, training);
+        let (mut targets, weights) =
+            training_targets(self.job.training, chosen, &batch.labels, &self.inputs.class_weights, training);
         if training.mixup > 0.0 {
             let beta = Beta::new(training.mixup, training.mixup).expect("the recipe was checked");
             let share = beta.sample(&mut ChaCha8Rng::seed_from_u64(seed));
             // The larger share stays with the image itself, so its label is still the likelier one.
             let share = share.max(1.0 - share);
             mix(&mut batch.inputs, samples, share);
+            if let Some(clean) = &mut batch.clean {
+                mix(clean, samples, share);
+            }
             mix(&mut targets, samples, share);
         }
         if let Some(teacher) = self.job.task.teacher() {
-            teacher.teach(&batch.inputs, &mut targets, training.teacher_share)?;
+            let seen = batch.clean.as_ref().unwrap_or(&batch.inputs);
+            teacher.teach(seen, &mut targets, training.teacher_share)?;
         }
         // Dropout draws from the device's generator.
         self.job.device.seed(seed);
         let device = self.job.device.clone().autodiff();
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [samples, classes]), &device);
-        let weights: Vec<f32> =
-            batch.labels.iter().map(|label| self.inputs.class_weights[usize::from(*label)]).collect();
         let weights = Tensor::<1>::from_data(TensorData::new(weights, [samples]), &device);
 
         let network = self.network.take().expect("the network is back after every step");
@@ -334,8 +340,9 @@ impl<'a> Trainer<'a> {
             validation_accuracy,
             seconds: progress.seconds + begun.elapsed().as_secs_f64(),
         };
-        let best_before = best_epoch(&progress.records);
-        let best = best_before.is_none_or(|before| validation_accuracy > before.validation_accuracy);
+        let selection = self.job.recipe().training.selection;
+        let best_before = best_epoch(&progress.records, selection);
+        let best = best_before.is_none_or(|before| selection.prefers(&record, before));
         let best_at = if best { record.epoch } else { best_before.map_or(0, |before| before.epoch) };
         *progress = Progress {
             epochs: record.epoch,
@@ -367,24 +374,20 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Cross-entropy and accuracy on PublicTest, centre crop.
+    /// Cross-entropy and accuracy on PublicTest, from the views that the selection asks for.
     fn validate(&self, network: &Network) -> (f64, f64) {
         let split = self.job.validation;
         let classes = self.inputs.manifest.network.classes;
         let scores = self.frozen.validation_logits(network, self.job).unwrap_or_else(|| {
             let faces: Vec<&[u8]> =
                 (0..split.len()).map(|index| self.inputs.validation_faces.face(split, index)).collect();
-            logits(network, &self.inputs.manifest.preprocessing, &faces, Views::Centre)
+            let views = self.job.recipe().training.selection.views();
+            logits(network, &self.inputs.manifest.preprocessing, &faces, views)
         });
-        let (mut loss, mut correct) = (0.0, 0);
-        for (index, row) in scores.chunks_exact(classes).enumerate() {
-            let label = usize::from(split.label(index));
-            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let sum: f64 = row.iter().map(|value| f64::from(value - largest).exp()).sum();
-            loss += sum.ln() - f64::from(row[label] - largest);
-            correct += usize::from(argmax(row) == label);
-        }
-        (loss / split.len() as f64, correct as f64 / split.len() as f64)
+        let rows = scores.chunks_exact(classes).enumerate();
+        let correct = rows.filter(|(index, row)| argmax(row) == usize::from(split.label(*index))).count();
+        let loss = cross_entropy_to_targets(&scores, split, self.job.training.dataset());
+        (loss, correct as f64 / split.len() as f64)
     }
 
     fn save(&mut self) -> Result<(), TrainingError> {
@@ -401,13 +404,9 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// The finished epoch of the best PublicTest accuracy, the first of equals.
-pub fn best_epoch(records: &[EpochRecord]) -> Option<&EpochRecord> {
-    records.iter().reduce(
-        |best, record| {
-            if record.validation_accuracy > best.validation_accuracy { record } else { best }
-        },
-    )
+/// The finished epoch that the selection prefers, the first of equals.
+pub fn best_epoch(records: &[EpochRecord], selection: Selection) -> Option<&EpochRecord> {
+    records.iter().reduce(|best, record| if selection.prefers(record, best) { record } else { best })
 }
 
 fn argmax(row: &[f32]) -> usize {

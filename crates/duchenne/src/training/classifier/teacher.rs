@@ -1,7 +1,6 @@
 //! *Distillation*: beside the labels, a network learns the probabilities that trained models, its *teachers*, give
 //! (Hinton et al. 2015). They see the very picture that the network sees, augmented as it is (Beyer et al. 2022).
 
-use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
 use std::path::PathBuf;
 
@@ -15,7 +14,6 @@ use crate::inference::built_in::BuiltInModel;
 use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
-use crate::models::stored::StoredError;
 use crate::training::classifier::recipe::Recipe;
 use crate::training::error::TrainingError;
 
@@ -59,12 +57,7 @@ impl Teacher {
                 let reason = format!("`{}` is a linear SVM, only networks can teach", path.display());
                 return Err(TrainingError::Teacher(reason));
             }
-            let bytes: Cow<'_, [u8]> = match BuiltInModel::named(path) {
-                Some(model) => model.bytes().into(),
-                None => std::fs::read(path)
-                    .map_err(|source| StoredError::Read { path: path.clone(), source })?
-                    .into(),
-            };
+            let bytes = BuiltInModel::bytes_of(path)?;
             let model = Checkpoint::from_bytes(&bytes, path)?;
             if let Some(difference) = difference(&model.manifest, &student) {
                 return Err(TrainingError::Teacher(format!("`{}` {difference}", path.display())));

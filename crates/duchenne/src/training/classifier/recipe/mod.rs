@@ -7,12 +7,16 @@ mod network;
 use serde::{Deserialize, Serialize};
 
 use crate::data::faces::augmentation::Augmentation;
+use crate::data::faces::random_corruption::RandomCorruption;
+use crate::data::faces::views::Views;
+use crate::data::packed::votes::Targets;
 use crate::expression::LabelSet;
 use crate::files::checksum::checksum;
 use crate::models::checkpoint::Manifest;
 use crate::models::network::NetworkConfig;
 use crate::models::stored::StoredManifest;
 use crate::training::recipe_file::{Library, RecipeError, RecipeValues, recipes};
+use crate::training::records::EpochRecord;
 
 pub use input::{InputRecipe, PerChannel};
 pub use network::{Initialization, NetworkRecipe};
@@ -37,6 +41,9 @@ pub struct Recipe {
     pub input: InputRecipe,
     /// Random changes to training images.
     pub augmentation: Augmentation,
+    /// Random corruption of training images, after the augmentation.
+    #[serde(skip_serializing_if = "is_default")]
+    pub corruption: RandomCorruption,
     /// Settings of the descent.
     pub training: TrainingRecipe,
 }
@@ -59,6 +66,37 @@ pub enum LossKind {
     CrossEntropy,
     /// L2-SVM: squared hinge, one against the rest (Tang 2013).
     SquaredHinge,
+}
+
+/// Which epoch's weights are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Selection {
+    /// Those of the highest accuracy on PublicTest, single crop.
+    #[default]
+    Accuracy,
+    /// Those of the lowest cross-entropy to the targets on PublicTest, the mirror image averaged in as `predict` does:
+    /// steadier than accuracy where few pictures decide, and it rewards probabilities that can be believed.
+    CrossEntropy,
+}
+
+impl Selection {
+    /// Whether an epoch is better than an earlier one.
+    pub fn prefers(self, later: &EpochRecord, earlier: &EpochRecord) -> bool {
+        match self {
+            Selection::Accuracy => later.validation_accuracy > earlier.validation_accuracy,
+            Selection::CrossEntropy => later.validation_loss < earlier.validation_loss,
+        }
+    }
+
+    /// What is averaged over for each picture of PublicTest; a network whose first layers are frozen, and their maps
+    /// kept, sees the single crop in either case.
+    pub fn views(self) -> Views {
+        match self {
+            Selection::Accuracy => Views::Centre,
+            Selection::CrossEntropy => Views::Mirrored,
+        }
+    }
 }
 
 /// How much each class counts.
@@ -94,6 +132,12 @@ pub struct TrainingRecipe {
     pub nesterov: bool,
     /// L2 penalty.
     pub weight_decay: f32,
+    /// Whose labels are learned: the data set's own, or those of FER+'s raters.
+    #[serde(skip_serializing_if = "is_default")]
+    pub targets: Targets,
+    /// Which epoch's weights are kept.
+    #[serde(skip_serializing_if = "is_default")]
+    pub selection: Selection,
     /// Loss that is minimised.
     pub loss: LossKind,
     /// How much each class counts.
@@ -107,7 +151,7 @@ pub struct TrainingRecipe {
     pub teacher_share: f32,
     /// Decay per step of the moving average of the weights that is evaluated and kept, 0 for none.
     pub weight_average: f64,
-    /// Stop after this many epochs without a better PublicTest accuracy, 0 for never.
+    /// Stop after this many epochs of which none is better by the selection, 0 for never.
     pub patience: usize,
     /// Decides initial weights, order and augmentation.
     pub seed: u64,
@@ -125,6 +169,8 @@ impl Default for TrainingRecipe {
             momentum: 0.9,
             nesterov: true,
             weight_decay: 5e-4,
+            targets: Targets::Labels,
+            selection: Selection::Accuracy,
             loss: LossKind::CrossEntropy,
             class_weights: ClassWeights::None,
             label_smoothing: 0.1,
@@ -137,12 +183,18 @@ impl Default for TrainingRecipe {
     }
 }
 
+/// Whether a setting need not be written: recipes of before it existed keep their fingerprints.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Recipes that the program carries, by name.
 const LIBRARY: Library<Recipe> = Library::new(
     "recipe",
     &[
         ("compact", include_str!("../../../../recipes/compact.toml")),
         ("compact-finish", include_str!("../../../../recipes/compact-finish.toml")),
+        ("compact-votes", include_str!("../../../../recipes/compact-votes.toml")),
         ("resnet50", include_str!("../../../../recipes/resnet50.toml")),
         ("resnet50-strong", include_str!("../../../../recipes/resnet50-strong.toml")),
         ("vgg13-imagenet", include_str!("../../../../recipes/vgg13-imagenet.toml")),
@@ -157,6 +209,7 @@ const LIBRARY: Library<Recipe> = Library::new(
         ("wide-distilled", include_str!("../../../../recipes/wide-distilled.toml")),
         ("wide-distilled-finish", include_str!("../../../../recipes/wide-distilled-finish.toml")),
         ("wide-finish", include_str!("../../../../recipes/wide-finish.toml")),
+        ("wide-votes", include_str!("../../../../recipes/wide-votes.toml")),
     ],
 );
 
@@ -215,7 +268,7 @@ impl RecipeValues for Recipe {
         }
         // Any label set will do: the number of classes follows from it.
         let manifest = self.manifest(LabelSet::Fer2013).check().err();
-        self.augmentation.problem().or(manifest.map(|error| error.to_string()))
+        self.augmentation.problem().or(self.corruption.problem()).or(manifest.map(|error| error.to_string()))
     }
 }
 

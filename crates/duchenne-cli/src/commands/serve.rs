@@ -10,18 +10,20 @@ use tokio::sync::Notify;
 
 use crate::arguments::RecognizerArgs;
 use crate::interrupt::on_stop;
-use crate::server::router;
+use crate::server::{AllowedOrigins, router};
 use crate::terminal::say;
 
 const EXAMPLES: &str = "\
 Examples:
   duchenne serve
   curl -s --data-binary @photo.jpg http://127.0.0.1:8080/api/predict
+  curl -s -F image=@photo.jpg http://127.0.0.1:8080/api/predict
 
 The page at the address takes pictures, videos and the camera. A program sends the bytes of a
-picture file with POST to /api/predict and gets the JSON of `duchenne predict --json`;
-?whole=true takes the picture as one face, ?min_face=80 looks for larger faces only, which is
-faster. Nothing that is sent is kept.
+picture file with POST to /api/predict, as they are, as a form's file or in base64 as
+{\"image\": ...}, and gets the JSON of `duchenne predict --json`; ?whole=1 takes the picture as
+one face, ?min_face=80 looks for larger faces only, which is faster. /api/openapi.json says it
+to programs, /api/health whether the server answers. Nothing that is sent is kept.
 
 The output is the expression that a face shows, not what the person feels.";
 
@@ -37,13 +39,18 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_upload: u16,
 
+    /// Let pages of this origin, such as https://example.org, ask the server from a browser; * lets all. Repeatable
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    origins: Vec<String>,
+
     #[command(flatten)]
     recognizer: RecognizerArgs,
 }
 
 /// Runs the command until it is told to stop.
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let router = router(args.recognizer.recognizer()?, usize::from(args.max_upload) << 20);
+    let origins = origins(&args.origins)?;
+    let router = router(args.recognizer.recognizer()?, usize::from(args.max_upload) << 20, origins);
     let stop = Arc::new(Notify::new());
     let asked = Arc::clone(&stop);
     on_stop("finishing what has been asked; press Ctrl-C again to stop at once", move || asked.notify_one())?;
@@ -70,4 +77,22 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
             .context("the server stopped")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `--allow-origin` names.
+fn origins(named: &[String]) -> anyhow::Result<AllowedOrigins> {
+    if named.is_empty() {
+        return Ok(AllowedOrigins::Own);
+    }
+    if named.iter().any(|origin| origin == "*") {
+        return Ok(AllowedOrigins::Any);
+    }
+    let origin = |origin: &String| {
+        let is_origin = origin.split_once("://").is_some_and(|(scheme, host)| {
+            ["http", "https"].contains(&scheme) && !host.is_empty() && !host.contains('/')
+        });
+        anyhow::ensure!(is_origin, "`{origin}` is no origin, expected one such as https://example.org, or *");
+        origin.parse().with_context(|| format!("`{origin}` is no origin"))
+    };
+    Ok(AllowedOrigins::List(named.iter().map(origin).collect::<anyhow::Result<_>>()?))
 }

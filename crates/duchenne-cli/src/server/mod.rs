@@ -1,26 +1,29 @@
 //! The *server*: `POST /api/predict` for programs, a page for people.
 
 mod refusal;
+mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tower_http::cors::CorsLayer;
 
 use crate::picture_json::PictureJson;
 use duchenne::data::faces::picture::Limits;
-use duchenne::inference::face_detection::{FaceDetector, LEAST_MIN_FACE};
+use duchenne::inference::face_detection::LEAST_MIN_FACE;
 use duchenne::inference::recognition::FaceFinder;
+use duchenne::models::provenance::PROGRAM;
 use duchenne::{Picture, Recognizer};
 
 use refusal::Refusal;
@@ -44,8 +47,35 @@ struct Server {
     turns: Arc<Semaphore>,
 }
 
+/// Pages of which other sites may ask this server from a browser.
+#[derive(Debug, Clone, Default)]
+pub enum AllowedOrigins {
+    /// None but this server's own.
+    #[default]
+    Own,
+    /// Any.
+    Any,
+    /// These, such as `https://example.org`.
+    List(Vec<HeaderValue>),
+}
+
+impl AllowedOrigins {
+    fn layer(self) -> CorsLayer {
+        let layer =
+            CorsLayer::new().allow_methods([Method::GET, Method::POST]).allow_headers([header::CONTENT_TYPE]);
+        match self {
+            Self::Own => CorsLayer::new(),
+            Self::Any => layer.allow_origin(tower_http::cors::Any),
+            Self::List(origins) => layer.allow_origin(origins),
+        }
+    }
+}
+
+/// The description of the routes for programs.
+const OPENAPI: &str = include_str!("openapi.json");
+
 /// All routes; a picture file may have up to `most_bytes`.
-pub fn router(recognizer: Recognizer, most_bytes: usize) -> Router {
+pub fn router(recognizer: Recognizer, most_bytes: usize, origins: AllowedOrigins) -> Router {
     let server = Server {
         recognizer,
         places: Arc::new(Semaphore::new(MOST_AT_HAND)),
@@ -54,8 +84,15 @@ pub fn router(recognizer: Recognizer, most_bytes: usize) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/api/predict", post(predict))
+        .route("/api/health", get(health))
+        .route("/api/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], OPENAPI)))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "no such page; try / or POST /api/predict"))
+        .method_not_allowed_fallback(async || {
+            let reason = "another method is needed: POST for /api/predict, GET for the rest";
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason)
+        })
         .layer(DefaultBodyLimit::max(most_bytes))
+        .layer(origins.layer())
         .with_state(Arc::new(server))
 }
 
@@ -68,26 +105,42 @@ async fn page() -> impl IntoResponse {
     (headers, PAGE)
 }
 
+async fn health() -> impl IntoResponse {
+    Json(serde_json::json!({ "status": "ok", "program": PROGRAM }))
+}
+
+/// Reads `true`, `false`, `1` or `0`.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(D::Error::custom(format!("`{other}`, expected true, false, 1 or 0"))),
+    }
+}
+
 /// What a request may ask for.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// Take the picture as the crop of one face.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     whole: bool,
     /// The smallest face to look for, in pixels.
     min_face: Option<u32>,
+    /// The least score of a face, `0..=1`.
+    min_score: Option<f32>,
 }
 
 impl Options {
     fn problem(self) -> Option<String> {
-        match self.min_face {
-            Some(_) if self.whole => Some("min_face has no effect with whole=true".to_owned()),
-            Some(side) if side < LEAST_MIN_FACE => {
-                Some(format!("min_face is {side}, expected at least {LEAST_MIN_FACE}"))
-            }
-            _ => None,
+        if self.whole && (self.min_face.is_some() || self.min_score.is_some()) {
+            return Some("min_face and min_score have no effect with whole=true".to_owned());
         }
+        let small = self.min_face.filter(|side| *side < LEAST_MIN_FACE);
+        let off = self.min_score.filter(|score| !(0.0..=1.0).contains(score));
+        small
+            .map(|side| format!("min_face is {side}, expected at least {LEAST_MIN_FACE}"))
+            .or(off.map(|score| format!("min_score is {score}, expected 0 to 1")))
     }
 }
 
@@ -103,7 +156,7 @@ async fn predict(
     let place = Arc::clone(&server.places).try_acquire_owned().map_err(|_| {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many pictures at once; try again in a moment")
     })?;
-    let upload = timeout(UPLOAD_TIME, Bytes::from_request(request, &())).await;
+    let upload = timeout(UPLOAD_TIME, upload::picture(request)).await;
     let bytes = upload
         .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the picture took too long to arrive"))??;
     let turn = Arc::clone(&server.turns).acquire_owned().await.expect("turns are never closed");
@@ -122,14 +175,15 @@ async fn predict(
 fn recognize(recognizer: &Recognizer, bytes: &[u8], options: Options) -> Result<Response, Refusal> {
     let picture = Picture::from_bytes(bytes, Path::new("upload"), &Limits::RECOGNITION)
         .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    let faces = match options {
-        Options { whole: true, .. } => recognizer.recognize_by(&FaceFinder::WholePicture, &picture),
-        Options { min_face: None, .. } => recognizer.recognize(&picture),
-        Options { min_face, .. } => {
-            recognizer.recognize_by(&FaceFinder::Detector(FaceDetector::new(min_face)), &picture)
-        }
-    };
+    let mut finder = recognizer.finder();
+    if options.whole {
+        finder = FaceFinder::WholePicture;
+    } else if let FaceFinder::Detector(detector) = &mut finder {
+        *detector = options.min_face.map_or(*detector, |pixels| detector.min_face(pixels));
+        *detector = options.min_score.map_or(*detector, |score| detector.min_score(score));
+    }
+    let faces = recognizer.recognize_by(&finder, &picture);
     let faces = faces.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let size = [picture.width(), picture.height()];
-    Ok(Json(PictureJson::new(None, size, &faces)).into_response())
+    Ok(Json(PictureJson::new(None, size, picture.warning(), &faces)).into_response())
 }

@@ -49,9 +49,14 @@ impl Server {
     }
 
     fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        self.ask_with(method, path, "", body)
+    }
+
+    /// With more lines in the head, each with its end.
+    fn ask_with(&self, method: &str, path: &str, lines: &str, body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n{lines}\r\n",
             self.address,
             body.len()
         );
@@ -94,7 +99,8 @@ fn a_picture_sent_is_a_picture_predicted() {
     let whole = server.ask("POST", "/api/predict?whole=true", &example()).json();
     assert_eq!(whole["faces"].as_array().unwrap().len(), 1);
     assert_eq!(whole["faces"][0]["score"], Value::Null);
-    // All six faces are between 137 and 155 pixels wide.
+    assert_eq!(server.ask("POST", "/api/predict?whole=1", &example()).json(), whole);
+    // All six faces are between 177 and 199 pixels high.
     let large = |side: u32| {
         let answer = server.ask("POST", &format!("/api/predict?min_face={side}"), &example());
         answer.json()["faces"].as_array().unwrap().len()
@@ -128,7 +134,9 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("POST", "/api/predict", &too_large, 413, "--max-upload"),
         ("POST", "/api/predict?whole=perhaps", b"", 400, "whole"),
         ("POST", "/api/predict?min_face=3", b"", 400, "min_face is 3, expected at least 12"),
-        ("POST", "/api/predict?whole=true&min_face=30", b"", 400, "min_face has no effect"),
+        ("POST", "/api/predict?whole=true&min_face=30", b"", 400, "have no effect"),
+        ("POST", "/api/predict?min_score=2", b"", 400, "min_score is 2, expected 0 to 1"),
+        ("PUT", "/api/predict", b"", 405, "POST for /api/predict"),
         ("POST", "/api/predict?wohle=true", b"", 400, "wohle"),
         ("GET", "/favicon.ico", b"", 404, "/api/predict"),
     ] {
@@ -140,6 +148,81 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
     assert_eq!(server.ask("GET", "/api/predict", b"").status, 405);
     // It goes on.
     assert_eq!(server.ask("POST", "/api/predict", &example()).status, 200);
+}
+
+#[test]
+fn a_picture_may_come_in_a_form_or_in_json() {
+    use base64::Engine as _;
+
+    let server = Server::start(&["--model", "built-in-compact"]);
+    let expected = server.ask("POST", "/api/predict", &example()).json();
+    let form = |parts: &[(&str, &[u8])]| {
+        let part = |(head, body): &(&str, &[u8])| {
+            let head = format!("--edge\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+            [head.as_bytes(), body, b"\r\n"].concat()
+        };
+        let parts: Vec<u8> = parts.iter().flat_map(part).collect();
+        let body = [&parts[..], b"--edge--\r\n"].concat();
+        server.ask_with("POST", "/api/predict", "Content-Type: multipart/form-data; boundary=edge\r\n", &body)
+    };
+    let answer = form(&[("name=\"note\"", b"hello"), ("name=\"image\"; filename=\"a.png\"", &example())]);
+    assert_eq!((answer.status, answer.json()), (200, expected.clone()));
+    let empty = form(&[]);
+    assert_eq!(empty.status, 422, "{}", empty.body);
+    assert!(empty.body.contains("holds no file"), "{}", empty.body);
+
+    let json = |body: &str| {
+        server.ask_with("POST", "/api/predict", "Content-Type: application/json\r\n", body.as_bytes())
+    };
+    let encoded = base64::engine::general_purpose::STANDARD.encode(example());
+    for image in [encoded.clone(), format!("data:image/png;base64,{encoded}")] {
+        let answer = json(&format!("{{\"image\": \"{image}\"}}"));
+        assert_eq!((answer.status, answer.json()), (200, expected.clone()));
+    }
+    for (body, reason) in [("{\"image\": \"*\"}", "not base64"), ("{}", "expected {"), ("no", "expected {")] {
+        let answer = json(body);
+        assert!((400..=422).contains(&answer.status), "{}", answer.body);
+        assert!(answer.json()["error"].as_str().unwrap().contains(reason), "{}", answer.body);
+    }
+}
+
+#[test]
+fn programs_find_health_and_description() {
+    let server = Server::start(&["--model", "built-in-compact"]);
+    let health = server.ask("GET", "/api/health", b"");
+    assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("ok")));
+    let description = server.ask("GET", "/api/openapi.json", b"").json();
+    assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
+    // What is answered is what is described.
+    let face = &description["components"]["schemas"]["Face"]["properties"];
+    let answer = server.ask("POST", "/api/predict", &example()).json();
+    for (key, _) in answer["faces"][0].as_object().unwrap() {
+        assert!(face.get(key).is_some(), "`{key}` is not described");
+    }
+}
+
+#[test]
+fn other_origins_are_allowed_on_request() {
+    let ask = |server: &Server| {
+        let lines = "Origin: https://example.org\r\nAccess-Control-Request-Method: POST\r\n";
+        let preflight = server.ask_with("OPTIONS", "/api/predict", lines, b"");
+        let answer = server.ask_with("GET", "/api/health", "Origin: https://example.org\r\n", b"");
+        [preflight, answer].map(|answer| answer.head.contains("access-control-allow-origin: "))
+    };
+    let model = ["--model", "built-in-compact"];
+    assert_eq!(ask(&Server::start(&model)), [false, false]);
+    for origin in ["https://example.org", "*"] {
+        let options = [&model[..], &["--allow-origin", origin]].concat();
+        assert_eq!(ask(&Server::start(&options)), [true, true], "{origin}");
+    }
+    let other = [&model[..], &["--allow-origin", "https://example.com"]].concat();
+    assert_eq!(ask(&Server::start(&other)), [false, false]);
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_duchenne"))
+        .args(["serve", "--allow-origin", "example.org"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("expected one such as https://example.org"), "{errors}");
 }
 
 #[test]

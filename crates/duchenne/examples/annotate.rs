@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program of one's own prints")]
 
-use duchenne::inference::drawing::annotation::annotate;
+use duchenne::inference::drawing::annotation::{Marks, annotate};
 use duchenne::{Picture, Recognizer, Views};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let picture = Picture::open(&from)?;
     let faces = recognizer.recognize(&picture)?;
     let mut copy = picture.into_rgb();
-    annotate(&mut copy, &faces);
+    annotate(&mut copy, &faces, Marks { landmarks: true });
     copy.save(&to)?;
     println!("{} faces: {to}", faces.len());
     Ok(())

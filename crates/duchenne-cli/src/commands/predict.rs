@@ -16,13 +16,14 @@ use rayon::prelude::*;
 use crate::arguments::RecognizerArgs;
 use crate::terminal::say;
 use duchenne::data::faces::picture::{Limits, Picture};
-use duchenne::inference::drawing::annotation::annotate;
+use duchenne::data::faces::warnings::PictureWarning;
+use duchenne::inference::drawing::annotation::{Marks, annotate};
 use duchenne::inference::recognition::FoundFace;
 use duchenne::{Face, Recognizer};
 
 use annotated::AnnotatedFolder;
 use output::{Form, PictureResult, ResultWriter};
-use paths::{Refused, Source};
+use paths::{LeftOut, Refused, Source};
 
 /// Pictures decoded at once are limited to what the largest single picture may take, so that memory
 /// does not grow with the number of cores.
@@ -57,6 +58,10 @@ pub(crate) struct PredictArgs {
     /// Write a copy of every picture with boxes and labels into this folder
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
+
+    /// Draw eyes, nose and corners of the mouth on the copies too
+    #[arg(long, requires = "annotate")]
+    landmarks: bool,
 
     /// How many expressions the table shows per face
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
@@ -93,8 +98,13 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
     let outcome = ResultWriter::new(form, recognizer.predictor().label_set(), output)
         .map_err(Failure::Output)
         .and_then(|writer| {
-            let mut run = Run { recognizer, annotated, writer, pictures: 0, failed: 0 };
-            run.all(paths::pictures(args.paths, skipped))?;
+            let marks = Marks { landmarks: args.landmarks };
+            let mut run = Run { recognizer, annotated, marks, writer, pictures: 0, failed: 0 };
+            let left_out = LeftOut::default();
+            run.all(paths::pictures(args.paths, skipped, left_out.clone()))?;
+            if let Some(summary) = left_out.summary() {
+                say(summary);
+            }
             Ok((run.pictures, run.failed))
         });
     match outcome {
@@ -130,6 +140,7 @@ impl From<io::Error> for Failure {
 struct Run<W: Write> {
     recognizer: Recognizer,
     annotated: Option<AnnotatedFolder>,
+    marks: Marks,
     writer: ResultWriter<W>,
     /// Pictures so far.
     pictures: usize,
@@ -142,6 +153,7 @@ struct Prepared {
     source: Source,
     width: u32,
     height: u32,
+    warning: Option<PictureWarning>,
     /// The faces; drained for the classifier.
     faces: Vec<FoundFace>,
     face_count: usize,
@@ -194,12 +206,15 @@ impl<W: Write> Run<W> {
 
     /// Writes a picture's result and its annotated copy.
     fn finish(&mut self, prepared: Prepared, faces: Vec<Face>) -> Result<(), Failure> {
-        let Prepared { source, width, height, canvas, .. } = prepared;
+        let Prepared { source, width, height, warning, canvas, .. } = prepared;
         let path = source.path.to_string_lossy().into_owned();
-        let result = PictureResult { path, width, height, faces };
+        if let Some(warning) = warning {
+            say(format_args!("warning: `{path}` {warning}"));
+        }
+        let result = PictureResult { path, width, height, warning, faces };
         self.writer.picture(&result)?;
         if let (Some(folder), Some((mut canvas, format))) = (&mut self.annotated, canvas) {
-            annotate(&mut canvas, &result.faces);
+            annotate(&mut canvas, &result.faces, self.marks);
             if let Err(error) = folder.write(&source, format, &canvas) {
                 self.failed += 1;
                 say(format_args!("error: {error:#}"));
@@ -224,13 +239,13 @@ fn prepare(source: Source, recognizer: &Recognizer, annotated: bool) -> Result<P
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         source.read().map(|picture| {
             let faces = recognizer.find(&picture);
-            (picture.width(), picture.height(), faces, annotated.then(|| canvas(picture)))
+            (picture.width(), picture.height(), picture.warning(), faces, annotated.then(|| canvas(picture)))
         })
     }));
     match outcome {
-        Ok(Ok((width, height, faces, canvas))) => {
+        Ok(Ok((width, height, warning, faces, canvas))) => {
             let face_count = faces.len();
-            Ok(Prepared { source, width, height, faces, face_count, canvas })
+            Ok(Prepared { source, width, height, warning, faces, face_count, canvas })
         }
         Ok(Err(error)) => Err(Refused { path: source.path, reason: error.to_string() }),
         Err(_) => {

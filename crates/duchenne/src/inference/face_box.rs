@@ -76,6 +76,12 @@ impl Landmarks {
         [self.right_eye, self.left_eye, self.nose, self.right_mouth, self.left_mouth]
     }
 
+    /// Every coordinate through `change`.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(f32) -> f32) -> Self {
+        Self::from_points(self.points().map(|point| point.map(&change)))
+    }
+
     /// From points in the order of the fields.
     pub(crate) fn from_points([right_eye, left_eye, nose, right_mouth, left_mouth]: [[f32; 2]; 5]) -> Self {
         Self { right_eye, left_eye, nose, right_mouth, left_mouth }

@@ -123,6 +123,12 @@ impl FaceDetector {
         Self { min_face: min_face.map(|side| side.max(LEAST_MIN_FACE)), min_score: DEFAULT_MIN_SCORE }
     }
 
+    /// Looks for faces of at least `pixels`, as [`new`](Self::new) says.
+    #[must_use]
+    pub fn min_face(self, pixels: u32) -> Self {
+        Self { min_score: self.min_score, ..Self::new(Some(pixels)) }
+    }
+
     /// Keeps faces of at least this score, `0..=1`, instead of [`DEFAULT_MIN_SCORE`].
     #[must_use]
     pub fn min_score(self, score: f32) -> Self {
@@ -399,6 +405,36 @@ mod tests {
             assert_eq!((column, row), ((index % 3) as i32, (index / 3) as i32), "{faces:?}");
             assert!(face.score > SURE && face.landmarks.angle().abs() < 10.0, "{face:?}");
         }
+    }
+
+    #[test]
+    fn a_scan_finds_what_libfacedetection_finds() {
+        // Made by reference/yunet_goldens.py: score, box and landmarks of every face, cut to whole pixels.
+        let goldens = include_str!("../../tests/goldens/yunet.json");
+        let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
+        let numbers = |value: &serde_json::Value| -> Vec<f32> {
+            value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
+        };
+        let mut compared = 0;
+        for golden in &goldens {
+            let part = numbers(&golden["part"]).iter().map(|number| *number as u32).collect::<Vec<_>>();
+            let picture = example().part(part.try_into().unwrap());
+            // The library's own threshold.
+            let found = FaceDetector::new(None).min_score(0.2).scan(&picture);
+            let expected = golden["faces"].as_array().unwrap();
+            assert_eq!(found.len(), expected.len(), "{:?}", golden["part"]);
+            for (face, expected) in found.iter().zip(expected) {
+                assert!((face.score - expected["score"].as_f64().unwrap() as f32).abs() < 1e-4, "{face:?}");
+                let ours = face.area.into_iter().chain(face.landmarks.points().into_iter().flatten());
+                let theirs = [numbers(&expected["box"]), numbers(&expected["landmarks"])].concat();
+                for (ours, theirs) in ours.zip(theirs) {
+                    // They cut the fraction off.
+                    assert!((-0.01..1.01).contains(&(ours - theirs).abs()), "{face:?} {expected}");
+                }
+                compared += 1;
+            }
+        }
+        assert!(compared > 10, "only {compared} faces");
     }
 
     #[test]

@@ -60,6 +60,13 @@ impl Face {
         Self { bounds, score, landmarks: None, labels, probabilities }
     }
 
+    /// The same with landmarks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_landmarks(self, points: [[f32; 2]; 5]) -> Self {
+        Self { landmarks: Some(Landmarks::from_points(points)), ..self }
+    }
+
     /// Where the face is, in pixels of the upright picture: the detector's box, clipped to the picture.
     pub fn bounds(&self) -> FaceBox {
         self.bounds
@@ -120,20 +127,12 @@ impl Face {
 }
 
 /// How faces are looked for in a picture.
+#[derive(Debug, Clone, Copy)]
 pub enum FaceFinder {
     /// By the face detector.
     Detector(FaceDetector),
     /// Not at all: every picture is a crop of one face, as the images of FER-2013 are.
     WholePicture,
-}
-
-impl std::fmt::Debug for FaceFinder {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Detector(_) => "Detector",
-            Self::WholePicture => "WholePicture",
-        })
-    }
 }
 
 impl FaceFinder {

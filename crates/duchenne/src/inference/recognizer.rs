@@ -60,17 +60,38 @@ impl Recognizer {
         Self { views, ..self }
     }
 
-    /// Looks for faces of at least `pixels` width (12 or more). Otherwise faces of 24 pixels are found in pictures of up
-    /// to 0.7 megapixels, and the limit grows with the square root of the pixels in larger ones.
+    /// Looks for faces of at least `pixels` width or height (12 or more). Otherwise such small faces are found in
+    /// pictures of up to a megapixel, and the limit grows with the square root of the pixels in larger ones.
     #[must_use]
     pub fn min_face(self, pixels: u32) -> Self {
-        Self { finder: FaceFinder::Detector(FaceDetector::new(Some(pixels))), ..self }
+        self.detecting(|detector| detector.min_face(pixels))
+    }
+
+    /// Keeps what the detector takes for a face with at least this score, `0..=1`, instead of
+    /// [`DEFAULT_MIN_SCORE`](crate::inference::face_detection::DEFAULT_MIN_SCORE).
+    #[must_use]
+    pub fn min_score(self, score: f32) -> Self {
+        self.detecting(|detector| detector.min_score(score))
+    }
+
+    /// With another detector; a recogniser of whole pictures becomes one that detects.
+    fn detecting(self, change: impl FnOnce(FaceDetector) -> FaceDetector) -> Self {
+        let detector = match self.finder {
+            FaceFinder::Detector(detector) => detector,
+            FaceFinder::WholePicture => FaceDetector::new(None),
+        };
+        Self { finder: FaceFinder::Detector(change(detector)), ..self }
     }
 
     /// Takes every picture as the crop of one face, without detection.
     #[must_use]
     pub fn whole_picture(self) -> Self {
         Self { finder: FaceFinder::WholePicture, ..self }
+    }
+
+    /// How faces are looked for.
+    pub fn finder(&self) -> FaceFinder {
+        self.finder
     }
 
     /// The classifier.

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::picture_json::PictureJson;
+use crate::picture_json::{PictureJson, tenths};
+use duchenne::data::faces::warnings::PictureWarning;
 use duchenne::{Face, FaceBox, LabelSet};
 
 /// How results are written.
@@ -22,6 +23,20 @@ pub(super) enum Form {
     Csv,
 }
 
+/// The columns of a face's landmarks; empty where there are none.
+const LANDMARK_COLUMNS: [&str; 10] = [
+    "right_eye_x",
+    "right_eye_y",
+    "left_eye_x",
+    "left_eye_y",
+    "nose_x",
+    "nose_y",
+    "right_mouth_x",
+    "right_mouth_y",
+    "left_mouth_x",
+    "left_mouth_y",
+];
+
 /// A picture that was recognised.
 #[derive(Debug)]
 pub(super) struct PictureResult {
@@ -31,6 +46,8 @@ pub(super) struct PictureResult {
     pub width: u32,
     /// The height of the upright picture in pixels.
     pub height: u32,
+    /// What is to be known of the file.
+    pub warning: Option<PictureWarning>,
     /// Its faces, in reading order.
     pub faces: Vec<Face>,
 }
@@ -50,8 +67,9 @@ impl<W: Write> ResultWriter<W> {
     pub(super) fn new(form: Form, labels: LabelSet, output: W) -> io::Result<Self> {
         let mut writer = Self { form, labels, output };
         if form == Form::Csv {
-            let mut header: Vec<&str> =
-                vec!["path", "face", "x", "y", "width", "height", "score", "expression"];
+            let mut header: Vec<&str> = vec!["path", "face", "x", "y", "width", "height", "score", "angle"];
+            header.extend(LANDMARK_COLUMNS);
+            header.push("expression");
             header.extend(labels.names());
             writer.csv_row(&header)?;
             writer.output.flush()?;
@@ -65,7 +83,7 @@ impl<W: Write> ResultWriter<W> {
             Form::Table { top } => self.table(result, top)?,
             Form::Json => {
                 let size = [result.width, result.height];
-                self.json_line(&PictureJson::new(Some(&result.path), size, &result.faces))?
+                self.json_line(&PictureJson::new(Some(&result.path), size, result.warning, &result.faces))?
             }
             Form::Csv => self.csv_rows(result)?,
         }
@@ -89,7 +107,7 @@ impl<W: Write> ResultWriter<W> {
     }
 
     fn table(&mut self, result: &PictureResult, top: usize) -> io::Result<()> {
-        let PictureResult { path, width, height, faces } = result;
+        let PictureResult { path, width, height, faces, .. } = result;
         let count = match faces.len() {
             0 => "no face found".to_owned(),
             1 => "1 face".to_owned(),
@@ -107,7 +125,7 @@ impl<W: Write> ResultWriter<W> {
         }
         for (index, face) in faces.iter().enumerate() {
             let FaceBox { x, y, width, height } = face.bounds();
-            let score = face.score().map_or("-".to_owned(), |score| format!("{score:.1}"));
+            let score = face.score().map_or("-".to_owned(), |score| format!("{score:.2}"));
             let expressions: Vec<String> = face
                 .ranked()
                 .into_iter()
@@ -132,6 +150,12 @@ impl<W: Write> ResultWriter<W> {
             let mut row = vec![result.path.clone(), (index + 1).to_string()];
             row.extend([x.to_string(), y.to_string(), width.to_string(), height.to_string()]);
             row.push(face.score().map_or(String::new(), |score| score.to_string()));
+            let landmarks = face.landmarks();
+            row.push(landmarks.map_or(String::new(), |landmarks| tenths(landmarks.angle()).to_string()));
+            let points = landmarks.map(|landmarks| landmarks.points().concat());
+            row.extend((0..LANDMARK_COLUMNS.len()).map(|column| {
+                points.as_ref().map_or(String::new(), |points| tenths(points[column]).to_string())
+            }));
             row.push(face.expression().to_owned());
             row.extend(face.probabilities().map(|(_, probability)| probability.to_string()));
             self.csv_row(&row)?;
@@ -166,8 +190,15 @@ mod tests {
             path: "party, \"two\".jpg".to_owned(),
             width: 640,
             height: 480,
+            warning: None,
             faces: vec![
-                face(10, Some(12.25), [0.0, 0.0, 0.0, 0.875, 0.0, 0.125, 0.0]),
+                face(10, Some(0.75), [0.0, 0.0, 0.0, 0.875, 0.0, 0.125, 0.0]).with_landmarks([
+                    [40.0, 60.0],
+                    [90.26, 60.0],
+                    [65.0, 80.0],
+                    [45.0, 105.0],
+                    [85.0, 105.0],
+                ]),
                 face(300, None, [0.5, 0.0, 0.25, 0.0, 0.25, 0.0, 0.0]),
             ],
         }
@@ -186,7 +217,7 @@ mod tests {
         insta::assert_snapshot!(written(Form::Table { top: 2 }), @r#"
         party, "two".jpg  (640 x 480, 2 faces)
           face       x      y   width height   score  expression
-             1      10     20     120    118    12.2  happy     87.5%   surprise  12.5%
+             1      10     20     120    118    0.75  happy     87.5%   surprise  12.5%
              2     300     20     120    118       -  angry     50.0%   fear      25.0%
         "#);
     }
@@ -194,7 +225,7 @@ mod tests {
     #[test]
     fn json_has_a_line_for_every_picture() {
         insta::assert_snapshot!(written(Form::Json), @r#"
-        {"path":"party, \"two\".jpg","width":640,"height":480,"faces":[{"box":{"x":10,"y":20,"width":120,"height":118},"score":12.25,"expression":"happy","probabilities":{"angry":0.0,"disgust":0.0,"fear":0.0,"happy":0.875,"sad":0.0,"surprise":0.125,"neutral":0.0}},{"box":{"x":300,"y":20,"width":120,"height":118},"score":null,"expression":"angry","probabilities":{"angry":0.5,"disgust":0.0,"fear":0.25,"happy":0.0,"sad":0.25,"surprise":0.0,"neutral":0.0}}]}
+        {"path":"party, \"two\".jpg","width":640,"height":480,"faces":[{"box":{"x":10,"y":20,"width":120,"height":118},"score":0.75,"expression":"happy","probabilities":{"angry":0.0,"disgust":0.0,"fear":0.0,"happy":0.875,"sad":0.0,"surprise":0.125,"neutral":0.0}},{"box":{"x":300,"y":20,"width":120,"height":118},"score":null,"expression":"angry","probabilities":{"angry":0.5,"disgust":0.0,"fear":0.25,"happy":0.0,"sad":0.25,"surprise":0.0,"neutral":0.0}}]}
         {"path":"bad.png","error":"`bad.png` is empty"}
         "#);
     }
@@ -203,7 +234,7 @@ mod tests {
     fn csv_has_a_row_for_every_face() {
         insta::assert_snapshot!(written(Form::Csv), @r#"
         path,face,x,y,width,height,score,expression,angry,disgust,fear,happy,sad,surprise,neutral
-        "party, ""two"".jpg",1,10,20,120,118,12.25,happy,0,0,0,0.875,0,0.125,0
+        "party, ""two"".jpg",1,10,20,120,118,0.75,happy,0,0,0,0.875,0,0.125,0
         "party, ""two"".jpg",2,300,20,120,118,,angry,0.5,0,0.25,0,0.25,0,0
         "#);
     }

@@ -1,11 +1,15 @@
 //! From the paths on the command line to the pictures behind them, one at a time.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use walkdir::WalkDir;
 
-use duchenne::data::faces::picture::{self, Limits, Picture, PictureError};
+use crate::terminal::say;
+use duchenne::data::faces::picture::{self, Content, Limits, Picture, PictureError};
 
 /// The name of standard input on the command line and in results.
 const STANDARD_INPUT: &str = "-";
@@ -71,39 +75,94 @@ pub(super) struct Refused {
     pub reason: String,
 }
 
+/// What folders held that was not read: how many files of each kind, with the endings of their names.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LeftOut(Rc<RefCell<BTreeMap<Content, (usize, BTreeSet<String>)>>>);
+
+/// Endings that a summary names of each kind.
+const MOST_ENDINGS: usize = 5;
+
+impl LeftOut {
+    fn add(&self, content: Content, path: &Path) {
+        let mut kinds = self.0.borrow_mut();
+        let (count, endings) = kinds.entry(content).or_default();
+        *count += 1;
+        let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy()));
+        endings.insert(ending.unwrap_or_else(|| "no ending".to_owned()));
+    }
+
+    /// A line about all of them; `None` where there are none.
+    pub(super) fn summary(&self) -> Option<String> {
+        let kinds = self.0.borrow();
+        let of_kind = |(content, (count, endings)): (&Content, &(usize, BTreeSet<String>))| {
+            let (one, many, remedy) = match content {
+                Content::Heic => ("HEIC picture", "HEIC pictures", "; export as JPEG to read"),
+                Content::Avif => ("AVIF picture", "AVIF pictures", "; export as JPEG to read"),
+                Content::Picture | Content::OtherPicture => {
+                    ("picture of another format", "pictures of other formats", "; export as JPEG to read")
+                }
+                Content::Video => ("video", "videos", ""),
+                Content::Empty => ("empty file", "empty files", ""),
+                Content::Other => ("other file", "other files", ""),
+            };
+            let mut named: Vec<&str> = endings.iter().take(MOST_ENDINGS).map(String::as_str).collect();
+            if endings.len() > MOST_ENDINGS {
+                named.push("...");
+            }
+            let noun = if *count == 1 { one } else { many };
+            format!("{count} {noun} ({}{remedy})", named.join(", "))
+        };
+        (!kinds.is_empty()).then(|| {
+            let kinds: Vec<String> = kinds.iter().map(of_kind).collect();
+            format!("not read: {}", kinds.join(", "))
+        })
+    }
+}
+
 /// The pictures behind `paths`, in order: files as they are named, folders searched recursively by name
-/// order for files with a picture's extension. The folder `skipped` (where results go) is not entered.
+/// order for files with a picture's extension or content; what else they hold is counted in `left_out`. The folder `skipped` (where results go) is not entered.
 /// Nothing is collected: a folder of any number of pictures takes no memory to speak of.
 pub(super) fn pictures(
     paths: Vec<PathBuf>,
     skipped: Option<PathBuf>,
+    left_out: LeftOut,
 ) -> impl Iterator<Item = Result<Source, Refused>> {
     paths.into_iter().flat_map(move |path| -> Box<dyn Iterator<Item = Result<Source, Refused>>> {
-        if path.is_dir() {
-            Box::new(FolderPictures::new(path, skipped.clone()))
+        if let Some(address) = path.to_str().filter(|path| is_address(path)) {
+            let reason =
+                format!("`{address}` is an address; fetch it first: curl -s {address} | duchenne predict -");
+            Box::new(std::iter::once(Err(Refused { path, reason })))
+        } else if path.is_dir() {
+            Box::new(FolderPictures::new(path, skipped.clone(), left_out.clone()))
         } else {
             Box::new(std::iter::once(Ok(Source::named(&path))))
         }
     })
 }
 
+/// Whether an argument is an address on the web.
+fn is_address(path: &str) -> bool {
+    path.starts_with("http://") || path.starts_with("https://")
+}
+
 /// The pictures of one folder; an error at the end if there was none.
 struct FolderPictures {
     root: PathBuf,
     entries: Box<dyn Iterator<Item = walkdir::Result<walkdir::DirEntry>>>,
+    left_out: LeftOut,
     yielded: bool,
     ended: bool,
 }
 
 impl FolderPictures {
-    fn new(root: PathBuf, skipped: Option<PathBuf>) -> Self {
+    fn new(root: PathBuf, skipped: Option<PathBuf>, left_out: LeftOut) -> Self {
         let entries = WalkDir::new(&root).follow_links(true).sort_by_file_name().into_iter();
         let entries = entries.filter_entry(move |entry| {
             skipped.as_ref().is_none_or(|skipped| {
                 !entry.file_type().is_dir() || entry.path().canonicalize().ok().as_ref() != Some(skipped)
             })
         });
-        Self { root, entries: Box::new(entries), yielded: false, ended: false }
+        Self { root, entries: Box::new(entries), left_out, yielded: false, ended: false }
     }
 }
 
@@ -113,7 +172,11 @@ impl Iterator for FolderPictures {
     fn next(&mut self) -> Option<Self::Item> {
         for entry in self.entries.by_ref() {
             match entry {
-                Ok(entry) if entry.file_type().is_file() && has_picture_extension(entry.path()) => {
+                Ok(entry) if entry.file_type().is_file() => {
+                    if let Some(content) = left_out_as(entry.path()) {
+                        self.left_out.add(content, entry.path());
+                        continue;
+                    }
                     self.yielded = true;
                     let relative = entry.path().strip_prefix(&self.root).unwrap_or(entry.path()).to_owned();
                     return Some(Ok(Source { path: entry.into_path(), relative }));
@@ -122,14 +185,20 @@ impl Iterator for FolderPictures {
                 Err(error) => {
                     self.yielded = true;
                     let path = error.path().unwrap_or(&self.root).to_owned();
-                    let reason = match (error.loop_ancestor(), error.io_error()) {
-                        (Some(ancestor), _) => format!(
-                            "`{}` links back to its own folder `{}`: not searched again",
-                            path.display(),
-                            ancestor.display()
-                        ),
-                        (_, Some(source)) => format!("cannot read `{}`: {source}", path.display()),
-                        _ => error.to_string(),
+                    if let Some(ancestor) = error.loop_ancestor() {
+                        let (link, folder) = (path.display(), ancestor.display());
+                        say(format_args!(
+                            "note: `{link}` links back to its own folder `{folder}`: not searched again"
+                        ));
+                        continue;
+                    }
+                    if path.is_symlink() {
+                        say(format_args!("note: the link `{}` leads nowhere", path.display()));
+                        continue;
+                    }
+                    let reason = match error.io_error() {
+                        Some(source) => format!("cannot read `{}`: {source}", path.display()),
+                        None => error.to_string(),
                     };
                     return Some(Err(Refused { path, reason }));
                 }
@@ -139,16 +208,23 @@ impl Iterator for FolderPictures {
             return None;
         }
         let reason = format!(
-            "folder `{}` holds no pictures, expected files ending in .{}",
-            self.root.display(),
-            picture::EXTENSIONS.join(", .")
+            "folder `{}` holds no pictures, expected JPEG, PNG, WebP, BMP, TIFF or GIF files",
+            self.root.display()
         );
         Some(Err(Refused { path: self.root.clone(), reason }))
     }
 }
 
-fn has_picture_extension(path: &Path) -> bool {
-    picture::format_by_name(path).is_some()
+/// What a file is that is no picture by its name and none by its content, for which it is left out.
+fn left_out_as(path: &Path) -> Option<Content> {
+    if picture::format_by_name(path).is_some() {
+        return None;
+    }
+    let mut start = Vec::new();
+    // A file that cannot be opened is told like any picture that cannot.
+    std::fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut start)).ok()?;
+    let content = Content::of(&start);
+    (content != Content::Picture).then_some(content)
 }
 
 #[cfg(test)]
@@ -158,7 +234,7 @@ mod tests {
     use super::*;
 
     fn found(paths: Vec<PathBuf>, skipped: Option<PathBuf>) -> Vec<Result<String, String>> {
-        pictures(paths, skipped)
+        pictures(paths, skipped, LeftOut::default())
             .map(|item| match item {
                 Ok(source) => Ok(source.relative.to_string_lossy().replace('\\', "/")),
                 Err(refused) => Err(refused.reason),
@@ -189,6 +265,27 @@ mod tests {
     }
 
     #[test]
+    fn pictures_are_known_by_content_and_the_rest_is_counted() {
+        let folder =
+            folder_with(&["empty.txt", "notes.txt", "film.mkv", "phone.heic", "renamed.dat", "bare"]);
+        let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+        write("notes.txt", b"hello");
+        write("film.mkv", &[0x1A, 0x45, 0xDF, 0xA3, 0]);
+        write("phone.heic", b"\0\0\0\x18ftypheic");
+        write("renamed.dat", b"\x89PNG\r\n\x1a\n");
+        write("bare", b"GIF89a");
+        let left_out = LeftOut::default();
+        let found = pictures(vec![folder.path().to_owned()], None, left_out.clone());
+        let names: Vec<String> =
+            found.map(|item| item.unwrap().relative.to_string_lossy().into_owned()).collect();
+        assert_eq!(names, ["bare", "renamed.dat"]);
+        let expected = "not read: 1 HEIC picture (.heic; export as JPEG to read), 1 video (.mkv), 1 empty file (.txt), \
+                        1 other file (.txt)";
+        assert_eq!(left_out.summary().unwrap(), expected);
+        assert_eq!(LeftOut::default().summary(), None);
+    }
+
+    #[test]
     fn named_files_are_tried_whatever_their_extension() {
         let folder = folder_with(&["picture.dat"]);
         assert_eq!(
@@ -202,7 +299,7 @@ mod tests {
         let folder = folder_with(&["notes.txt"]);
         let found = found(vec![folder.path().to_owned()], None);
         assert_eq!(found.len(), 1);
-        assert!(found[0].as_ref().unwrap_err().contains("holds no pictures, expected files ending in .jpg"));
+        assert!(found[0].as_ref().unwrap_err().contains("holds no pictures, expected JPEG"));
     }
 
     #[test]
@@ -219,6 +316,23 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
         let found = found(vec![folder.path().to_owned()], None);
         assert_eq!(found.iter().filter(|item| item.is_ok()).count(), 1);
-        assert!(found.iter().any(|item| item.as_ref().is_err_and(|reason| reason.contains("links back"))));
+        // The link is noted, and is no picture that failed.
+        assert_eq!(found.len(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_failed_picture() {
+        let folder = folder_with(&["a.png"]);
+        std::os::unix::fs::symlink("missing", folder.path().join("b.png")).unwrap();
+        assert_eq!(found(vec![folder.path().to_owned()], None), [Ok("a.png".to_owned())]);
+    }
+
+    #[test]
+    fn an_address_is_told_from_a_file() {
+        let found = found(vec!["https://example.org/a.jpg".into()], None);
+        assert!(
+            found[0].as_ref().unwrap_err().contains("curl -s https://example.org/a.jpg | duchenne predict -")
+        );
     }
 }

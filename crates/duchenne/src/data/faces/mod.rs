@@ -9,3 +9,4 @@ pub mod random_corruption;
 pub mod reshaping;
 pub mod stretching;
 pub mod views;
+pub mod warnings;

@@ -8,8 +8,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::path::{Path, PathBuf};
 
-use super::stretching::fill_upper_bits;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+
+use super::stretching::fill_upper_bits;
+use super::warnings::{PictureWarning, warning};
 
 /// The largest picture and file that are read. They differ with the use; decoding does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +140,7 @@ pub enum PictureProblem {
 pub struct Picture {
     pub(super) pixels: Pixels,
     pub(super) format: ImageFormat,
+    pub(super) warning: Option<PictureWarning>,
 }
 
 #[derive(Debug, Clone)]
@@ -190,19 +193,19 @@ impl Picture {
     /// As [`open`](Self::open), but a damaged body is not noticed.
     pub fn claimed_size(path: &Path) -> Result<(u32, u32), PictureError> {
         let limits = &Limits::RECOGNITION;
-        let (decoder, _) =
+        let (decoder, ..) =
             decoder(open_file(path, limits)?, limits).map_err(|problem| content(path, problem))?;
         Ok(decoder.dimensions())
     }
 
     fn decode(reader: impl BufRead + Seek, limits: &Limits) -> Result<Self, PictureProblem> {
-        let (mut decoder, format) = decoder(reader, limits)?;
+        let (mut decoder, format, warning) = decoder(reader, limits)?;
         // A picture whose metadata is broken still has its pixels: it is shown as stored.
         let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
         let mut image =
             DynamicImage::from_decoder(decoder).map_err(|error| decoding_problem(error, limits))?;
         image.apply_orientation(orientation);
-        Ok(Self { pixels: Pixels::from_decoded(image), format })
+        Ok(Self { pixels: Pixels::from_decoded(image), format, warning })
     }
 
     /// The width in pixels.
@@ -219,6 +222,11 @@ impl Picture {
             Pixels::Gray(image) => image.height(),
             Pixels::Color(image) => image.height(),
         }
+    }
+
+    /// What a user should know of the file: that it is cut off, or an animation.
+    pub fn warning(&self) -> Option<PictureWarning> {
+        self.warning
     }
 
     /// The format of the file.
@@ -324,13 +332,15 @@ fn check_file_size(bytes: u64, limits: &Limits) -> Result<(), PictureProblem> {
     if bytes > most { Err(PictureProblem::FileTooLarge { bytes, most }) } else { Ok(()) }
 }
 
-/// The decoder for what `reader` holds, with its claimed size checked and its memory bounded.
+/// The decoder for what `reader` holds, with its claimed size checked and its memory bounded; its format, and what is to
+/// be known of the file.
 fn decoder<'a>(
     mut reader: impl BufRead + Seek + 'a,
     limits: &Limits,
-) -> Result<(impl ImageDecoder + 'a, ImageFormat), PictureProblem> {
+) -> Result<(impl ImageDecoder + 'a, ImageFormat, Option<PictureWarning>), PictureProblem> {
     let start = reader.fill_buf().map_err(|error| PictureProblem::Damaged(error.into()))?;
     let format = sniff(start)?;
+    let warning = warning(&mut reader, format).map_err(|error| PictureProblem::Damaged(error.into()))?;
     let mut memory = image::Limits::no_limits();
     memory.max_alloc = Some(limits.decoder_bytes);
     let mut reader = ImageReader::with_format(reader, format);
@@ -347,28 +357,75 @@ fn decoder<'a>(
         .reserve(decoder.total_bytes())
         .and_then(|()| decoder.set_limits(memory))
         .map_err(|error| decoding_problem(error, limits))?;
-    Ok((decoder, format))
+    Ok((decoder, format, warning))
+}
+
+/// What a file is by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Content {
+    /// A picture of a format that is read.
+    Picture,
+    /// A HEIC picture, as phones make them.
+    Heic,
+    /// An AVIF picture.
+    Avif,
+    /// A picture of another format.
+    OtherPicture,
+    /// A video.
+    Video,
+    /// Nothing at all.
+    Empty,
+    /// Something else.
+    Other,
+}
+
+impl Content {
+    /// Of a file that begins with `start`; a dozen bytes are enough.
+    pub fn of(start: &[u8]) -> Self {
+        if start.is_empty() {
+            return Self::Empty;
+        }
+        if start.get(4..8) == Some(b"ftyp") {
+            return match start.get(8..12) {
+                Some(b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc") => Self::Heic,
+                Some(b"avif" | b"avis") => Self::Avif,
+                _ => Self::Video,
+            };
+        }
+        let is_avi = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"AVI ");
+        // Matroska and WebM; MPEG program streams.
+        if is_avi || start.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) || start.starts_with(&[0, 0, 1, 0xBA]) {
+            return Self::Video;
+        }
+        match image::guess_format(start) {
+            Ok(format) if FORMATS.iter().any(|(_, read)| *read == format) => Self::Picture,
+            Ok(_) => Self::OtherPicture,
+            Err(_) => Self::Other,
+        }
+    }
+
+    /// What it is, and what helps where it is not read: empty, or begins with "; ".
+    pub fn description(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Picture => ("a picture", ""),
+            Self::Heic => ("a HEIC picture", "; export it as JPEG"),
+            Self::Avif => ("an AVIF picture", "; export it as PNG or JPEG"),
+            Self::OtherPicture => ("in an unsupported picture format", "; export it as PNG or JPEG"),
+            Self::Video => ("a video", "; extract its frames as pictures"),
+            Self::Empty => ("empty", ""),
+            Self::Other => ("not a picture by its content", ""),
+        }
+    }
 }
 
 /// The format of a file that begins with `start`.
 fn sniff(start: &[u8]) -> Result<ImageFormat, PictureProblem> {
-    let refuse = |found, remedy| PictureProblem::Format { found, remedy };
-    if start.is_empty() {
-        return Err(refuse("empty", ""));
-    }
-    if start.get(4..8) == Some(b"ftyp") {
-        return Err(match start.get(8..12) {
-            Some(b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc") => {
-                refuse("a HEIC picture", "; export it as JPEG")
-            }
-            Some(b"avif" | b"avis") => refuse("an AVIF picture", "; export it as PNG or JPEG"),
-            _ => refuse("a video", "; extract its frames as pictures"),
-        });
-    }
-    match image::guess_format(start) {
-        Ok(format) if FORMATS.iter().any(|(_, read)| *read == format) => Ok(format),
-        Ok(_) => Err(refuse("in an unsupported picture format", "; export it as PNG or JPEG")),
-        Err(_) => Err(refuse("not a picture by its content", "")),
+    match (Content::of(start), image::guess_format(start)) {
+        (Content::Picture, Ok(format)) => Ok(format),
+        (content, _) => {
+            let (found, remedy) = content.description();
+            Err(PictureProblem::Format { found, remedy })
+        }
     }
 }
 

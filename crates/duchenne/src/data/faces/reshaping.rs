@@ -61,6 +61,7 @@ macro_rules! each {
                 Pixels::Color($image) => Pixels::Color($operation),
             },
             format: $picture.format,
+            warning: $picture.warning,
         }
     };
 }
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn points_of_a_turned_picture_are_found_again() {
         let image = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8, y as u8, 9]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png };
+        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
         for turn in Turn::ALL {
             let turned = picture.turned(turn);
             let Pixels::Color(image) = &turned.pixels else { unreachable!("colour stays colour") };
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn a_window_shows_what_is_there_upright() {
         let image = RgbImage::from_fn(40, 30, |x, y| Rgb([x as u8 * 4, y as u8 * 4, 9]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png };
+        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
         for (side, angle) in [(8.0, 0.0), (8.0, 90.0), (16.0, -30.0)] {
             let window = Window { centre: [20.0, 15.0], side, angle };
             let shown = picture.window(&window, 8);
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn a_part_is_where_it_was() {
         let image = RgbImage::from_fn(4, 3, |x, y| Rgb([x as u8, y as u8, 9]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png };
+        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
         assert_eq!(picture.part([2, 1, 2, 1]).bytes(), [2, 1, 9, 3, 1, 9]);
     }
 }

@@ -32,7 +32,7 @@ impl Picture {
             Pixels::Gray(image) => Pixels::Gray(through(image, &table)),
             Pixels::Color(image) => Pixels::Color(through(image, &table)),
         };
-        Some(Self { pixels, format: self.format })
+        Some(Self { pixels, ..*self })
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
 
     fn gray(level: impl Fn(u32, u32) -> u8) -> Picture {
         let image = GrayImage::from_fn(100, 100, |x, y| Luma([level(x, y)]));
-        Picture { pixels: Pixels::Gray(image), format: ImageFormat::Png }
+        Picture { pixels: Pixels::Gray(image), format: ImageFormat::Png, warning: None }
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         assert!(gray(|x, _| (x * 2) as u8).stretched().is_none());
         assert!(gray(|_, _| 7).stretched().is_none());
         let image = RgbImage::from_fn(100, 100, |x, _| Rgb([20 + x as u8 / 5, 10, 10]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png };
+        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
         assert!(picture.stretched().is_some());
     }
 }

@@ -4,6 +4,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use crate::elementwise::Lines;
 use crate::instructions::{Instructions, vectorized, with_token};
 use crate::memory::LANES;
 use crate::memory::blocked::blocks;
@@ -247,9 +248,7 @@ pub(crate) fn weight_gradient(
 
 /// Adds the products of a row's gradient with a row of the input under each of three columns of the window.
 #[inline(always)]
-fn add_products(
-    (source, gradient, batch, sums): (&[[f32; LANES]], &[[f32; LANES]], usize, &mut [[f32; LANES]]),
-) {
+fn add_products((source, gradient, batch, sums): (Lines<'_>, Lines<'_>, usize, &mut [[f32; LANES]])) {
     let vectors = gradient.len();
     for (across, sum) in sums.iter_mut().enumerate() {
         // The column left of, at, or right of the result's.
@@ -276,7 +275,7 @@ mod tests {
         weight: &[f32],
         bias: &[f32],
         slope: f32,
-        [batch, channels, height, width]: [usize; 4],
+        [_, channels, height, width]: [usize; 4],
     ) -> Vec<f32> {
         let mut out = vec![0.0; input.len()];
         for (index, out) in out.iter_mut().enumerate() {

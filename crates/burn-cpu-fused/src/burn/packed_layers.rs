@@ -83,7 +83,7 @@ impl PackedConvolution {
 }
 
 /// The values of a tensor's data.
-fn floats(data: TensorData) -> Vec<f32> {
+pub(super) fn floats(data: TensorData) -> Vec<f32> {
     data.convert_dtype(DType::F32).try_into_vec::<f32>().expect("converted to f32")
 }
 

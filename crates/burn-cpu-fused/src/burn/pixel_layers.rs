@@ -2,11 +2,12 @@
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::activations::Activations;
 use super::extension::is_fused;
 use super::feature_map::{Activation, FeatureMap};
+use super::packed_layers::floats;
 use crate::memory::LANES;
 use crate::memory::blocked::padded;
 use crate::memory::buffers::Buffer;
@@ -32,6 +33,8 @@ pub struct PixelConvolution {
     device: Device,
 }
 
+// Made once for a network.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Kind {
     Fused { weights: Vec<f32>, bias: Vec<f32> },
@@ -55,9 +58,6 @@ impl PixelConvolution {
         if !is_fused(&device, weight.dtype()) {
             return Self { kind: Kind::Plain { weight, bias }, channels, device };
         }
-        let floats = |data: TensorData| {
-            data.convert_dtype(DType::F32).try_into_vec::<f32>().expect("converted to f32")
-        };
         let (weights, bias) = (pixels::pack(&floats(weight.into_data())), padded(&floats(bias.into_data())));
         Self { kind: Kind::Fused { weights, bias }, channels, device }
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use burn::backend::Dispatch;
+use burn::tensor::Tensor;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Tensor};
 
 use super::activations::Activations;
 use super::extension::{FusedOperations, is_fused};
 use super::feature_map::{Activation, FeatureMap, Values, blocked_vector};
+use super::packed_layers::floats;
 use crate::depthwise::{self, Sizes};
 use crate::elementwise;
 use crate::memory::LANES;
@@ -21,6 +22,8 @@ use crate::memory::unwritten::Unwritten;
 #[derive(Debug, Clone)]
 pub struct PackedDepthwise(Arc<Kind>);
 
+// Behind a pointer.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Kind {
     Fused { weights: Vec<f32>, bias: Vec<f32>, channels: usize },
@@ -42,9 +45,6 @@ impl PackedDepthwise {
         if !is_fused(&weight.device(), weight.dtype()) {
             return Self(Arc::new(Kind::Plain { weight, bias }));
         }
-        let floats = |data: burn::tensor::TensorData| {
-            data.convert_dtype(DType::F32).try_into_vec::<f32>().expect("converted to f32")
-        };
         let weights = depthwise::pack(&floats(weight.into_data()));
         Self(Arc::new(Kind::Fused { weights, bias: padded(&floats(bias.into_data())), channels }))
     }

@@ -311,6 +311,26 @@ fn folders_of_classes_become_training_pictures_of_one_size() {
     assert_eq!((dataset.split(0), dataset.origin(0)), (Split::Training, Origin::Synthetic));
 }
 
+#[test]
+fn broken_pictures_are_left_out_on_request_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "faces/happy/a.png", png(48, pixels(1)));
+    put(folder.path(), "faces/happy/b.png", "hello");
+    let mut jpeg = Cursor::new(Vec::new());
+    let gray = image::GrayImage::from_raw(48, 48, pixels(2)).unwrap();
+    gray.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    let jpeg = jpeg.into_inner();
+    put(folder.path(), "faces/sad/c.jpg", &jpeg[..jpeg.len() / 2]);
+    put(folder.path(), "faces/sad/d.jpg", &jpeg);
+    let faces = path_in(&folder, "faces");
+    let (dataset, messages) = import(folder.path(), &["folder", &faces, "--skip-broken"]);
+    assert_eq!(dataset.len(), 2);
+    assert_eq!((dataset.label(0), dataset.label(1)), (3, 4));
+    for piece in ["left out: ", "happy/b.png`: is not a picture", "sad/c.jpg`: is cut off"] {
+        assert!(messages.contains(piece), "{messages}");
+    }
+}
+
 /// A packed picture and what a model is shown of the same file as one face: they had different grays once, because
 /// importing decoded on its own.
 #[test]

@@ -70,6 +70,9 @@ enum Source {
         /// Mark the pictures as generated; they may only train
         #[arg(long)]
         synthetic: bool,
+        /// Leave out pictures that cannot be read, and list them, instead of refusing all
+        #[arg(long)]
+        skip_broken: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -97,13 +100,14 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         Source::Ckplus { source, output } => import(source, &output.out, Unit::Pictures, |progress| {
             ckplus::import(source, &output.out, progress)
         }),
-        Source::Folder { source, size, labels, synthetic, output } => {
+        Source::Folder { source, size, labels, synthetic, skip_broken, output } => {
             let options = FolderOptions {
                 name: name_of(source)?,
                 label_set: *labels,
                 sizing: Sizing::Scale(*size),
                 synthetic: *synthetic,
                 layout: Layout::Classes,
+                skip_broken: *skip_broken,
             };
             import(source, &output.out, Unit::Pictures, |progress| {
                 folder::import(source, &options, &output.out, progress)

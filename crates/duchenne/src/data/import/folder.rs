@@ -22,6 +22,8 @@ pub struct FolderOptions {
     pub synthetic: bool,
     /// The folders around the pictures.
     pub layout: Layout,
+    /// Whether pictures that cannot be read are left out, and listed in the notes, instead of refused.
+    pub skip_broken: bool,
 }
 
 /// The folders around the pictures.
@@ -43,6 +45,7 @@ impl FolderOptions {
             sizing: Sizing::Exactly(FACE_SIDE as u32),
             synthetic: false,
             layout: Layout::Fer2013,
+            skip_broken: false,
         }
     }
 }
@@ -58,7 +61,7 @@ pub fn import(
     out: &Path,
     progress: Progress<'_>,
 ) -> Result<Imported, DataError> {
-    let mut tree = PictureTree::open(source)?;
+    let mut tree = PictureTree::open(source)?.skip_broken(options.skip_broken);
     // All names are checked before the first picture is decoded.
     let mut places = Vec::new();
     for (index, parts) in tree.paths().enumerate() {
@@ -78,7 +81,7 @@ pub fn import(
         let Place { label, split, origin } = places[index];
         builder.push(pixels, label, split, origin)
     })?;
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = tree.broken().iter().map(|error| format!("left out: {error}")).collect();
     if tree.skipped() > 0 {
         notes.push(format!("skipped {} without a picture extension", counted(tree.skipped(), "file")));
     }

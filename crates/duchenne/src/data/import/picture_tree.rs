@@ -12,6 +12,7 @@ use crate::data::Progress;
 use crate::data::error::DataError;
 use crate::data::faces::picture::{EXTENSIONS, Limits, Picture, PictureProblem, format_by_name};
 use crate::data::faces::preprocessing::squared;
+use crate::data::faces::warnings::PictureWarning;
 use crate::data::import::archive::{
     Form, MAX_ENTRIES, form_of_file, open_zip, safe_components, too_large, too_many_entries, zip_entry_name,
     zip_error,
@@ -48,6 +49,8 @@ pub(crate) struct PictureTree {
     zip: Option<ZipArchive<BufReader<File>>>,
     entries: Vec<Entry>,
     skipped: usize,
+    skip_broken: bool,
+    broken: Vec<DataError>,
 }
 
 /// One picture file of a tree.
@@ -68,7 +71,14 @@ impl PictureTree {
     /// Lists the pictures of the folder or zip archive at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let metadata = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?;
-        let mut tree = Self { path: path.to_owned(), zip: None, entries: Vec::new(), skipped: 0 };
+        let mut tree = Self {
+            path: path.to_owned(),
+            zip: None,
+            entries: Vec::new(),
+            skipped: 0,
+            skip_broken: false,
+            broken: Vec::new(),
+        };
         if metadata.is_dir() {
             tree.list_folder()?;
         } else if metadata.is_file() && form_of_file(path)? == Form::Zip {
@@ -94,6 +104,17 @@ impl PictureTree {
         self.skipped
     }
 
+    /// Leaves out pictures that cannot be decoded, or have another size than they must, instead of refusing the tree.
+    #[must_use]
+    pub(crate) fn skip_broken(self, skip: bool) -> Self {
+        Self { skip_broken: skip, ..self }
+    }
+
+    /// Why pictures were left out, in the order of their paths.
+    pub(crate) fn broken(&self) -> &[DataError] {
+        &self.broken
+    }
+
     /// An error about the picture at `index`.
     pub(crate) fn error(&self, index: usize, problem: impl Into<String>) -> DataError {
         DataError::entry(&self.path, self.entries[index].parts.join("/"), problem)
@@ -102,6 +123,7 @@ impl PictureTree {
     fn unfit(&self, index: usize, unfit: Unfit) -> DataError {
         match unfit {
             Unfit::OtherSize(problem) => self.error(index, problem),
+            Unfit::Unfinished => self.error(index, "is cut off: the rest of the picture is missing"),
             Unfit::Unreadable(problem) => DataError::Picture {
                 path: self.path.clone(),
                 entry: self.entries[index].parts.join("/"),
@@ -136,9 +158,18 @@ impl PictureTree {
             }
             let decoded: Vec<_> = files.par_iter().map(|bytes| decode_gray(bytes, sizing)).collect();
             for (index, picture) in (begin..end).zip(decoded) {
-                take(index, &picture.map_err(|problem| self.unfit(index, problem))?)?;
+                match picture.map_err(|problem| self.unfit(index, problem)) {
+                    Ok(picture) => take(index, &picture)?,
+                    Err(error) if self.skip_broken => self.broken.push(error),
+                    Err(error) => return Err(error),
+                }
             }
             progress(end as u64, total as u64);
+        }
+        if self.broken.len() == total {
+            let problem =
+                "holds no picture that can be read; without skipping broken ones, the first is named";
+            return Err(DataError::file(&self.path, problem));
         }
         if self.zip.is_some() { Ok(SourceChecksum::of_file(&self.path)?) } else { Ok(checksum.text()) }
     }
@@ -219,11 +250,16 @@ impl PictureTree {
 enum Unfit {
     Unreadable(PictureProblem),
     OtherSize(String),
+    Unfinished,
 }
 
 /// Decodes a picture file to gray pixels of the wanted size, or tells why it cannot be one.
 fn decode_gray(bytes: &[u8], sizing: Sizing) -> Result<Vec<u8>, Unfit> {
-    let gray = Picture::decoded(bytes, &Limits::IMPORT).map_err(Unfit::Unreadable)?.into_gray();
+    let picture = Picture::decoded(bytes, &Limits::IMPORT).map_err(Unfit::Unreadable)?;
+    if picture.warning() == Some(PictureWarning::CutOff) {
+        return Err(Unfit::Unfinished);
+    }
+    let gray = picture.into_gray();
     let (width, height) = gray.dimensions();
     match sizing {
         Sizing::Exactly(side) if (width, height) != (side, side) => Err(Unfit::OtherSize(format!(

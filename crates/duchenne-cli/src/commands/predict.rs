@@ -4,9 +4,9 @@ mod annotated;
 mod output;
 mod paths;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -14,20 +14,23 @@ use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 
 use crate::arguments::RecognizerArgs;
-use crate::terminal::say;
+use crate::terminal::{Terminal, clear, say};
 use duchenne::data::faces::picture::{Limits, Picture};
 use duchenne::data::faces::warnings::PictureWarning;
 use duchenne::inference::drawing::annotation::{Marks, annotate};
 use duchenne::inference::recognition::FoundFace;
-use duchenne::{Face, Recognizer};
+use duchenne::{Face, Recognizer, Unit, Watch as _, Work};
 
 use annotated::AnnotatedFolder;
 use output::{Form, PictureResult, ResultWriter};
 use paths::{LeftOut, Refused, Source};
 
-/// Pictures decoded at once are limited to what the largest single picture may take, so that memory
-/// does not grow with the number of cores.
-const WINDOW_PIXELS: u64 = Limits::RECOGNITION.pixels;
+/// Pictures decoded at once are limited to half of what the largest single picture may take, so that memory does not
+/// grow with the number of cores: while one window is classified and written, the next is decoded.
+const WINDOW_PIXELS: u64 = Limits::RECOGNITION.pixels / 2;
+
+/// Fewer pictures are done before a bar would be read.
+const WORTH_A_BAR: u64 = 8;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,12 +102,15 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
         .map_err(Failure::Output)
         .and_then(|writer| {
             let marks = Marks { landmarks: args.landmarks };
-            let mut run = Run { recognizer, annotated, marks, writer, pictures: 0, failed: 0 };
+            let recognizer = &recognizer;
+            let total = total(&args.paths, skipped.as_deref());
+            let pending = Vec::new();
+            let mut run =
+                Run { recognizer, annotated, marks, writer, pending, total, pictures: 0, failed: 0 };
             let left_out = LeftOut::default();
             run.all(paths::pictures(args.paths, skipped, left_out.clone()))?;
-            if let Some(summary) = left_out.summary() {
-                say(summary);
-            }
+            clear();
+            left_out.summary().iter().for_each(say);
             Ok((run.pictures, run.failed))
         });
     match outcome {
@@ -122,6 +128,16 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// How many pictures there are, where a bar tells how far the work is: results do not appear on the terminal themselves,
+/// and there are enough of them to wait for.
+fn total(paths: &[PathBuf], skipped: Option<&Path>) -> Option<u64> {
+    if io::stdout().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let pictures = paths::pictures(paths.to_vec(), skipped.map(Path::to_owned), LeftOut::default());
+    Some(pictures.count() as u64).filter(|count| *count >= WORTH_A_BAR)
+}
+
 /// What ends the run before its last picture.
 enum Failure {
     /// The results cannot be written.
@@ -137,11 +153,15 @@ impl From<io::Error> for Failure {
 }
 
 /// One run of the command.
-struct Run<W: Write> {
-    recognizer: Recognizer,
+struct Run<'a, W: Write> {
+    recognizer: &'a Recognizer,
     annotated: Option<AnnotatedFolder>,
     marks: Marks,
     writer: ResultWriter<W>,
+    /// Pictures that are decoded and searched, not yet classified.
+    pending: Vec<Result<Prepared, Refused>>,
+    /// Pictures in all, where progress is shown.
+    total: Option<u64>,
     /// Pictures so far.
     pictures: usize,
     /// Pictures so far that could not be read, or whose copy could not be written.
@@ -161,9 +181,9 @@ struct Prepared {
     canvas: Option<(RgbImage, ImageFormat)>,
 }
 
-impl<W: Write> Run<W> {
-    /// Takes pictures in windows: decoded and searched in parallel, classified together, written in
-    /// order.
+impl<W: Write> Run<'_, W> {
+    /// Takes pictures in windows: decoded and searched in parallel, while those of the window before are classified
+    /// together and written in order.
     fn all(&mut self, sources: impl Iterator<Item = Result<Source, Refused>>) -> Result<(), Failure> {
         let most = 2 * rayon::current_num_threads();
         let mut window = Vec::with_capacity(most);
@@ -177,22 +197,41 @@ impl<W: Write> Run<W> {
             pixels += claimed;
             window.push(source);
         }
-        self.window(window)
+        self.window(window)?;
+        self.window(Vec::new())
     }
 
     fn window(&mut self, sources: Vec<Result<Source, Refused>>) -> Result<(), Failure> {
         let annotated = self.annotated.is_some();
-        let recognizer = &self.recognizer;
-        let mut prepared: Vec<Result<Prepared, Refused>> = sources
-            .into_par_iter()
-            .map(|source| source.and_then(|source| prepare(source, recognizer, annotated)))
-            .collect();
+        let recognizer = self.recognizer;
+        let prepare_all = || -> Vec<Result<Prepared, Refused>> {
+            let sources = sources.into_par_iter();
+            sources.map(|source| source.and_then(|source| prepare(source, recognizer, annotated))).collect()
+        };
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            self.pending = prepare_all();
+            return Ok(());
+        }
+        self.pending = std::thread::scope(|scope| {
+            let next = scope.spawn(prepare_all);
+            self.finish_all(pending)?;
+            next.join().map_err(|_| Failure::Other(anyhow::anyhow!("a thread that decodes pictures failed")))
+        })?;
+        Ok(())
+    }
 
+    /// Classifies and writes the pictures of a window.
+    fn finish_all(&mut self, mut prepared: Vec<Result<Prepared, Refused>>) -> Result<(), Failure> {
         let faces = prepared.iter_mut().flatten().flat_map(|picture| picture.faces.drain(..)).collect();
         let recognized = self.recognizer.classify(faces).map_err(|error| Failure::Other(error.into()))?;
         let mut recognized = recognized.into_iter();
         for prepared in prepared {
             self.pictures += 1;
+            if let Some(total) = self.total {
+                let work = Work { what: "recognising", unit: Unit::Pictures };
+                Terminal.progress(work, self.pictures as u64, total);
+            }
             match prepared {
                 Ok(prepared) => {
                     let faces = recognized.by_ref().take(prepared.face_count).collect();

@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn json_has_a_line_for_every_picture() {
         insta::assert_snapshot!(written(Form::Json), @r#"
-        {"path":"party, \"two\".jpg","width":640,"height":480,"faces":[{"box":{"x":10,"y":20,"width":120,"height":118},"score":0.75,"expression":"happy","probabilities":{"angry":0.0,"disgust":0.0,"fear":0.0,"happy":0.875,"sad":0.0,"surprise":0.125,"neutral":0.0}},{"box":{"x":300,"y":20,"width":120,"height":118},"score":null,"expression":"angry","probabilities":{"angry":0.5,"disgust":0.0,"fear":0.25,"happy":0.0,"sad":0.25,"surprise":0.0,"neutral":0.0}}]}
+        {"path":"party, \"two\".jpg","width":640,"height":480,"faces":[{"box":{"x":10,"y":20,"width":120,"height":118},"score":0.75,"angle":0.1,"landmarks":{"right_eye":[40.0,60.0],"left_eye":[90.3,60.0],"nose":[65.0,80.0],"right_mouth":[45.0,105.0],"left_mouth":[85.0,105.0]},"expression":"happy","probabilities":{"angry":0.0,"disgust":0.0,"fear":0.0,"happy":0.875,"sad":0.0,"surprise":0.125,"neutral":0.0}},{"box":{"x":300,"y":20,"width":120,"height":118},"score":null,"expression":"angry","probabilities":{"angry":0.5,"disgust":0.0,"fear":0.25,"happy":0.0,"sad":0.25,"surprise":0.0,"neutral":0.0}}]}
         {"path":"bad.png","error":"`bad.png` is empty"}
         "#);
     }
@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn csv_has_a_row_for_every_face() {
         insta::assert_snapshot!(written(Form::Csv), @r#"
-        path,face,x,y,width,height,score,expression,angry,disgust,fear,happy,sad,surprise,neutral
-        "party, ""two"".jpg",1,10,20,120,118,0.75,happy,0,0,0,0.875,0,0.125,0
-        "party, ""two"".jpg",2,300,20,120,118,,angry,0.5,0,0.25,0,0.25,0,0
+        path,face,x,y,width,height,score,angle,right_eye_x,right_eye_y,left_eye_x,left_eye_y,nose_x,nose_y,right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y,expression,angry,disgust,fear,happy,sad,surprise,neutral
+        "party, ""two"".jpg",1,10,20,120,118,0.75,0.1,40,60,90.3,60,65,80,45,105,85,105,happy,0,0,0,0.875,0,0.125,0
+        "party, ""two"".jpg",2,300,20,120,118,,,,,,,,,,,,,angry,0.5,0,0.25,0,0.25,0,0
         "#);
     }
 }

@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use walkdir::WalkDir;
 
-use crate::terminal::say;
 use duchenne::data::faces::picture::{self, Content, Limits, Picture, PictureError};
 
 /// The name of standard input on the command line and in results.
@@ -75,25 +74,36 @@ pub(super) struct Refused {
     pub reason: String,
 }
 
-/// What folders held that was not read: how many files of each kind, with the endings of their names.
+/// What folders held that was not read: how many files of each kind, with the endings of their names; links that lead
+/// nowhere.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LeftOut(Rc<RefCell<BTreeMap<Content, (usize, BTreeSet<String>)>>>);
+pub(super) struct LeftOut(Rc<RefCell<Counted>>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    kinds: BTreeMap<Content, (usize, BTreeSet<String>)>,
+    links: Vec<String>,
+}
 
 /// Endings that a summary names of each kind.
 const MOST_ENDINGS: usize = 5;
 
 impl LeftOut {
     fn add(&self, content: Content, path: &Path) {
-        let mut kinds = self.0.borrow_mut();
-        let (count, endings) = kinds.entry(content).or_default();
+        let mut counted = self.0.borrow_mut();
+        let (count, endings) = counted.kinds.entry(content).or_default();
         *count += 1;
         let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy()));
         endings.insert(ending.unwrap_or_else(|| "no ending".to_owned()));
     }
 
-    /// A line about all of them; `None` where there are none.
-    pub(super) fn summary(&self) -> Option<String> {
-        let kinds = self.0.borrow();
+    fn link(&self, note: String) {
+        self.0.borrow_mut().links.push(note);
+    }
+
+    /// A line for each link, and one about all files; none where there are none.
+    pub(super) fn summary(&self) -> Vec<String> {
+        let counted = self.0.borrow();
         let of_kind = |(content, (count, endings)): (&Content, &(usize, BTreeSet<String>))| {
             let (one, many, remedy) = match content {
                 Content::Heic => ("HEIC picture", "HEIC pictures", "; export as JPEG to read"),
@@ -112,10 +122,9 @@ impl LeftOut {
             let noun = if *count == 1 { one } else { many };
             format!("{count} {noun} ({}{remedy})", named.join(", "))
         };
-        (!kinds.is_empty()).then(|| {
-            let kinds: Vec<String> = kinds.iter().map(of_kind).collect();
-            format!("not read: {}", kinds.join(", "))
-        })
+        let kinds: Vec<String> = counted.kinds.iter().map(of_kind).collect();
+        let files = (!kinds.is_empty()).then(|| format!("not read: {}", kinds.join(", ")));
+        counted.links.iter().cloned().chain(files).collect()
     }
 }
 
@@ -183,23 +192,23 @@ impl Iterator for FolderPictures {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    self.yielded = true;
                     let path = error.path().unwrap_or(&self.root).to_owned();
                     if let Some(ancestor) = error.loop_ancestor() {
                         let (link, folder) = (path.display(), ancestor.display());
-                        say(format_args!(
+                        self.left_out.link(format!(
                             "note: `{link}` links back to its own folder `{folder}`: not searched again"
                         ));
                         continue;
                     }
                     if path.is_symlink() {
-                        say(format_args!("note: the link `{}` leads nowhere", path.display()));
+                        self.left_out.link(format!("note: the link `{}` leads nowhere", path.display()));
                         continue;
                     }
                     let reason = match error.io_error() {
                         Some(source) => format!("cannot read `{}`: {source}", path.display()),
                         None => error.to_string(),
                     };
+                    self.yielded = true;
                     return Some(Err(Refused { path, reason }));
                 }
             }
@@ -281,8 +290,8 @@ mod tests {
         assert_eq!(names, ["bare", "renamed.dat"]);
         let expected = "not read: 1 HEIC picture (.heic; export as JPEG to read), 1 video (.mkv), 1 empty file (.txt), \
                         1 other file (.txt)";
-        assert_eq!(left_out.summary().unwrap(), expected);
-        assert_eq!(LeftOut::default().summary(), None);
+        assert_eq!(left_out.summary(), [expected]);
+        assert!(LeftOut::default().summary().is_empty());
     }
 
     #[test]
@@ -325,7 +334,10 @@ mod tests {
     fn a_link_that_leads_nowhere_is_no_failed_picture() {
         let folder = folder_with(&["a.png"]);
         std::os::unix::fs::symlink("missing", folder.path().join("b.png")).unwrap();
-        assert_eq!(found(vec![folder.path().to_owned()], None), [Ok("a.png".to_owned())]);
+        let left_out = LeftOut::default();
+        let found = pictures(vec![folder.path().to_owned()], None, left_out.clone());
+        assert_eq!(found.filter(Result::is_ok).count(), 1);
+        assert!(left_out.summary()[0].contains("b.png` leads nowhere"), "{left_out:?}");
     }
 
     #[test]

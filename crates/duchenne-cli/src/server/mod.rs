@@ -136,10 +136,11 @@ impl Options {
         if self.whole && (self.min_face.is_some() || self.min_score.is_some()) {
             return Some("min_face and min_score have no effect with whole=true".to_owned());
         }
-        let small = self.min_face.filter(|side| *side < LEAST_MIN_FACE);
+        let faces = LEAST_MIN_FACE..=Limits::RECOGNITION.side;
+        let small = self.min_face.filter(|side| !faces.contains(side));
         let off = self.min_score.filter(|score| !(0.0..=1.0).contains(score));
         small
-            .map(|side| format!("min_face is {side}, expected at least {LEAST_MIN_FACE}"))
+            .map(|side| format!("min_face is {side}, expected {} to {}", faces.start(), faces.end()))
             .or(off.map(|score| format!("min_score is {score}, expected 0 to 1")))
     }
 }

@@ -133,7 +133,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("POST", "/api/predict", &cut, 422, "damaged or incomplete"),
         ("POST", "/api/predict", &too_large, 413, "--max-upload"),
         ("POST", "/api/predict?whole=perhaps", b"", 400, "whole"),
-        ("POST", "/api/predict?min_face=3", b"", 400, "min_face is 3, expected at least 12"),
+        ("POST", "/api/predict?min_face=3", b"", 400, "min_face is 3, expected 12 to 65535"),
         ("POST", "/api/predict?whole=true&min_face=30", b"", 400, "have no effect"),
         ("POST", "/api/predict?min_score=2", b"", 400, "min_score is 2, expected 0 to 1"),
         ("PUT", "/api/predict", b"", 405, "POST for /api/predict"),

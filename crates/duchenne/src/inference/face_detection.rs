@@ -15,13 +15,14 @@ pub const DEFAULT_MIN_SCORE: f32 = 0.6;
 pub const LEAST_MIN_FACE: u32 = 12;
 
 /// Without an explicit smallest face, larger pictures are scanned at this many pixels, so that time is bounded. The
-/// smallest face found then grows with the picture: 12 pixels up to a megapixel, 42 (a 95th of the width) at 4000 x 3000.
-const DEFAULT_SCAN_PIXELS: f64 = 1.0e6;
+/// smallest face found then grows with the picture: 12 pixels up to 0.8 megapixels, 46 (an 87th of the width) at
+/// 4000 x 3000.
+const DEFAULT_SCAN_PIXELS: f64 = 8.0e5;
 /// With an explicit smallest face, a scan may take this many pixels; beyond, faces have to be larger.
 const MAX_SCAN_PIXELS: f64 = 3.2e7;
 /// Large faces are looked for at so many pixels where the scan for small ones has more: the network sees no more than
 /// some hundred pixels around a place.
-const COARSE_PIXELS: f64 = 4.0e5;
+const COARSE_PIXELS: f64 = 3.0e5;
 /// The side of the tiles of a large scan, and how far they overlap: as far as a face reaches that is not left to the
 /// coarse scan.
 const TILE: u32 = 1280;
@@ -117,7 +118,7 @@ pub struct FaceDetector {
 
 impl FaceDetector {
     /// A detector of faces at least `min_face` pixels wide or high, not below [`LEAST_MIN_FACE`]. Without it, faces of
-    /// that size are found in pictures up to a megapixel, and the limit grows with the square root of the pixels in
+    /// that size are found in pictures up to 0.8 megapixels, and the limit grows with the square root of the pixels in
     /// larger ones.
     pub fn new(min_face: Option<u32>) -> Self {
         Self { min_face: min_face.map(|side| side.max(LEAST_MIN_FACE)), min_score: DEFAULT_MIN_SCORE }
@@ -241,10 +242,14 @@ impl FaceDetector {
     fn detect_upright(&self, picture: &Picture) -> Vec<DetectedFace> {
         let size = [picture.width(), picture.height()];
         let mut found = Vec::new();
+        // The coarse scan shrinks what the fine one saw: a large picture is gone through once.
+        let mut seen: Option<Picture> = None;
         for scanned in self.scan_sizes(size) {
             let factors = [0, 1].map(|axis| size[axis] as f32 / scanned[axis] as f32);
-            let resized = (scanned != size).then(|| picture.resized(scanned));
-            let at_scale = self.scan_in_tiles(resized.as_ref().unwrap_or(picture));
+            if scanned != size {
+                seen = Some(seen.as_ref().unwrap_or(picture).resized(scanned));
+            }
+            let at_scale = self.scan_in_tiles(seen.as_ref().unwrap_or(picture));
             found.extend(at_scale.iter().map(|face| face.scaled(factors, [0.0; 2])));
         }
         suppress(self.wanted(found, size), OVERLAP)
@@ -412,29 +417,79 @@ mod tests {
         // Made by reference/yunet_goldens.py: score, box and landmarks of every face, cut to whole pixels.
         let goldens = include_str!("../../tests/goldens/yunet.json");
         let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
-        let numbers = |value: &serde_json::Value| -> Vec<f32> {
-            value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
-        };
         let mut compared = 0;
         for golden in &goldens {
             let part = numbers(&golden["part"]).iter().map(|number| *number as u32).collect::<Vec<_>>();
-            let picture = example().part(part.try_into().unwrap());
-            // The library's own threshold.
-            let found = FaceDetector::new(None).min_score(0.2).scan(&picture);
-            let expected = golden["faces"].as_array().unwrap();
-            assert_eq!(found.len(), expected.len(), "{:?}", golden["part"]);
-            for (face, expected) in found.iter().zip(expected) {
-                assert!((face.score - expected["score"].as_f64().unwrap() as f32).abs() < 1e-4, "{face:?}");
-                let ours = face.area.into_iter().chain(face.landmarks.points().into_iter().flatten());
-                let theirs = [numbers(&expected["box"]), numbers(&expected["landmarks"])].concat();
-                for (ours, theirs) in ours.zip(theirs) {
-                    // They cut the fraction off.
-                    assert!((-0.01..1.01).contains(&(ours - theirs).abs()), "{face:?} {expected}");
-                }
-                compared += 1;
-            }
+            compared += compare(&example().part(part.try_into().unwrap()), &golden["faces"]);
         }
         assert!(compared > 10, "only {compared} faces");
+    }
+
+    /// Scenes of FER-2013's faces, of many sizes, dark, turned and cut by the edge, at three sizes of pictures, made as
+    /// reference/yunet_scenes.py makes them.
+    #[test]
+    #[allow(clippy::print_stderr, reason = "a skipped test says so")]
+    fn scenes_of_the_data_set_show_what_libfacedetection_finds() {
+        let Some(data) = std::env::var_os("DUCHENNE_DATA") else {
+            eprintln!("skipped: DUCHENNE_DATA is not set");
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let packed = folder.path().join("fer2013.safetensors");
+        let source = std::path::Path::new(&data).join("fer2013.csv.xz");
+        crate::data::import::fer2013::import(&source, None, &packed, &crate::data::no_progress).unwrap();
+        let dataset = crate::data::PackedDataset::open(&packed).unwrap();
+        let goldens = include_str!("../../tests/goldens/yunet_scenes.json");
+        let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
+        let mut compared = 0;
+        for (index, golden) in goldens.iter().enumerate() {
+            let (width, height) = [(320, 240), (640, 480), (961, 721)][index % 3];
+            let mut scene = GrayImage::from_pixel(width, height, Luma([110]));
+            for place in 0..4 {
+                let factor = [1, 2, 3, 4, 6][(index + place) % 5];
+                let face = dataset.image((37 * index + 11 * place) % 400);
+                let place = place as u32;
+                let left = place * width / 4 + if place == 3 { width / 8 } else { 0 };
+                let top = place % 2 * (height / 2);
+                for (y, x) in (0..48 * factor).flat_map(|y| (0..48 * factor).map(move |x| (y, x))) {
+                    if left + x < width && top + y < height {
+                        let pixel = face[(y / factor * 48 + x / factor) as usize];
+                        scene.put_pixel(left + x, top + y, Luma([pixel]));
+                    }
+                }
+            }
+            let scene = match golden["kind"].as_str().unwrap() {
+                "dark" => {
+                    picture(GrayImage::from_fn(width, height, |x, y| Luma([scene.get_pixel(x, y)[0] / 8])))
+                }
+                "turned" => picture(scene).turned(Turn::Right),
+                _ => picture(scene),
+            };
+            compared += compare(&scene, &golden["faces"]);
+        }
+        assert!(compared > 40, "only {compared} faces");
+    }
+
+    fn numbers(value: &serde_json::Value) -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
+    }
+
+    /// Compares what a scan finds with the golden faces, surest first: how many there are.
+    fn compare(picture: &Picture, golden: &serde_json::Value) -> usize {
+        // The library's own threshold.
+        let found = FaceDetector::new(None).min_score(0.2).scan(picture);
+        let expected = golden.as_array().unwrap();
+        assert_eq!(found.len(), expected.len(), "{found:?} {golden}");
+        for (face, expected) in found.iter().zip(expected) {
+            assert!((face.score - expected["score"].as_f64().unwrap() as f32).abs() < 1e-4, "{face:?}");
+            let ours = face.area.into_iter().chain(face.landmarks.points().into_iter().flatten());
+            let theirs = [numbers(&expected["box"]), numbers(&expected["landmarks"])].concat();
+            for (ours, theirs) in ours.zip(theirs) {
+                // They cut the fraction off.
+                assert!((ours - theirs).abs() < 1.01, "{face:?} {expected}");
+            }
+        }
+        found.len()
     }
 
     #[test]
@@ -450,7 +505,8 @@ mod tests {
             });
             for (face, expected) in in_reading_order(turned).iter().zip(&upright) {
                 let off = face.area.iter().zip(expected.area).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(off < 12.0, "{turn:?} {face:?} {expected:?}");
+                // Of faces some 190 pixels high: the network is not the same in every direction.
+                assert!(off < 20.0, "{turn:?} {face:?} {expected:?}");
             }
         }
     }
@@ -462,7 +518,8 @@ mod tests {
         assert_eq!(large.len(), EXAMPLE_FACES, "{large:?}");
         for (small, large) in small.iter().zip(&large) {
             for (small, large) in small.area.iter().zip(large.area) {
-                assert!((small * 3.0 - large).abs() < 30.0, "{small} {large}");
+                // The fine scan sees other sizes than the plain one.
+                assert!((small * 3.0 - large).abs() < 50.0, "{small} {large}");
             }
         }
     }

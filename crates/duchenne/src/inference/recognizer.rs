@@ -33,12 +33,12 @@ pub struct Recognizer {
 }
 
 impl Recognizer {
-    /// The more accurate built-in model on the CPU, mirror images averaged in.
+    /// The built-in model that answers what human raters see, on the CPU, mirror images averaged in.
     ///
     /// # Errors
     /// None in a build that passes its tests.
     pub fn built_in() -> Result<Self, InferenceError> {
-        Predictor::built_in(BuiltInModel::Wide, &burn::tensor::Device::flex()).map(Self::new)
+        Predictor::built_in(BuiltInModel::Raters, &burn::tensor::Device::flex()).map(Self::new)
     }
 
     /// A model file (a network or a support vector machine on the features of several) on the CPU.
@@ -61,7 +61,7 @@ impl Recognizer {
     }
 
     /// Looks for faces of at least `pixels` width or height (12 or more). Otherwise such small faces are found in
-    /// pictures of up to a megapixel, and the limit grows with the square root of the pixels in larger ones.
+    /// pictures of up to 0.8 megapixels, and the limit grows with the square root of the pixels in larger ones.
     #[must_use]
     pub fn min_face(self, pixels: u32) -> Self {
         self.detecting(|detector| detector.min_face(pixels))

@@ -22,7 +22,7 @@ pub(crate) fn suppress<T: Scored>(mut boxes: Vec<T>, most: f32) -> Vec<T> {
 }
 
 /// The common area as a share of the area of both together.
-fn overlap(one: [f32; 4], other: [f32; 4]) -> f32 {
+pub(crate) fn overlap(one: [f32; 4], other: [f32; 4]) -> f32 {
     let common =
         [0, 1].map(|axis| (one[axis + 2].min(other[axis + 2]) - one[axis].max(other[axis])).max(0.0));
     let area = |edges: [f32; 4]| (edges[2] - edges[0]) * (edges[3] - edges[1]);

@@ -31,13 +31,14 @@ impl LabelSet {
     /// Every label set.
     pub const ALL: [LabelSet; 3] = [LabelSet::Fer2013, LabelSet::CkPlus, LabelSet::FerPlus];
 
-    /// The class names; a label is an index into this list.
+    /// The class names; a label is an index into this list. All sets use one vocabulary, whatever their authors call a
+    /// class: angry, contempt, disgust, fear, happy, neutral, sad, surprise.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             LabelSet::Fer2013 => &["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
-            LabelSet::CkPlus => &["anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"],
+            LabelSet::CkPlus => &["angry", "contempt", "disgust", "fear", "happy", "sad", "surprise"],
             LabelSet::FerPlus => {
-                &["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+                &["neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"]
             }
         }
     }

@@ -18,7 +18,7 @@ use duchenne::experiments::scoring::score_split;
     mean and standard deviation. Choose by public-test; score private-test once per finished model."
 )]
 pub(crate) struct CompareArgs {
-    /// Model files, `built-in` or `built-in-compact`; at least two
+    /// Model files, or built-in ones by name; at least two
     #[arg(required = true, num_args = 2.., value_name = "MODEL")]
     models: Vec<PathBuf>,
     #[command(flatten)]

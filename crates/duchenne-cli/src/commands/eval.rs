@@ -27,7 +27,8 @@ use duchenne::inference::predictor::Predictor;
     Choose models and settings by public-test; score private-test once per finished model."
 )]
 pub(crate) struct EvalArgs {
-    /// Model file, `built-in` or `built-in-compact`; several are scored as one ensemble, their probabilities averaged
+    /// Model file, or a built-in one by name (`built-in`, `built-in-compact`, `built-in-fer2013`,
+    /// `built-in-fer2013-compact`); several are scored as one ensemble, their probabilities averaged
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<PathBuf>,
     #[command(flatten)]

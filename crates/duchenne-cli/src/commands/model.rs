@@ -82,7 +82,7 @@ struct ExportArgs {
 
 #[derive(Debug, Args)]
 struct InfoArgs {
-    /// Model file, `built-in` or `built-in-compact`
+    /// Model file, or a built-in one by name
     model: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]

@@ -24,8 +24,8 @@ use duchenne::training::classifier::{CheckedRecipe, GivenModels};
     Run the same command again to resume a run that was stopped or killed."
 )]
 pub(crate) struct TrainArgs {
-    /// Built-in recipe (compact, compact-finish, wide, wide-finish, wide-distilled,
-    /// wide-distilled-finish, vgg16, resnet50, vgg16-strong,
+    /// Built-in recipe (compact-votes and wide-votes learn what human raters see; compact, compact-finish, wide,
+    /// wide-finish, wide-distilled, wide-distilled-finish, vgg16, resnet50, vgg16-strong,
     /// resnet50-strong, vgg13-scratch, vgg16-scratch, vgg19-scratch, vgg13-imagenet, vgg16-imagenet,
     /// vgg19-imagenet) or a TOML file
     #[arg(long)]
@@ -41,11 +41,12 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_parser = label_set())]
     labels: Option<LabelSet>,
     /// Start from these weights instead of random ones: a model of the same architecture (where it knows other labels,
-    /// all but its last layer), by file or built-in name, or, for a recipe with `init = "pretrained"`, torchvision's weights (.pth or .safetensors)
+    /// all but its last layer), by file or built-in name, or, for a recipe with `init = "pretrained"`, torchvision's
+    /// weights (.pth or .safetensors)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
-    /// Learn from a trained network of the same labels and [input] too (distillation): a model file, `built-in`
-    /// or `built-in-compact`, whose probabilities are training.teacher_share of the targets; may be repeated for
+    /// Learn from a trained network of the same labels and [input] too (distillation): a model file, or a built-in one by
+    /// name, whose probabilities are training.teacher_share of the targets; may be repeated for
     /// their mean
     #[arg(long, value_name = "FILE")]
     teacher: Vec<PathBuf>,

@@ -16,7 +16,10 @@ fn robustness_begins_from_the_accuracy_of_the_same_views_and_repeats() {
     builder.write(&path, "made by a test").unwrap();
     let evaluated = |more: &[&str]| -> serde_json::Value {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_duchenne"));
-        command.args(["eval", "built-in-compact", "--json", "--robustness", "--data"]).arg(&path).args(more);
+        command
+            .args(["eval", "built-in-fer2013-compact", "--json", "--robustness", "--data"])
+            .arg(&path)
+            .args(more);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
@@ -35,7 +38,9 @@ fn robustness_begins_from_the_accuracy_of_the_same_views_and_repeats() {
         assert_eq!(all.len(), 45);
         // Not the clean pictures again.
         assert!(all.iter().any(|accuracy| Some(*accuracy) != robustness["clean"].as_f64()), "{all:?}");
-        assert!((robustness["mean"].as_f64().unwrap() - all.iter().sum::<f64>() / 45.0).abs() < 1e-12);
+        let mean = robustness["mean"]["value"].as_f64().unwrap();
+        assert!((mean - all.iter().sum::<f64>() / 45.0).abs() < 1e-12);
+        assert_eq!(robustness["never_trained"].as_array().unwrap().len(), 4);
         assert_eq!(&evaluated(more)["robustness"], robustness);
     }
 }

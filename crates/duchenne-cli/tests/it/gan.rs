@@ -248,7 +248,7 @@ fn what_cannot_be_generated_is_refused_before_any_work() {
         assert!(!Path::new(&run).exists(), "work was begun");
     };
     train(&["--recipe", "nonsense"], "neither built in (dcgan, wgan-gp, cgan, modern)");
-    train(&["--recipe", "dcgan"], "anger has 8 photographs");
+    train(&["--recipe", "dcgan"], "angry has 8 photographs");
     train(&["--recipe", "dcgan", "--class", "boredom"], "no photographs of class `boredom`");
     train(&["--recipe", "dcgan", "--class", "neutral"], "no photographs of class `neutral`");
     train(

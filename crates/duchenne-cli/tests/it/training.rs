@@ -64,7 +64,7 @@ fn runs_killed_at_random_moments_end_with_the_same_weights() {
     // With a teacher, which sees what mixup made.
     let taught = |run: &Path| {
         let mut command = train(&data, run);
-        command.args(["--teacher", "built-in-compact", "--set", "training.teacher_share=0.5"]);
+        command.args(["--teacher", "built-in-fer2013-compact", "--set", "training.teacher_share=0.5"]);
         command.args(["--set", "input.crop=44"]);
         command
     };
@@ -168,10 +168,10 @@ fn models_are_compared_and_seeds_summarised() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     };
-    let comparison = json(&["compare", "built-in-compact", &one, &two, "--views", "mirrored"]);
+    let comparison = json(&["compare", "built-in-fer2013-compact", &one, &two, "--views", "mirrored"]);
     let models = comparison["models"].as_array().unwrap();
     let accuracy = |model: &serde_json::Value| model["accuracy"]["value"].as_f64().unwrap();
-    for (model, name) in models.iter().zip(["built-in-compact", &one, &two]) {
+    for (model, name) in models.iter().zip(["built-in-fer2013-compact", &one, &two]) {
         let alone = json(&["eval", name, "--views", "mirrored"]);
         assert_eq!(model["accuracy"], alone["results"][1]["report"]["overall"]["accuracy"], "{name}");
     }

@@ -88,14 +88,14 @@ mod tests {
     #[test]
     fn divergences_equal_scipys() {
         let logits = [2.0, 1.0, 0.5, 0.0, -0.5, -1.0, -1.5, -2.0, 0.0, 3.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
-        let mut split = scored(8, &[0, 1], &logits);
+        let mut split = scored(2, &[0, 1], &logits);
         split.class_names = LabelSet::FerPlus.names().iter().map(|name| (*name).to_owned()).collect();
         split.ferplus_votes = Some(vec![[6, 3, 0, 0, 0, 0, 0, 0, 1, 0], [0, 8, 0, 0, 2, 0, 0, 0, 0, 0]]);
         let view = votes_view(&split, &split.predictions(), 1.25).unwrap();
-        // reference/votes_view.py: scipy, `entropy` and `jensenshannon(p, q) ** 2`.
-        assert!((view.cross_entropy - 0.984_153_179).abs() < 1e-8, "{view:?}");
-        assert!((view.entropy - 0.568_458_296).abs() < 1e-8, "{view:?}");
-        assert!((view.jensen_shannon - 0.135_083_940).abs() < 1e-8, "{view:?}");
+        // Shares are single precision. reference/votes_view.py: scipy, `entropy` and `jensenshannon(p, q) ** 2`.
+        assert!((view.cross_entropy - 0.984_153_179).abs() < 1e-6, "{view:?}");
+        assert!((view.entropy - 0.568_458_296).abs() < 1e-6, "{view:?}");
+        assert!((view.jensen_shannon - 0.135_083_940).abs() < 1e-6, "{view:?}");
         assert_eq!((view.images, view.clear_images, view.clear_accuracy.value), (2, 1, 1.0));
         split.class_names[0] = "calm".to_owned();
         assert_eq!(votes_view(&split, &split.predictions(), 1.25), None);

@@ -123,7 +123,7 @@ pub(crate) fn unscored(
 /// use duchenne::{BuiltInModel, Device, PackedDataset, Predictor, Views, evaluate_split};
 ///
 /// let dataset = PackedDataset::open("fer2013.safetensors")?;
-/// let model = Predictor::built_in(BuiltInModel::Wide, &Device::cpu())?;
+/// let model = Predictor::built_in(BuiltInModel::Raters, &Device::cpu())?;
 /// let report = evaluate_split(&model, &dataset, EvaluatedSplit::PublicTest, Views::Mirrored)?;
 /// println!("{:.2} %", 100.0 * report.overall.accuracy.value);
 /// # Ok::<(), duchenne::Error>(())

@@ -1,5 +1,5 @@
-//! The *models that the program carries*: half precision, trained by recipes that it carries too, on
-//! FER-2013's Training split alone. MODEL_CARD.md has their figures.
+//! The *models that the program carries*: half precision, trained by recipes that it carries too, on FER-2013's
+//! Training split alone. MODEL_CARD.md has their figures.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,21 +11,29 @@ use crate::models::stored::StoredError;
 /// ```
 /// use duchenne::BuiltInModel;
 ///
-/// assert_eq!(BuiltInModel::from_name("built-in-compact"), Some(BuiltInModel::Compact));
+/// assert_eq!(BuiltInModel::from_name("built-in-compact"), Some(BuiltInModel::RatersCompact));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltInModel {
-    /// The most accurate: recipe `wide-distilled`.
-    Wide,
-    /// A quarter of the work: recipes `compact` and `compact-finish`. Generated faces are measured in its
-    /// features, so that figures stay comparable when the better model is replaced.
-    Compact,
+    /// What human raters see, eight classes: recipe `wide-votes`, on FER+'s votes.
+    Raters,
+    /// The same with a quarter of the work: recipe `compact-votes`.
+    RatersCompact,
+    /// FER-2013's own labels, seven classes: recipe `wide-distilled`. For the paper and the protocol.
+    Fer2013,
+    /// The same with a quarter of the work: recipes `compact` and `compact-finish`. Generated faces are measured in its
+    /// features, so that figures stay comparable when better models come.
+    Fer2013Compact,
 }
 
 impl BuiltInModel {
     /// Every model by the name that stands for it where a model file is asked for.
-    pub const TABLE: [(&'static str, BuiltInModel); 2] =
-        [("built-in", BuiltInModel::Wide), ("built-in-compact", BuiltInModel::Compact)];
+    pub const TABLE: [(&'static str, BuiltInModel); 4] = [
+        ("built-in", BuiltInModel::Raters),
+        ("built-in-compact", BuiltInModel::RatersCompact),
+        ("built-in-fer2013", BuiltInModel::Fer2013),
+        ("built-in-fer2013-compact", BuiltInModel::Fer2013Compact),
+    ];
 
     /// The model of this name.
     pub fn from_name(name: &str) -> Option<Self> {
@@ -60,8 +68,12 @@ impl BuiltInModel {
     /// Bytes of the model file.
     pub fn bytes(self) -> &'static [u8] {
         match self {
-            BuiltInModel::Wide => include_bytes!("../../assets/wide.safetensors"),
-            BuiltInModel::Compact => include_bytes!("../../assets/compact.safetensors"),
+            BuiltInModel::Raters => include_bytes!("../../assets/built-in.safetensors"),
+            BuiltInModel::RatersCompact => include_bytes!("../../assets/built-in-compact.safetensors"),
+            BuiltInModel::Fer2013 => include_bytes!("../../assets/built-in-fer2013.safetensors"),
+            BuiltInModel::Fer2013Compact => {
+                include_bytes!("../../assets/built-in-fer2013-compact.safetensors")
+            }
         }
     }
 }

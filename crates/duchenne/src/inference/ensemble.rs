@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_the_mean_of_the_members() {
-        let models = BuiltInModel::TABLE.map(|(_, model)| model);
+        let models = [BuiltInModel::Fer2013, BuiltInModel::Fer2013Compact];
         let together = Predictor::ensemble(models.map(member).into()).unwrap();
         let faces: Vec<GrayImage> = (0..3_u32)
             .map(|seed| GrayImage::from_fn(60, 50, |x, y| image::Luma([((x * y + seed * 90) % 256) as u8])))
@@ -134,12 +134,12 @@ mod tests {
     fn what_is_no_number_stays_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("broken.safetensors");
-        let mut broken = Checkpoint::from_bytes(BuiltInModel::Compact.bytes(), &path).unwrap();
+        let mut broken = Checkpoint::from_bytes(BuiltInModel::Fer2013Compact.bytes(), &path).unwrap();
         // Finite, as files must be, but not the sums that they make.
         broken.weights.iter_mut().find(|weight| weight.name == "fc.weight").unwrap().values.fill(f32::MAX);
         broken.write(&path, Precision::Full).unwrap();
         let broken = ("broken".to_owned(), Predictor::load(&path, &Device::flex()).unwrap());
-        let together = Predictor::ensemble(vec![member(BuiltInModel::Compact), broken]).unwrap();
+        let together = Predictor::ensemble(vec![member(BuiltInModel::Fer2013Compact), broken]).unwrap();
         assert!(together.logits(&[&[90; 48 * 48]], Views::Centre).iter().any(|value| value.is_nan()));
         let refusal = together.probabilities(&[GrayImage::new(48, 48)], Views::Centre).unwrap_err();
         assert!(matches!(refusal, InferenceError::NotFinite { face: 0 }), "{refusal}");
@@ -155,8 +155,11 @@ mod tests {
             let path = folder.path().join(format!("{resize}.safetensors"));
             Checkpoint::of(manifest, &network.init(1, &device)).write(&path, Precision::Full).unwrap();
             let other = ("other".to_owned(), Predictor::load(&path, &device).unwrap());
-            let refusal = Predictor::ensemble(vec![member(BuiltInModel::Compact), other]).unwrap_err();
-            assert!(refusal.to_string().contains("`built-in-compact` and `other` differ"), "{refusal}");
+            let refusal = Predictor::ensemble(vec![member(BuiltInModel::Fer2013Compact), other]).unwrap_err();
+            assert!(
+                refusal.to_string().contains("`built-in-fer2013-compact` and `other` differ"),
+                "{refusal}"
+            );
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::models::network::Network;
 /// ```
 /// use duchenne::{BuiltInModel, Device, Predictor, Views};
 ///
-/// let predictor = Predictor::built_in(BuiltInModel::Compact, &Device::cpu())?;
+/// let predictor = Predictor::built_in(BuiltInModel::RatersCompact, &Device::cpu())?;
 /// let crop = image::GrayImage::from_fn(48, 48, |x, y| image::Luma([(x * y % 256) as u8]));
 /// let probabilities = &predictor.probabilities(&[crop], Views::Mirrored)?[0];
 /// assert_eq!(probabilities.len(), predictor.label_set().len());
@@ -199,20 +199,20 @@ mod tests {
 
     #[test]
     fn ten_crops_are_those_of_shifted_and_flipped_pictures() {
-        let predictor = Predictor::built_in(BuiltInModel::Compact, &Device::flex()).unwrap();
+        let predictor = Predictor::built_in(BuiltInModel::RatersCompact, &Device::flex()).unwrap();
         let face =
             GrayImage::from_fn(48, 48, |x, y| image::Luma([((x * x + 3 * x * y + 5 * y) % 256) as u8]));
         let shifted = |left: u32, top: u32| {
             let at = |index: u32, start: u32| (index + start).saturating_sub(2).min(47);
             GrayImage::from_fn(48, 48, |x, y| *face.get_pixel(at(x, left), at(y, top)))
         };
-        let mut sum = [0.0_f32; 7];
+        let mut sum = [0.0_f32; 8];
         for (left, top) in [(2, 2), (0, 0), (4, 0), (0, 4), (4, 4)] {
             let picture = shifted(left, top);
             let mirrored = image::imageops::flip_horizontal(&picture);
             let logits = predictor.logits(&[picture.as_raw(), mirrored.as_raw()], Views::Centre);
             logits
-                .chunks_exact(7)
+                .chunks_exact(predictor.label_set().len())
                 .for_each(|row| sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value));
         }
         let averaged = predictor.logits(&[face.as_raw()], Views::TenCrop);

@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn batches_keep_the_order_and_lose_nothing() {
-        let predictor = Predictor::built_in(BuiltInModel::Compact, &Device::flex()).unwrap();
+        let predictor = Predictor::built_in(BuiltInModel::RatersCompact, &Device::flex()).unwrap();
         let faces: Vec<FoundFace> = (0..BATCH as u32 + 3)
             .map(|index| FoundFace {
                 bounds: FaceBox { x: index as i32, y: 0, width: 1, height: 1 },

@@ -24,9 +24,9 @@ pub(super) struct GanEvalArgs {
     /// The photographs that the generators learned from, packed
     #[arg(long)]
     real: PathBuf,
-    /// The network whose features measure: a model file, `built-in-compact` or `built-in`; figures are
-    /// comparable only with the same features
-    #[arg(long, default_value = "built-in-compact")]
+    /// The network whose features measure: a model file, or a built-in one by name; figures are comparable only with
+    /// the same features
+    #[arg(long, default_value = "built-in-fer2013-compact")]
     features: PathBuf,
     /// Leave out the classifier that is trained on the faces alone, which takes a minute or two
     #[arg(long)]

@@ -48,7 +48,7 @@ impl GanRun<'_> {
         let labels = self.labels(&photographs)?;
         check_counts(recipe, &photographs, &labels)?;
         let predictor = (recipe.training.judge_every > 0)
-            .then(|| Predictor::built_in(BuiltInModel::Compact, device))
+            .then(|| Predictor::built_in(BuiltInModel::Fer2013Compact, device))
             .transpose()?;
         let judge = |label: &Option<u8>| {
             predictor.as_ref().map(|predictor| KernelJudge::new(&photographs, *label, predictor)).transpose()

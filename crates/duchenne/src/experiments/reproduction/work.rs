@@ -156,7 +156,7 @@ impl Workshop<'_> {
         let generated = PackedDataset::open(self.folder(stage.inputs[0]).file(FACES_FILE))?;
         let real = self.data(stage.inputs[1])?;
         let judgement = Judgement::new(&generated, &real)?;
-        let model = BuiltInModel::Compact;
+        let model = BuiltInModel::Fer2013Compact;
         let predictor = Predictor::built_in(model, self.session.device)?;
         let report = judgement.report(
             &predictor,

@@ -42,11 +42,11 @@ pub fn annotate(picture: &mut RgbImage, faces: &[Face], marks: Marks) {
 /// The colour of an expression: from Paul Tol's "muted" scheme, told apart with any colour vision.
 fn color_of(name: &str) -> Rgb<u8> {
     Rgb(match name {
-        "angry" | "anger" => [204, 102, 119],
+        "angry" => [204, 102, 119],
         "disgust" => [153, 153, 51],
         "fear" => [170, 68, 153],
-        "happy" | "happiness" => [221, 204, 119],
-        "sad" | "sadness" => [136, 204, 238],
+        "happy" => [221, 204, 119],
+        "sad" => [136, 204, 238],
         "surprise" => [68, 170, 153],
         "contempt" => [51, 34, 136],
         _ => [221, 221, 221],

@@ -10,8 +10,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_cpu_fused::{
-    Activation, AdamStep, FeatureMap, Instructions, PackedConvolution, PackedLinear, SgdStep, adam_step,
-    linear, sgd_step, with_descent,
+    Activation, AdamStep, FeatureMap, Instructions, PackedConvolution, PackedDepthwise, PackedLinear,
+    PixelConvolution, SgdStep, adam_step, linear, sgd_step, with_descent,
 };
 
 /// Numbers in -1..1 that do not repeat soon.
@@ -160,6 +160,47 @@ fn other_operations(found: &mut Found) {
     found.note("adam", adam_step(w, None, g, step).0);
 }
 
+/// What YuNet is made of: depthwise convolutions with gradients and packed, enlarged maps, pictures of bytes.
+fn separable_operations(found: &mut Found) {
+    let device = Device::flex().autodiff();
+    for (batch, channels, height, width) in [(1, 20, 7, 21), (3, 16, 5, 2), (2, 33, 1, 1), (1, 16, 2, 40)] {
+        let name = |what: &str| format!("{what} of {batch} x {channels} x {height} x {width}");
+        let x = numbers([batch, channels, height, width], &device).require_grad();
+        let w = numbers([channels, 1, 3, 3], &device).require_grad();
+        let b = numbers([channels], &device).require_grad();
+        let y =
+            FeatureMap::from_batch(x.clone()).depthwise_conv2d(w.clone(), Some(b.clone()), Activation::Relu);
+        let y = y.into_batch();
+        let gradients = y.clone().powi_scalar(2).mean().backward();
+        found.note(&name("depthwise convolution"), y);
+        found.note(&name("its input gradient"), x.grad(&gradients).unwrap());
+        found.note(&name("its weight gradient"), w.grad(&gradients).unwrap());
+        let packed = PackedDepthwise::new(w.inner(), b.inner());
+        let served = FeatureMap::from_batch(x.inner()).packed_depthwise(&packed, Activation::LeakyRelu(0.1));
+        // Packed maps, as they are added in a network.
+        let plain = Device::flex();
+        let same = PackedConvolution::new(
+            numbers([channels, channels, 1, 1], &plain),
+            numbers([channels], &plain),
+            1,
+            0,
+        );
+        let large = FeatureMap::from_batch(numbers([batch, channels, 2 * height, 2 * width], &plain));
+        let large = large.packed_conv2d(&same, None, Activation::Identity);
+        found.note(&name("packed depthwise"), served.clone().into_batch());
+        found.note(&name("enlarged and added"), large.add_enlarged(served).into_batch());
+    }
+    let plain = Device::flex();
+    let first = PixelConvolution::new(numbers([20, 3, 3, 3], &plain), numbers([20], &plain));
+    for (size, filled, colors) in
+        [([5, 7], [6, 8], 3), ([1, 1], [2, 2], 1), ([33, 21], [64, 32], 3), ([4, 40], [4, 40], 1)]
+    {
+        let bytes: Vec<u8> = (0..size[0] * size[1] * colors).map(|index| (index * 37 % 251) as u8).collect();
+        let map = first.forward(&bytes, size, filled, Activation::LeakyRelu(0.3));
+        found.note(&format!("pixels of {size:?} in {filled:?}"), map.into_batch());
+    }
+}
+
 #[test]
 fn every_way_reads_only_what_is_written() {
     burn_cpu_fused::keep_no_buffers();
@@ -170,6 +211,7 @@ fn every_way_reads_only_what_is_written() {
         let mut found = Found::default();
         convolutions(&mut found);
         other_operations(&mut found);
+        separable_operations(&mut found);
         let reference = expected.get_or_insert_with(|| Found(found.0.clone()));
         for ((name, values), (_, reference)) in found.0.iter().zip(&reference.0) {
             let magnitude = reference.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));

@@ -7,42 +7,13 @@ A scene is made of whole numbers alone, so that the test (inference/face_detecti
 csv's first rows, every pixel repeated, on gray; then turned by a quarter, darkened to an eighth, or cut by the edge.
 """
 
-import ctypes
 import json
 import lzma
-import os
 import sys
 
 import numpy as np
-import yuface
 
-library = ctypes.CDLL(os.path.join(os.path.dirname(yuface.__file__), "libfacedetection.so"))
-
-
-class Face(ctypes.Structure):
-    _fields_ = [("score", ctypes.c_float), ("box", ctypes.c_int * 4), ("landmarks", ctypes.c_int * 10)]
-
-
-class Vector(ctypes.Structure):
-    _fields_ = [("begin", ctypes.c_void_p), ("end", ctypes.c_void_p), ("capacity", ctypes.c_void_p)]
-
-
-detect = library._Z16objectdetect_cnnPhiii
-detect.restype = None
-detect.argtypes = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_int] * 3
-library._Z15init_parametersv()
-
-
-def faces(gray):
-    bgr = np.ascontiguousarray(np.repeat(gray[:, :, None], 3, 2))
-    height, width, _ = bgr.shape
-    found = Vector()
-    detect(ctypes.byref(found), bgr.ctypes.data, width, height, 3 * width)
-    count = ((found.end or 0) - (found.begin or 0)) // ctypes.sizeof(Face)
-    rows = (Face * count).from_address(found.begin) if count else []
-    rows = sorted(rows, key=lambda face: -face.score)
-    return [{"score": face.score, "box": list(face.box), "landmarks": list(face.landmarks)} for face in rows]
-
+from libfacedetection import faces
 
 rows = []
 with lzma.open(sys.argv[1], "rt") as file:
@@ -70,5 +41,5 @@ for index in range(24):
         scene = scene // 8
     if kind == "turned":
         scene = np.rot90(scene, -1)
-    goldens.append({"kind": kind, "faces": faces(scene)})
+    goldens.append({"kind": kind, "faces": faces(scene[:, :, None].repeat(3, 2))})
 print(json.dumps(goldens))

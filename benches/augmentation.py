@@ -26,7 +26,7 @@ for seed in range(seeds):
             command += ["--synthetic", faces, "--neutral", "omit"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         model = os.path.join(run, "best.safetensors")
-        report = subprocess.run([program, "eval", model, "--data", data, "--split", "private-test", "--json"],
+        report = subprocess.run([program, "eval", model, "--data", data, "--split", "test", "--json"],
                                 check=True, capture_output=True, text=True).stdout
         overall = json.loads(report)["results"][0]["report"]["overall"]
         recalls = {entry["class"]: entry["recall"] for entry in overall["per_class"]}

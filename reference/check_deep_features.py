@@ -35,7 +35,7 @@ def run(*arguments):
 def noise(folder, per_class):
     """A packed set of noise at 224 pixels, so that nothing is resized, and its Training pictures in order."""
     random = np.random.default_rng(0)
-    for split in ("train", "public-test"):
+    for split in ("train", "validation"):
         for name in CLASSES:
             place = folder / "pictures" / split / name
             place.mkdir(parents=True)

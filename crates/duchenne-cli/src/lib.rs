@@ -26,10 +26,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Import, inspect, check and export data sets
+    /// Import, inspect, check, split and export data sets
     Data(commands::data::DataArgs),
     /// Train a classifier, or resume a run
     Train(commands::train::TrainArgs),
+    /// Measure a recipe by cross-validation, on data without a test split
+    Crossval(commands::crossval::CrossvalArgs),
     /// Score a model on a data set
     Eval(commands::eval::EvalArgs),
     /// Compare models on the same images: differences, McNemar's test, seeds
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Data(args) => commands::data::run(args),
         Command::Train(args) => commands::train::run(args),
+        Command::Crossval(args) => commands::crossval::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Gan(args) => commands::gan::run(args),

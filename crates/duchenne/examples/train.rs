@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let recipe = Recipe::read("compact", &["training.epochs=2".parse()?])?;
     let best = train_classifier(&recipe, &dataset, run.as_ref(), &Lines)?;
     let model = Predictor::load(&best, &Device::cpu())?;
-    let report = evaluate_split(&model, &dataset, EvaluatedSplit::PublicTest, Views::Mirrored)?;
+    let report = evaluate_split(&model, &dataset, EvaluatedSplit::Validation, Views::Mirrored)?;
     let accuracy = report.overall.accuracy;
     println!(
         "accuracy on PublicTest {:.2} % ({:.2} to {:.2})",

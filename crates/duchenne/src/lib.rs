@@ -41,7 +41,7 @@
 //! let dataset = PackedDataset::open("fer2013.safetensors")?;
 //! let best = train_classifier(&Recipe::built_in("compact")?, &dataset, "runs/compact".as_ref(), &Quiet)?;
 //! let model = Predictor::load(&best, &Device::cpu())?;
-//! let report = evaluate_split(&model, &dataset, EvaluatedSplit::PublicTest, Views::Mirrored)?;
+//! let report = evaluate_split(&model, &dataset, EvaluatedSplit::Validation, Views::Mirrored)?;
 //! println!("{:.2} %", 100.0 * report.overall.accuracy.value);
 //! # Ok(()) }
 //! ```

@@ -8,13 +8,12 @@ mod scoring;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use duchenne::LabelSet;
-use duchenne::experiments::scoring::EvaluatedSplit;
 
 pub(crate) use device::DeviceArgs;
 pub(crate) use neutral::NeutralChoice;
 pub(crate) use recipe::OverrideArgs;
 pub(crate) use recognizer::RecognizerArgs;
-pub(crate) use scoring::ScoringArgs;
+pub(crate) use scoring::{ScoringArgs, views};
 
 /// Parses one of the names of a table as what it stands for; help and errors list the names.
 pub(crate) fn one_of<T>(
@@ -34,9 +33,4 @@ where
 /// Parses the name of a label set.
 pub(crate) fn label_set() -> impl TypedValueParser<Value = LabelSet> {
     one_of(LabelSet::ALL.map(|set| (set.key(), set)))
-}
-
-/// Parses the name of a split that can be scored.
-pub(crate) fn evaluated_split() -> impl TypedValueParser<Value = EvaluatedSplit> {
-    one_of(EvaluatedSplit::TABLE)
 }

@@ -6,7 +6,7 @@ use clap::builder::TypedValueParser;
 use duchenne::experiments::scoring::{EvaluatedSplit, labelled};
 use duchenne::{LabelSet, PackedDataset, Views};
 
-use super::{DeviceArgs, evaluated_split, label_set, one_of};
+use super::{DeviceArgs, label_set, one_of};
 
 /// Arguments about scoring.
 #[derive(Debug, clap::Args)]
@@ -18,8 +18,9 @@ pub(crate) struct ScoringArgs {
     /// votes; without it, whichever the model knows
     #[arg(long, value_parser = label_set())]
     pub labels: Option<LabelSet>,
-    /// Split to score; temperatures are fitted on public-test in either case
-    #[arg(long, default_value = "public-test", value_parser = evaluated_split())]
+    /// Split to score: training, validation (also public-test, its name in FER-2013) or test (also private-test).
+    /// Temperatures are fitted on validation, where there is one
+    #[arg(long, default_value = "validation")]
     pub split: EvaluatedSplit,
     /// Views of each face that are averaged, as `predict` does: `eval` shows the figures of other views than the
     /// single crop beside the single crop's
@@ -44,6 +45,6 @@ impl ScoringArgs {
 }
 
 /// Parses the name of the views that are averaged.
-pub(super) fn views() -> impl TypedValueParser<Value = Views> {
+pub(crate) fn views() -> impl TypedValueParser<Value = Views> {
     one_of([("single", Views::Centre), ("mirrored", Views::Mirrored), ("ten-crop", Views::TenCrop)])
 }

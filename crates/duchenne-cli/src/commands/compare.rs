@@ -15,7 +15,7 @@ use duchenne::experiments::scoring::score_split;
 #[command(
     after_help = "Example:\n  duchenne compare runs/a0/best.safetensors runs/b0/best.safetensors --data fer2013.safetensors\n\n\
     Every model is compared with the first. Models whose training differs only in the seed are summarised by\n\
-    mean and standard deviation. Choose by public-test; score private-test once per finished model."
+    mean and standard deviation. Choose by validation; score test once per finished model."
 )]
 pub(crate) struct CompareArgs {
     /// Model files, or built-in ones by name; at least two

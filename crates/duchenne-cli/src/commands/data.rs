@@ -1,11 +1,14 @@
-//! `duchenne data`: import, inspect, check and export data sets.
+//! `duchenne data`: import, inspect, check, split and export data sets.
 
 mod check;
 mod export;
 mod import;
 mod info;
+mod split;
 
 use std::process::ExitCode;
+
+pub(crate) use split::By;
 
 use clap::Subcommand;
 
@@ -22,8 +25,10 @@ enum DataCommand {
     Import(import::ImportArgs),
     /// Show what a packed data set holds: counts per class and split
     Info(info::InfoArgs),
-    /// Look for duplicates, conflicting labels and constant pictures
+    /// Look for duplicates, near duplicates, leaks across splits and other faults
     Check(check::CheckArgs),
+    /// Draw validation and test splits
+    Split(split::SplitArgs),
     /// Write the pictures of a packed data set as files
     Export(export::ExportArgs),
 }
@@ -34,6 +39,7 @@ pub(crate) fn run(args: DataArgs) -> anyhow::Result<ExitCode> {
         DataCommand::Import(args) => import::run(&args),
         DataCommand::Info(args) => info::run(&args),
         DataCommand::Check(args) => check::run(&args),
+        DataCommand::Split(args) => split::run(&args),
         DataCommand::Export(args) => export::run(&args),
     }?;
     Ok(ExitCode::SUCCESS)

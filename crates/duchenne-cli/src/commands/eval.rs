@@ -11,6 +11,7 @@ use crate::terminal::Terminal;
 use duchenne::data::PackedDataset;
 use duchenne::data::faces::views::Views;
 use duchenne::data::packed::findings::training_duplicates;
+use duchenne::data::packed::near_duplicates::{near_pairs, near_training_duplicates};
 use duchenne::data::packed::votes::Targets;
 use duchenne::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
 use duchenne::experiments::robustness::robustness;
@@ -21,10 +22,10 @@ use duchenne::inference::predictor::Predictor;
 /// Arguments of `duchenne eval`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split private-test --views mirrored --robustness\n  \
+    after_help = "Examples:\n  duchenne eval built-in --data fer2013.safetensors --split test --views mirrored --robustness\n  \
     duchenne eval runs/compact/best.safetensors --data fer2013.safetensors --out report\n  \
     duchenne eval runs/a/best.safetensors runs/b/best.safetensors --data fer2013.safetensors\n\n\
-    Choose models and settings by public-test; score private-test once per finished model."
+    Choose models and settings by validation; score test once per finished model."
 )]
 pub(crate) struct EvalArgs {
     /// Model file, or a built-in one by name (`built-in`, `built-in-compact`, `built-in-fer2013`,
@@ -38,6 +39,10 @@ pub(crate) struct EvalArgs {
     /// which no recipe trains on, at five severities each: scores the split 65 times more
     #[arg(long)]
     robustness: bool,
+    /// Leave pictures that are nearly identical to a training image out of the figures without duplicates too, as
+    /// `duchenne data check` finds them
+    #[arg(long)]
+    near_duplicates: bool,
     /// Write report.html and report.json into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -54,7 +59,11 @@ pub(crate) fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
     }
     let predictor = predictor_of(&args.models, &args.scoring.device.device, &Terminal)?;
     let dataset = args.scoring.labelled(&dataset, predictor.label_set())?;
-    let seen = training_duplicates(&dataset);
+    let mut seen = training_duplicates(&dataset);
+    if args.near_duplicates {
+        let near = near_training_duplicates(&dataset, &near_pairs(&dataset));
+        seen.iter_mut().zip(near).for_each(|(seen, near)| *seen |= near);
+    }
     let result = |kind: ImageViews, views: Views| -> anyhow::Result<ModelFigures> {
         Ok(ModelFigures {
             views: kind,
@@ -77,6 +86,7 @@ pub(crate) fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         results,
         robustness,
         training,
+        folds: None,
         kept_epoch: predictor.manifest().provenance.epoch,
     };
     present(&page, args.out.as_deref(), args.scoring.json)?;
@@ -97,6 +107,10 @@ fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -
         Provenance::new("evaluated data", dataset.name()),
         Provenance::new("evaluated labels", labels(dataset)),
         Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
+        Provenance::new(
+            "duplicates left out",
+            if args.near_duplicates { "identical and nearly identical" } else { "identical" },
+        ),
         Provenance::new("device", args.scoring.device.device.to_string()),
     ];
     let trained = manifest.provenance.lines();

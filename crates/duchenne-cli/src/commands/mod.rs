@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod crossval;
 pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod gan;

@@ -15,11 +15,13 @@ use duchenne::experiments::session::Session;
 use duchenne::training::classifier::recipe::Recipe;
 use duchenne::training::classifier::teacher::Teacher;
 use duchenne::training::classifier::{CheckedRecipe, GivenModels};
+use duchenne::training::recipe_file::Setting;
 
 /// Arguments of `duchenne train`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  duchenne train --recipe compact --data fer2013.safetensors --run runs/compact\n  \
+    duchenne train --recipe compact --data own.safetensors --validation 0.1 --init built-in-compact --run runs/own\n  \
     duchenne train --recipe compact --data fer2013.safetensors --synthetic faces.safetensors --run runs/more\n\n\
     Run the same command again to resume a run that was stopped or killed."
 )]
@@ -30,9 +32,13 @@ pub(crate) struct TrainArgs {
     /// vgg19-imagenet) or a TOML file
     #[arg(long)]
     recipe: String,
-    /// Packed data set with Training and PublicTest splits
+    /// Packed data set with Training and Validation splits
     #[arg(long)]
     data: PathBuf,
+    /// Hold out this share of the training photographs as the validation split, for data without one: 0.1 for a tenth.
+    /// Persons, where they are known, and identical pictures stay together
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
     /// Directory of this run: log, models, state
     #[arg(long)]
     run: PathBuf,
@@ -71,8 +77,8 @@ pub(crate) struct TrainArgs {
 /// Runs the command.
 pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let dataset = PackedDataset::open(&args.data)?;
-    let recipe = recipe(&args, dataset.label_set())?;
-    let data = TrainingData::new(dataset.with_targets(recipe.training.targets)?)?;
+    let recipe = recipe(&args, &dataset)?;
+    let data = TrainingData::new(recipe.data(&dataset)?)?;
     let sets = args.synthetic.iter().map(PackedDataset::open).collect::<Result<Vec<_>, _>>()?;
     let data = data.with_synthetic(sets, args.synthetic_per_class, args.neutral.into())?;
     if let Some(faces) = data.synthetic() {
@@ -104,10 +110,14 @@ pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn recipe(args: &TrainArgs, own: LabelSet) -> anyhow::Result<CheckedRecipe> {
-    let mut recipe = Recipe::read(&args.recipe, &args.overrides.all())?;
+fn recipe(args: &TrainArgs, dataset: &PackedDataset) -> anyhow::Result<CheckedRecipe> {
+    let own = dataset.label_set();
+    let by_raters = own == LabelSet::FerPlus && dataset.votes(0).is_some();
+    let mut settings = args.overrides.all();
+    settings.extend(args.validation.map(|share| Setting::new("training.validation", share)));
+    let mut recipe = Recipe::read(&args.recipe, &settings)?;
     recipe.training.targets = match (args.labels, recipe.training.targets) {
-        (Some(labels), _) if labels == own => Targets::Labels,
+        (Some(labels), _) if labels == own && !by_raters => Targets::Labels,
         (Some(LabelSet::FerPlus), Targets::Labels) => Targets::Majority,
         (None | Some(LabelSet::FerPlus), targets) => targets,
         (Some(labels), _) => anyhow::bail!("the data set has no labels of `{labels}`, its own are `{own}`"),

@@ -1,6 +1,7 @@
 //! `duchenne data`, from source files to packed files, tables and pictures.
 
 mod bad_input;
+mod readers;
 mod real;
 
 use std::fs;
@@ -210,8 +211,8 @@ fn the_splits_are_told_apart() {
     let source = put(folder.path(), "fer2013.csv", small_csv());
     let (dataset, _) = import(folder.path(), &["fer2013", &source]);
     assert_eq!(dataset.training().unwrap().rows(), [0, 1, 4, 5, 8, 9, 12, 13]);
-    assert_eq!(dataset.public_test().unwrap().rows(), [2, 6, 10]);
-    let private = dataset.private_test().unwrap();
+    assert_eq!(dataset.validation().unwrap().rows(), [2, 6, 10]);
+    let private = dataset.test().unwrap();
     assert_eq!(private.rows(), [3, 7, 11]);
     assert_eq!((private.row(1), private.label(1), private.image(1)), (7, 0, &pixels(7)[..]));
 }
@@ -243,7 +244,7 @@ fn fer2013_folders_know_public_and_private_only_by_file_names() {
     let out = tempfile::tempdir().unwrap();
     let (dataset, messages) = import(out.path(), &["fer2013", named.path().to_str().unwrap()]);
     assert!(!messages.contains("note"), "{messages}");
-    assert_eq!((dataset.public_test().unwrap().len(), dataset.private_test().unwrap().len()), (3, 3));
+    assert_eq!((dataset.validation().unwrap().len(), dataset.test().unwrap().len()), (3, 3));
 
     let (dataset, messages) = import(out.path(), &["fer2013", unnamed.path().to_str().unwrap()]);
     assert!(
@@ -251,9 +252,9 @@ fn fer2013_folders_know_public_and_private_only_by_file_names() {
         "{messages}"
     );
     assert_eq!(dataset.training().unwrap().len(), 8);
-    for error in [dataset.public_test().unwrap_err(), dataset.private_test().unwrap_err()] {
-        assert!(error.to_string().contains("cannot tell PublicTest from PrivateTest"), "{error}");
-    }
+    assert_eq!(dataset.test().unwrap().len(), 6);
+    let error = dataset.validation().unwrap_err().to_string();
+    assert!(error.contains("train with `--validation 0.1`"), "{error}");
 }
 
 #[test]
@@ -264,7 +265,7 @@ fn a_zip_of_fer2013_folders_is_read_like_the_folders() {
         [("archive/train/sad/Training_1.png", &picture), ("archive/test/happy/PrivateTest_2.png", &picture)];
     let source = put(folder.path(), "archive.zip", zip(&entries));
     let (dataset, _) = import(folder.path(), &["fer2013", &source]);
-    assert_eq!((dataset.len(), dataset.private_test().unwrap().label(0)), (2, 3));
+    assert_eq!((dataset.len(), dataset.test().unwrap().label(0)), (2, 3));
 }
 
 #[test]
@@ -325,7 +326,8 @@ fn broken_pictures_are_left_out_on_request_and_listed() {
     let faces = path_in(&folder, "faces");
     let (dataset, messages) = import(folder.path(), &["folder", &faces, "--skip-broken"]);
     assert_eq!(dataset.len(), 2);
-    assert_eq!((dataset.label(0), dataset.label(1)), (3, 4));
+    assert_eq!(dataset.label_set().names(), ["happy", "sad"]);
+    assert_eq!((dataset.label(0), dataset.label(1)), (0, 1));
     for piece in ["left out: ", "happy/b.png`: is not a picture", "sad/c.jpg`: is cut off"] {
         assert!(messages.contains(piece), "{messages}");
     }
@@ -390,7 +392,7 @@ fn export_writes_what_import_reads_again() {
     fs::create_dir(&to).unwrap();
     let (code, _, messages) = data(["export", &packed, "--out", &to]);
     assert_eq!(code, 0, "{messages}");
-    assert!(Path::new(&to).join("private-test/angry/000007.png").is_file());
+    assert!(Path::new(&to).join("test/angry/000007.png").is_file());
     let again = tempfile::tempdir().unwrap();
     let (read, _) = import(again.path(), &["folder", &to]);
     // The order differs: files are read by split and class.
@@ -435,7 +437,7 @@ fn info_counts_classes_and_splits() {
     fer2013: 14 pictures of 48x48, labels fer2013
     with FER+ votes
 
-                    training   public-test  private-test         total
+                    training    validation          test         total
     angry                  1             0             1             2
     disgust                2             0             0             2
     fear                   1             1             0             2
@@ -465,23 +467,33 @@ fn check_finds_what_was_planted() {
     insta::assert_snapshot!(report, @r"
     15 distinct images among 17 (rows count from 0)
 
-    0 public-test rows are identical to a training image
+    0 validation rows are identical to a training image
 
-    1 private-test rows are identical to a training image
+    1 test rows are identical to a training image
       row 14 (angry)
 
     2 groups of identical images
-      0 (training, angry) = 14 (private-test, angry)
+      0 (training, angry) = 14 (test, angry)
       1 (training, disgust) = 15 (training, neutral)
 
     1 groups of identical images with conflicting labels
       1 (training, disgust) = 15 (training, neutral)
 
+    0 pairs of nearly identical images
+
+    0 more validation rows are nearly identical to a training image
+
+    0 more test rows are nearly identical to a training image
+
+    largest class angry (3), smallest disgust (2)
+
+    0 images have hardly any contrast
+
     1 images are one constant value
       row 16 (training, happy), value 17
     ");
     let findings = json(&["check", &packed, "--json"]);
-    assert_eq!(findings["also_in_training"]["private-test"]["rows"], serde_json::json!([14]));
+    assert_eq!(findings["also_in_training"]["test"]["rows"], serde_json::json!([14]));
     assert_eq!(
         findings["conflicting_labels"]["groups"][0]["labels"],
         serde_json::json!(["disgust", "neutral"])
@@ -508,7 +520,10 @@ fn help_shows_examples() {
     for command in [&["import", "fer2013"][..], &["import", "ckplus"], &["import", "folder"], &["info"]] {
         let (code, help, _) = data(command.iter().chain(&["--help"]));
         let example = format!("duchenne data {} ", command.join(" "));
-        assert!(code == 0 && help.contains("Example:") && help.contains(&example), "{help}");
+        assert!(
+            code == 0 && (help.contains("Example:") || help.contains("Examples:")) && help.contains(&example),
+            "{help}"
+        );
     }
 }
 

@@ -11,7 +11,7 @@ fn robustness_begins_from_the_accuracy_of_the_same_views_and_repeats() {
     for index in 0..21_usize {
         let image: Vec<u8> =
             (0..48 * 48).map(|pixel| (pixel * (index + 3) % 241 + pixel / 48 * index % 13) as u8).collect();
-        builder.push(&image, (index % 7) as u8, Split::PublicTest, Origin::Photograph).unwrap();
+        builder.push(&image, (index % 7) as u8, Split::Validation, Origin::Photograph).unwrap();
     }
     builder.write(&path, "made by a test").unwrap();
     let evaluated = |more: &[&str]| -> serde_json::Value {

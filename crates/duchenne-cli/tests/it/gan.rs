@@ -171,7 +171,7 @@ fn generated_faces_repeat_are_judged_and_join_the_training_split() {
     let fer = place.path("fer");
     let mut builder = PackedBuilder::new("fer", LabelSet::Fer2013, 48, 48);
     for index in 0..28_u8 {
-        let split = if index < 14 { Split::Training } else { Split::PublicTest };
+        let split = if index < 14 { Split::Training } else { Split::Validation };
         builder.push(&[index * 9; 48 * 48], index % 7, split, Origin::Photograph).unwrap();
     }
     builder.write(Path::new(&fer), "made by a test").unwrap();

@@ -9,6 +9,7 @@
 mod data;
 mod evaluation;
 mod gan;
+mod own_data;
 mod predict;
 mod reproduce;
 mod serve;

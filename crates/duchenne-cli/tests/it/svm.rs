@@ -153,7 +153,7 @@ pub(crate) fn write_bars(path: &Path) {
     let mut builder = PackedBuilder::new("bars", LabelSet::Fer2013, 48, 48);
     for index in 0..210_usize {
         let label = index % 7;
-        let split = [Split::Training, Split::PublicTest, Split::PrivateTest][index / 7 % 3];
+        let split = [Split::Training, Split::Validation, Split::Test][index / 7 % 3];
         builder.push(&bar(label, index), label as u8, split, Origin::Photograph).unwrap();
     }
     builder.write(path, "made by a test").unwrap();
@@ -201,7 +201,7 @@ fn features_of_networks_are_joined_and_their_machine_knows_them() {
     let machine = format!("{run}/svm.safetensors");
     assert_eq!(LinearSvm::read(Path::new(&machine)).unwrap().manifest.length, 240);
     assert_eq!(std::fs::read_dir(Path::new(&run).join("features")).unwrap().count(), 2);
-    let report = succeeds(&["svm", "eval", &machine, "--data", &data, "--split", "private-test", "--json"]);
+    let report = succeeds(&["svm", "eval", &machine, "--data", &data, "--split", "test", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let accuracy = report["results"][0]["report"]["overall"]["accuracy"]["value"].as_f64().unwrap();
     assert!(accuracy > 0.9, "{accuracy}");

@@ -30,12 +30,15 @@ fn a_reader_that_has_seen_enough_ends_nothing() {
 fn a_wrong_name_is_a_usage_error_that_lists_the_right_ones() {
     for (arguments, known) in [
         (&["predict", "x.png", "--device", "abacus"][..], "cpu, vulkan, metal, webgpu, cuda"),
-        (&["eval", "built-in", "--data", "x", "--split", "training"], "public-test, private-test"),
+        (&["eval", "built-in", "--data", "x", "--split", "unassigned"], "training, validation"),
         (
             &["compare", "built-in", "built-in-compact", "--data", "x", "--views", "two"],
             "single, mirrored, ten-crop",
         ),
-        (&["data", "import", "folder", "x", "--out", "y", "--labels", "moods"], "fer2013, ckplus, ferplus"),
+        (
+            &["data", "import", "folder", "x", "--out", "y", "--labels", "moods"],
+            "fer2013, ckplus, ferplus, affectnet, rafdb",
+        ),
     ] {
         let output = duchenne(arguments);
         let said = String::from_utf8(output.stderr).unwrap();

@@ -27,7 +27,7 @@ fn write_set_labelled(path: &Path, training: usize, told: fn(usize, usize) -> us
             })
             .collect();
         let (split, label) =
-            if index < training { (Split::Training, told(label, index)) } else { (Split::PublicTest, label) };
+            if index < training { (Split::Training, told(label, index)) } else { (Split::Validation, label) };
         builder.push(&image, label as u8, split, Origin::Photograph).unwrap();
     }
     builder.write(path, "made by a test").unwrap();
@@ -222,7 +222,7 @@ fn what_cannot_be_trained_is_refused_before_any_work() {
     let mut builder = PackedBuilder::new("lone", LabelSet::Fer2013, 48, 48);
     builder.push(&[0; 48 * 48], 0, Split::Training, Origin::Photograph).unwrap();
     builder.write(Path::new(&lone), "made by a test").unwrap();
-    refused(&["train", "--recipe", "compact", "--data", &lone, "--run", &run], "public-test");
+    refused(&["train", "--recipe", "compact", "--data", &lone, "--run", &run], "validation");
     assert!(PackedDataset::open(Path::new(&lone)).is_ok());
 }
 

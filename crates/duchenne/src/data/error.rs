@@ -96,7 +96,7 @@ pub enum DataError {
         problem: String,
     },
     /// The data set lacks the split that was asked for.
-    #[error("data set `{name}` has no {split} samples; `duchenne data info` shows what it has")]
+    #[error("data set `{name}` has no {split} samples; {}", remedy_of(*split))]
     NoSamples {
         /// The data set's name.
         name: String,
@@ -112,16 +112,35 @@ pub enum DataError {
         /// The data set's name.
         name: String,
     },
-    /// Some test samples of the data set could be PublicTest or PrivateTest.
+    /// Persons were to be kept together, and the data set does not know them.
     #[error(
-        "data set `{name}` cannot tell PublicTest from PrivateTest, so it has no {split} split; import FER-2013 from \
-         its csv file instead"
+        "data set `{name}` does not say who is shown: import it with subjects (a `subject` column, or --subject-pattern), or \
+         keep only identical pictures together: --by picture"
     )]
-    AmbiguousTest {
+    NoSubjects {
         /// The data set's name.
         name: String,
-        /// The split that was asked for.
-        split: Split,
+    },
+    /// A share to be held out that leaves nothing on one side.
+    #[error(
+        "{share} of the {} of data set `{name}` cannot be held out: expected a share between 0 and 1 that leaves \
+         pictures on both sides", counted(*rows, "training picture")
+    )]
+    Share {
+        /// The data set's name.
+        name: String,
+        /// The share.
+        share: f64,
+        /// Pictures that it was to be taken from.
+        rows: usize,
+    },
+    /// Splits that cannot be drawn.
+    #[error("the splits of data set `{name}` cannot be drawn: {problem}")]
+    Splits {
+        /// The data set's name.
+        name: String,
+        /// Why not.
+        problem: String,
     },
     /// A generator finds nothing to learn from.
     #[error(
@@ -183,6 +202,21 @@ impl DataError {
     }
 }
 
+/// How a data set comes to samples of a split.
+fn remedy_of(split: Split) -> &'static str {
+    match split {
+        Split::Validation => {
+            "train with `--validation 0.1` to hold out a tenth of training, or draw a lasting split: duchenne data split \
+             FILE --validation 0.1 --out NEW"
+        }
+        Split::Training | Split::Test => {
+            "draw the splits: duchenne data split FILE --validation 0.1 --test 0.2 --out NEW (`duchenne data info` shows \
+             what there is)"
+        }
+        Split::Unassigned => "`duchenne data info` shows what there is",
+    }
+}
+
 /// The reason why one row of a text file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowProblem {
@@ -195,12 +229,17 @@ pub enum RowProblem {
         expected: usize,
     },
     /// The label is not a class.
-    #[error("label `{got}`, expected a number from 0 to {highest}")]
+    #[error(
+        "label `{got}`, expected a number from 0 to {highest} or a class{}",
+        meant.map_or(String::new(), |class| format!("; did you mean {class}?"))
+    )]
     Label {
         /// The field's text.
         got: String,
         /// The highest label.
         highest: u8,
+        /// The class that it nearly names.
+        meant: Option<&'static str>,
     },
     /// The usage column names no split.
     #[error("usage `{got}`, expected Training, PublicTest or PrivateTest")]
@@ -254,6 +293,9 @@ pub enum RowProblem {
         /// The split of the row it is joined to.
         expected: String,
     },
+    /// A field that cannot be used, in a sentence.
+    #[error("{0}")]
+    Field(String),
     /// The text is not readable as comma-separated values.
     #[error("is not readable as comma-separated text: {0}")]
     Csv(String),

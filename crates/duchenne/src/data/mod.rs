@@ -15,7 +15,7 @@ pub use error::DataError;
 pub use packed::builder::PackedBuilder;
 pub use packed::dataset::PackedDataset;
 pub use packed::split::{
-    Images, Origin, PrivateTestSplit, PublicTestSplit, Samples, Split, TrainingData, TrainingSplit,
+    Images, Origin, Samples, Split, TestSplit, TrainingData, TrainingSplit, ValidationSplit,
 };
 
 /// Height and width, in pixels, of the faces of FER-2013 and CK+, and of those that are generated to join them.

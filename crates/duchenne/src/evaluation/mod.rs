@@ -14,6 +14,7 @@ mod confusion;
 mod error;
 mod ferplus_view;
 mod figures;
+pub mod folds;
 pub mod generation;
 mod intervals;
 mod mcnemar;

@@ -23,7 +23,7 @@ use super::EvaluationError;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredSplit {
-    /// The split's name, as it is to stand in reports: `public-test`, `private-test`.
+    /// The split's name, as it is to stand in reports: `validation`, `test`.
     pub split: String,
     /// The model's classes; a label is an index into this list.
     pub class_names: Vec<String>,
@@ -141,7 +141,7 @@ pub(super) mod tests {
     pub(in crate::evaluation) fn scored(classes: usize, labels: &[u8], logits: &[f32]) -> ScoredSplit {
         let names = crate::expression::LabelSet::Fer2013.names();
         ScoredSplit {
-            split: "private-test".into(),
+            split: "test".into(),
             class_names: names[..classes].iter().map(|name| name.to_string()).collect(),
             labels: labels.to_vec(),
             logits: logits.to_vec(),
@@ -154,7 +154,7 @@ pub(super) mod tests {
     #[test]
     fn an_empty_split_is_refused_by_name() {
         let message = scored(3, &[], &[]).check().unwrap_err().to_string();
-        assert!(message.contains("`private-test` has no images"), "{message}");
+        assert!(message.contains("`test` has no images"), "{message}");
     }
 
     #[test]
@@ -179,7 +179,7 @@ pub(super) mod tests {
         let bad = ScoredSplit { labels: vec![0, 2], ..good.clone() };
         assert_eq!(
             bad.check().unwrap_err().to_string(),
-            "row 101 of split `private-test` has label 2, expected 0 to 1: evaluate with the model's own label set"
+            "row 101 of split `test` has label 2, expected 0 to 1: evaluate with the model's own label set"
         );
         let bad = ScoredSplit { class_names: vec!["angry".into()], ..good };
         assert!(matches!(bad.check(), Err(EvaluationError::ClassCount { got: 1, .. })));

@@ -15,7 +15,7 @@ use crate::training::classifier::{ClassifierTask, Event, GivenModels, Job, Outco
 use crate::training::run_directory::RunDirectory;
 
 /// Trains a classifier by a recipe on the Training split of a data set, on the CPU: the path of its best model by
-/// accuracy on PublicTest, calibrated there. A run that was stopped is resumed by the same call; a finished one is
+/// accuracy on the validation split, calibrated there. A run that was stopped is resumed by the same call; a finished one is
 /// left as it is. [`ClassifierRun`] has every choice: device, generated faces, teachers, a way to stop.
 ///
 /// ```no_run
@@ -28,7 +28,7 @@ use crate::training::run_directory::RunDirectory;
 /// ```
 ///
 /// # Errors
-/// When the recipe needs weights or teachers, the data set has no Training or PublicTest split, the directory holds
+/// When the recipe needs weights or teachers, the data set has no Training or Validation split, the directory holds
 /// another run, or training diverges.
 pub fn train_classifier(
     recipe: &Recipe,
@@ -37,7 +37,7 @@ pub fn train_classifier(
     watch: &dyn Watch,
 ) -> crate::Result<PathBuf> {
     let device = Device::cpu();
-    let dataset = &dataset.with_targets(recipe.training.targets)?;
+    let dataset = &recipe.data(dataset)?;
     let checked = recipe.clone().check("custom", GivenModels::default())?;
     let run = ClassifierRun {
         task: &checked.load(dataset.label_set(), &device)?,
@@ -54,7 +54,7 @@ pub fn train_classifier(
 pub struct ClassifierRun<'a> {
     /// The recipe with its models.
     pub task: &'a ClassifierTask,
-    /// The data set whose PublicTest split selects the best epoch and fits the temperature.
+    /// The data set whose validation split selects the best epoch and fits the temperature.
     pub dataset: &'a PackedDataset,
     /// The images learned from.
     pub training: &'a TrainingSplit<'a>,
@@ -74,11 +74,11 @@ impl ClassifierRun<'_> {
         let (asked, given) = (self.task.recipe().training.targets, self.dataset.targets());
         if asked != given {
             refuse!(
-                "the recipe learns from {asked:?}, the data set was opened with {given:?}: see `with_targets`"
+                "the recipe learns from {asked:?}, the data set was opened with {given:?}: see `Recipe::data`"
             );
         }
         let directory = RunDirectory::open(self.directory)?;
-        let validation = self.dataset.public_test()?;
+        let validation = self.dataset.validation()?;
         let job = Job {
             task: self.task,
             training: self.training,

@@ -1,7 +1,8 @@
-//! *Experiments*: what is made of the floors below: training with calibration, scoring, robustness, generators and
+//! *Experiments*: what is made of the floors below: training with calibration, cross-validation, scoring, robustness, generators and
 //! their judgement, support vector machines on deep features, the reproduction of the paper.
 
 pub mod classifier;
+pub mod cross_validation;
 pub mod generators;
 pub mod reproduction;
 pub mod robustness;

@@ -1,6 +1,7 @@
 //! *Scoring*: a model's outputs on a split of a data set, its figures, and its temperature.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::error::{Context as _, refuse};
 
@@ -9,7 +10,9 @@ use crate::data::faces::batches::ResizedFaces;
 use crate::data::faces::views::Views;
 use crate::data::packed::findings::training_duplicates;
 use crate::data::packed::votes::Targets;
-use crate::data::{Images, PackedDataset, PrivateTestSplit, PublicTestSplit, Samples};
+use crate::data::{
+    DataError, Images, PackedDataset, Samples, Split, TestSplit, TrainingSplit, ValidationSplit,
+};
 use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
 use crate::experiments::watch::{Note, Watch};
 use crate::expression::LabelSet;
@@ -115,7 +118,8 @@ pub(crate) fn unscored(
     }
 }
 
-/// The figures of a model on a split, its temperature fitted on PublicTest for the same views. A model of FER+'s classes
+/// The figures of a model on a split, its temperature fitted on the validation split for the same views; the model's own
+/// where the data set has none. A model of FER+'s classes
 /// is scored by the majority of its raters, where the data set has their votes.
 ///
 /// ```no_run
@@ -124,7 +128,7 @@ pub(crate) fn unscored(
 ///
 /// let dataset = PackedDataset::open("fer2013.safetensors")?;
 /// let model = Predictor::built_in(BuiltInModel::Raters, &Device::cpu())?;
-/// let report = evaluate_split(&model, &dataset, EvaluatedSplit::PublicTest, Views::Mirrored)?;
+/// let report = evaluate_split(&model, &dataset, EvaluatedSplit::Validation, Views::Mirrored)?;
 /// println!("{:.2} %", 100.0 * report.overall.accuracy.value);
 /// # Ok::<(), duchenne::Error>(())
 /// ```
@@ -141,7 +145,7 @@ pub fn evaluate_split(
     figures(predictor, &dataset, split, &training_duplicates(&dataset), views)
 }
 
-/// The figures on `split` with the temperature fitted on PublicTest, presented the same way; `seen` tells
+/// The figures on `split` with the temperature fitted on the validation split, presented the same way; `seen` tells
 /// of every row whether its image stands in Training too.
 pub fn figures(
     predictor: &Predictor,
@@ -151,13 +155,16 @@ pub fn figures(
     views: Views,
 ) -> crate::Result<EvaluationReport> {
     let of = |split| score_split(predictor, dataset, split, seen, views);
-    let validation = of(EvaluatedSplit::PublicTest)?;
-    let temperature = fit_temperature(&validation)?;
-    let scored = match split {
-        EvaluatedSplit::PublicTest => validation,
-        EvaluatedSplit::PrivateTest => of(split)?,
+    if split == EvaluatedSplit::Validation {
+        let scored = of(split)?;
+        return Ok(evaluate(&scored, fit_temperature(&scored)?)?);
+    }
+    let temperature = match dataset.validation() {
+        Ok(_) => fit_temperature(&of(EvaluatedSplit::Validation)?)?,
+        Err(DataError::NoSamples { .. }) => predictor.manifest().temperature,
+        Err(error) => return Err(error.into()),
     };
-    Ok(evaluate(&scored, temperature)?)
+    Ok(evaluate(&of(split)?, temperature)?)
 }
 
 /// The data set with labels of `set`: its own, or those of FER+'s raters where that is what is asked for.
@@ -166,10 +173,13 @@ pub fn figures(
 /// When it has no such labels.
 pub fn labelled(dataset: &PackedDataset, set: LabelSet) -> crate::Result<PackedDataset> {
     let own = dataset.with_targets(Targets::Labels)?;
-    if own.label_set() == set {
+    // Where FER+'s raters are asked and there are their votes, the official filter counts, also in FER+'s own folders.
+    let by_raters = set == LabelSet::FerPlus && (own.label_set() != set || own.votes(0).is_some());
+    if own.label_set() == set && !by_raters {
         return Ok(own);
     }
-    if set == LabelSet::FerPlus {
+    // Only the pictures of FER-2013 and FER+ have these raters.
+    if by_raters && (own.votes(0).is_some() || own.label_set() == LabelSet::Fer2013) {
         return Ok(own.with_targets(Targets::Majority)?);
     }
     refuse!(
@@ -181,31 +191,56 @@ pub fn labelled(dataset: &PackedDataset, set: LabelSet) -> crate::Result<PackedD
 /// Which split is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EvaluatedSplit {
-    /// FER-2013's PublicTest: selects models and settings.
-    PublicTest,
-    /// FER-2013's PrivateTest: scored once per finished model.
-    PrivateTest,
+    /// What the model was trained on: shows over-fitting, never how good a model is.
+    Training,
+    /// Selects models and settings: FER-2013's PublicTest.
+    Validation,
+    /// Scored once per finished model: FER-2013's PrivateTest.
+    Test,
 }
 
 impl EvaluatedSplit {
-    /// Both, by name.
-    pub const TABLE: [(&'static str, Self); 2] =
-        [("public-test", Self::PublicTest), ("private-test", Self::PrivateTest)];
-
     /// Its name.
     pub fn name(self) -> &'static str {
-        let named = Self::TABLE.into_iter().find(|(_, split)| *split == self);
-        named.expect("the table holds both").0
+        self.split().key()
+    }
+
+    /// The split.
+    pub fn split(self) -> Split {
+        match self {
+            Self::Training => Split::Training,
+            Self::Validation => Split::Validation,
+            Self::Test => Split::Test,
+        }
+    }
+}
+
+impl FromStr for EvaluatedSplit {
+    type Err = String;
+
+    /// Any word that names the split, as [`Split::from_word`] understands it.
+    fn from_str(word: &str) -> Result<Self, String> {
+        match Split::from_word(word) {
+            Some(Split::Training) => Ok(Self::Training),
+            Some(Split::Validation) => Ok(Self::Validation),
+            Some(Split::Test) => Ok(Self::Test),
+            Some(Split::Unassigned) | None => {
+                Err("expected training, validation (FER-2013's public-test) or test (its private-test)"
+                    .to_owned())
+            }
+        }
     }
 }
 
 /// The samples of a split that is evaluated.
 #[derive(Debug)]
 pub enum EvaluatedSamples<'a> {
-    /// Of PublicTest.
-    PublicTest(PublicTestSplit<'a>),
-    /// Of PrivateTest.
-    PrivateTest(PrivateTestSplit<'a>),
+    /// Of Training.
+    Training(TrainingSplit<'a>),
+    /// Of Validation.
+    Validation(ValidationSplit<'a>),
+    /// Of Test.
+    Test(TestSplit<'a>),
 }
 
 impl<'a> EvaluatedSamples<'a> {
@@ -215,45 +250,55 @@ impl<'a> EvaluatedSamples<'a> {
     /// When it has none.
     pub fn of(dataset: &'a PackedDataset, split: EvaluatedSplit) -> crate::Result<Self> {
         Ok(match split {
-            EvaluatedSplit::PublicTest => Self::PublicTest(dataset.public_test()?),
-            EvaluatedSplit::PrivateTest => Self::PrivateTest(dataset.private_test()?),
+            EvaluatedSplit::Training => Self::Training(dataset.training()?),
+            EvaluatedSplit::Validation => Self::Validation(dataset.validation()?),
+            EvaluatedSplit::Test => Self::Test(dataset.test()?),
         })
-    }
-
-    fn samples(&self) -> &dyn Samples {
-        match self {
-            Self::PublicTest(split) => split,
-            Self::PrivateTest(split) => split,
-        }
     }
 }
 
 impl Images for EvaluatedSamples<'_> {
     fn len(&self) -> usize {
-        self.samples().len()
+        match self {
+            Self::Training(split) => split.len(),
+            Self::Validation(split) => split.len(),
+            Self::Test(split) => split.len(),
+        }
     }
 
     fn image(&self, index: usize) -> &[u8] {
-        self.samples().image(index)
+        match self {
+            Self::Training(split) => split.image(index),
+            Self::Validation(split) => split.image(index),
+            Self::Test(split) => split.image(index),
+        }
     }
 }
 
 impl Samples for EvaluatedSamples<'_> {
     fn label(&self, index: usize) -> u8 {
-        self.samples().label(index)
+        match self {
+            Self::Training(split) => split.label(index),
+            Self::Validation(split) => split.label(index),
+            Self::Test(split) => split.label(index),
+        }
     }
 
     fn row(&self, index: usize) -> usize {
-        self.samples().row(index)
+        match self {
+            Self::Training(split) => split.rows()[index] as usize,
+            Self::Validation(split) => split.row(index),
+            Self::Test(split) => split.row(index),
+        }
     }
 }
 
-/// Fits the temperature of a finished model on PublicTest, mirror image averaged in as `predict` does,
+/// Fits the temperature of a finished model on the validation split, mirror image averaged in as `predict` does,
 /// and stores it in the file, unless it has one.
 pub fn calibrate(
     model: &Path,
     dataset: &PackedDataset,
-    public: &PublicTestSplit<'_>,
+    validation: &ValidationSplit<'_>,
     device: &Device,
 ) -> crate::Result<f64> {
     let mut checkpoint = Checkpoint::read(model)?;
@@ -262,11 +307,11 @@ pub fn calibrate(
     }
     let predictor = Predictor::load(model, device)?;
     let seen = vec![false; dataset.len()];
-    let scored = score(&predictor, dataset, public, "public-test", &seen, Views::Mirrored)?;
+    let scored = score(&predictor, dataset, validation, "validation", &seen, Views::Mirrored)?;
     let temperature = fit_temperature(&scored)?;
     checkpoint.manifest.temperature = temperature;
     checkpoint.manifest.provenance.temperature_protocol =
-        Some("fitted on public-test, mirror image averaged in".to_owned());
+        Some("fitted on the validation split, mirror image averaged in".to_owned());
     checkpoint.write(model, Precision::Full).context("cannot store the temperature")?;
     Ok(temperature)
 }

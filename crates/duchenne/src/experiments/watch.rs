@@ -26,7 +26,7 @@ use crate::training::records::{EpochRecord, GanRecord};
 ///
 /// let lines = Lines::default();
 /// lines.note(&Note::Calibrated { temperature: 1.25 });
-/// assert_eq!(lines.0.into_inner().unwrap(), ["temperature 1.2500, fitted on PublicTest"]);
+/// assert_eq!(lines.0.into_inner().unwrap(), ["temperature 1.2500, fitted on the validation split"]);
 /// ```
 pub trait Watch: Sync {
     /// Something has happened; its [`Display`](fmt::Display) is one line for people.
@@ -104,7 +104,7 @@ pub enum Note<'a> {
         record: &'a EpochRecord,
         /// Epochs in all.
         epochs: usize,
-        /// Whether its accuracy on PublicTest is the best so far.
+        /// Whether its accuracy on the validation split is the best so far.
         best: bool,
         /// Estimated time to the last epoch.
         left: Duration,
@@ -176,6 +176,13 @@ pub enum Note<'a> {
         /// Wall-clock time.
         seconds: f64,
     },
+    /// A fold of a cross-validation comes next.
+    Fold {
+        /// Its number, from 1.
+        fold: usize,
+        /// Folds in all.
+        folds: usize,
+    },
     /// An import left something out or repaired it.
     Import(&'a str),
     /// A stage of a reproduction begins, is skipped or has failed.
@@ -213,7 +220,7 @@ impl fmt::Display for Note<'_> {
             }
             Self::Epoch { record, epochs, best, left } => write!(
                 out,
-                "epoch {:>3}/{epochs}  loss {:.4}  training {:5.2} %  PublicTest {:5.2} %{}  {:.0} s, {} left",
+                "epoch {:>3}/{epochs}  loss {:.4}  training {:5.2} %  validation {:5.2} %{}  {:.0} s, {} left",
                 record.epoch,
                 record.training_loss,
                 record.training_accuracy * 100.0,
@@ -229,7 +236,7 @@ impl fmt::Display for Note<'_> {
             Self::GeneratorFinished { run, earlier: false } => write!(out, "{run}: finished"),
             Self::GeneratorFinished { run, earlier: true } => write!(out, "{run}: already finished"),
             Self::Calibrated { temperature } => {
-                write!(out, "temperature {temperature:.4}, fitted on PublicTest")
+                write!(out, "temperature {temperature:.4}, fitted on the validation split")
             }
             Self::Uncalibrated { model } => {
                 write!(out, "warning: `{model}` is not calibrated; its probabilities are used unchanged")
@@ -252,6 +259,7 @@ impl fmt::Display for Note<'_> {
                 "{what}: {samples} samples of {features} features, {passes} passes, objective {objective:.6}, \
                  {seconds:.1} s"
             ),
+            Self::Fold { fold, folds } => write!(out, "fold {fold} of {folds}:"),
             Self::Import(text) => write!(out, "note: {text}"),
             Self::Stage { stage, step } => match step {
                 StageStep::Begins => write!(out, "{stage}"),

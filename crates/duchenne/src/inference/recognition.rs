@@ -6,7 +6,9 @@
 use image::GrayImage;
 
 use crate::data::faces::picture::Picture;
+use crate::data::faces::preprocessing::squared;
 use crate::data::faces::views::Views;
+use crate::data::import::picture_tree::FaceCropper;
 use crate::expression::LabelSet;
 use crate::inference::InferenceError;
 use crate::inference::alignment::crop_face;
@@ -164,6 +166,14 @@ impl FaceFinder {
                 found.collect()
             }
         }
+    }
+}
+
+impl FaceCropper for FaceFinder {
+    fn face(&self, picture: Picture, side: u32) -> Option<Vec<u8>> {
+        let area = |face: &FoundFace| u64::from(face.bounds.width) * u64::from(face.bounds.height);
+        let largest = self.find(&picture).into_iter().max_by_key(area)?;
+        Some(squared(&largest.crop, side))
     }
 }
 

@@ -29,11 +29,11 @@ pub struct Manifest {
     pub label_set: LabelSet,
     /// Scaling and cropping that make a face the network's input.
     pub preprocessing: Preprocessing,
-    /// Divides the logits before softmax, fitted on PublicTest (Guo et al. 2017); 1 if never fitted.
+    /// Divides the logits before softmax, fitted on the validation split (Guo et al. 2017); 1 if never fitted.
     pub temperature: f64,
     /// Where the weights come from.
     pub provenance: ClassifierProvenance,
-    /// Figures by name, such as `public-test.accuracy`.
+    /// Figures by name, such as `validation.accuracy`.
     pub metrics: BTreeMap<String, f64>,
 }
 

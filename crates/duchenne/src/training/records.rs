@@ -14,9 +14,9 @@ pub struct EpochRecord {
     pub training_loss: f64,
     /// Accuracy on the same images (`0..=1`).
     pub training_accuracy: f64,
-    /// Cross-entropy on PublicTest, from the views that the recipe's selection asks for.
+    /// Cross-entropy on the validation split, from the views that the recipe's selection asks for.
     pub validation_loss: f64,
-    /// Accuracy on PublicTest, from the same views (`0..=1`).
+    /// Accuracy on the validation split, from the same views (`0..=1`).
     pub validation_accuracy: f64,
     /// Seconds of computation over all sittings; not part of what resuming reproduces, nor of a report.
     #[serde(default)]

@@ -4,7 +4,7 @@
 //! - `recipe.toml`: the resolved recipe
 //! - `log.jsonl`: one line per finished epoch
 //! - `last.safetensors`: the model after the last finished epoch
-//! - `best.safetensors`: the model of the best PublicTest accuracy
+//! - `best.safetensors`: the model of the best accuracy on the validation split
 //! - `state.safetensors`: all that resuming needs
 //! - `frozen/`: maps of frozen layers, until the run is finished
 //!

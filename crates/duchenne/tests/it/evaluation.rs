@@ -75,7 +75,7 @@ fn goldens() -> Goldens {
 fn scored(class_names: Vec<String>, labels: Vec<u8>, logits: Vec<f32>) -> ScoredSplit {
     let images = labels.len();
     ScoredSplit {
-        split: "private-test".into(),
+        split: "test".into(),
         class_names,
         labels,
         logits,
@@ -355,6 +355,7 @@ fn page(images: usize) -> ReportPage {
                 }
             })
             .collect(),
+        folds: None,
         kept_epoch: Some(23),
     }
 }
@@ -397,7 +398,7 @@ fn the_page_is_self_contained_and_escapes_names() {
     assert_eq!(html.matches("<svg").count(), 3 + 2 * 4);
     assert!(!html.contains("NaN"));
     assert!(html.contains("single crop") && html.contains("test-time augmentation"));
-    assert!(html.contains("Wilson") && html.contains("chosen on PublicTest"));
+    assert!(html.contains("Wilson") && html.contains("chosen on the validation split"));
     // 0.5 of 0.8 is 63 %, at a standard deviation of 16.
     assert!(html.contains("Robustness") && html.contains("--kept: 63") && html.contains(">16<"));
 }

@@ -1,18 +1,20 @@
 //! `duchenne data import`: a data set becomes one packed file.
 
+mod options;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use crate::arguments::label_set;
+use self::options::{ClassArgs, Output, PictureArgs, named_column};
 use crate::terminal::{Terminal, clear, counted, say};
-use duchenne::data::import::folder::{FolderOptions, Layout};
-use duchenne::data::import::picture_tree::Sizing;
-use duchenne::data::import::{ckplus, fer2013, folder};
+use duchenne::data::import::ckplus::CkPlusOptions;
+use duchenne::data::import::folder::Layout;
+use duchenne::data::import::table::TableOptions;
+use duchenne::data::import::{affectnet, ckplus, expw, fer2013, ferplus, folder, jaffe, rafdb, table};
 use duchenne::data::packed::builder::Imported;
-use duchenne::data::{DataError, Progress};
-use duchenne::expression::LabelSet;
+use duchenne::data::{DataError, PackedDataset, Progress};
 use duchenne::files::ReadError;
 use duchenne::files::atomic::check_writable;
 use duchenne::{Note, Unit, Watch as _, Work};
@@ -28,9 +30,9 @@ pub(super) struct ImportArgs {
 enum Source {
     /// FER-2013: its csv file, plain or as .gz, .xz, .zip, .tar.gz, or train/ and test/ folders
     ///
-    /// Reads fer2013.csv and icml_face_data.csv; the format is detected from the content. In folders,
-    /// PublicTest and PrivateTest can be told apart only where the file names say so
-    /// (PrivateTest_123.jpg).
+    /// Reads fer2013.csv and icml_face_data.csv, and variants with other columns beside, semicolons, names for numbers, or
+    /// no Usage; the format is detected from the content. Its PublicTest becomes the validation split, its PrivateTest the
+    /// test split. In folders they can be told apart only where the file names say so (PrivateTest_123.jpg).
     #[command(
         after_help = "Example:\n  duchenne data import fer2013 fer2013.csv.xz --ferplus fer2013new.csv --out fer2013.safetensors"
     )]
@@ -43,50 +45,123 @@ enum Source {
         #[command(flatten)]
         output: Output,
     },
-    /// CK+: the zip archive or folder of 48x48 pictures; subject, sequence and frame are kept
-    #[command(after_help = "Example:\n  duchenne data import ckplus CK+48.zip --out ckplus.safetensors")]
-    Ckplus {
-        /// The zip archive or folder, <class>/S<subject>_<sequence>_<frame>.png
+    /// FER+: the folders FER2013Train/, FER2013Valid/ and FER2013Test/ of pictures, each with its label.csv
+    #[command(after_help = "Example:\n  duchenne data import ferplus FERPlus/data --out ferplus.safetensors")]
+    Ferplus {
+        /// The folder that holds the three, or a zip archive of it
         source: PathBuf,
+        #[command(flatten)]
+        pictures: PictureArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// CK+: the 48x48 pictures, or cohn-kanade-images/ and Emotion/; subject, sequence and frame are kept
+    ///
+    /// Of the university's films the last three frames are taken, as in the 48x48 pictures.
+    #[command(after_help = "Examples:\n  duchenne data import ckplus CK+48.zip --out ckplus.safetensors\n  \
+        duchenne data import ckplus CK+/ --detect --neutral --out ckplus8.safetensors")]
+    Ckplus {
+        /// The zip archive or folder: <class>/S<subject>_<sequence>_<frame>.png, or cohn-kanade-images/ and Emotion/
+        source: PathBuf,
+        /// Take the first frame of every film as neutral; the classes are then eight
+        #[arg(long)]
+        neutral: bool,
+        #[command(flatten)]
+        pictures: PictureArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// RAF-DB: the pictures with list_patition_label.txt, or folders train/1/ to test/7/
+    #[command(after_help = "Example:\n  duchenne data import rafdb RAF-DB/basic --out rafdb.safetensors")]
+    Rafdb {
+        /// The folder, or a zip archive of it
+        source: PathBuf,
+        #[command(flatten)]
+        pictures: PictureArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// AffectNet: the pictures with training.csv and validation.csv, or folders train/0/ to val/7/
+    ///
+    /// Faces are cut out by the csv's boxes. Rows without an expression (8, 9, 10) are left out and counted.
+    #[command(
+        after_help = "Example:\n  duchenne data import affectnet AffectNet/ --size 96 --out affectnet.safetensors"
+    )]
+    Affectnet {
+        /// The folder, or a zip archive of it
+        source: PathBuf,
+        #[command(flatten)]
+        pictures: PictureArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// JAFFE: pictures named such as KA.AN1.39.tiff; the persons are kept
+    #[command(after_help = "Example:\n  duchenne data import jaffe jaffe/ --detect --out jaffe.safetensors")]
+    Jaffe {
+        /// The folder, or a zip archive of it
+        source: PathBuf,
+        #[command(flatten)]
+        pictures: PictureArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// ExpW: the pictures with label.lst, a line a face; faces are cut out by their boxes
+    #[command(after_help = "Example:\n  duchenne data import expw ExpW/ --out expw.safetensors")]
+    Expw {
+        /// The folder, or a zip archive of it
+        source: PathBuf,
+        #[command(flatten)]
+        pictures: PictureArgs,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// A table of pictures: csv, semicolons or tabs, with the columns path and label
+    ///
+    /// Further columns are used where they are there: split, subject, box (x y width height, or columns x, y, width, height,
+    /// or left, top, right, bottom), votes (FER+'s ten). Usual other names are understood; --column names the rest.
+    #[command(
+        after_help = "Example:\n  duchenne data import table faces.csv --root pictures/ --column label=mood --out own.safetensors"
+    )]
+    Table {
+        /// The table
+        source: PathBuf,
+        /// Folder or zip archive that the table's paths begin in [default: the table's folder]
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        /// The name of a column by what it is, such as label=mood (repeatable): path, label, split, subject, box, votes
+        #[arg(long = "column", value_name = "WHAT=NAME", value_parser = named_column)]
+        columns: Vec<(String, String)>,
+        #[command(flatten)]
+        classes: ClassArgs,
+        #[command(flatten)]
+        pictures: PictureArgs,
         #[command(flatten)]
         output: Output,
     },
     /// Pictures in folders, <split>/<class>/ or <class>/ (then all are Training)
     ///
-    /// Pictures become gray and are scaled to one size; pictures that are not square are stretched. Splits are
-    /// train, public-test, private-test, test and unassigned.
-    #[command(
-        after_help = "Example:\n  duchenne data import folder faces/ --size 48 --labels fer2013 --out faces.safetensors"
-    )]
+    /// The classes are what the folders are called. Pictures become gray and are scaled to one size; pictures that are not
+    /// square are stretched. Splits are train, validation (val, valid), test and unassigned.
+    #[command(after_help = "Examples:\n  duchenne data import folder faces/ --out faces.safetensors\n  \
+        duchenne data import folder numbered/ --map 1=surprise,2=fear --out faces.safetensors")]
     Folder {
         /// The folder, or a zip archive of it
         source: PathBuf,
-        /// Height and width of the packed pictures, in pixels
-        #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(8..=512))]
-        size: u32,
-        /// Label set whose classes the folders are named after
-        #[arg(long, default_value = "fer2013", value_parser = label_set())]
-        labels: LabelSet,
+        #[command(flatten)]
+        classes: ClassArgs,
         /// Mark the pictures as generated; they may only train
         #[arg(long)]
         synthetic: bool,
-        /// Leave out pictures that cannot be read, and list them, instead of refusing all
-        #[arg(long)]
-        skip_broken: bool,
+        #[command(flatten)]
+        pictures: PictureArgs,
         #[command(flatten)]
         output: Output,
     },
 }
 
-#[derive(Debug, Args)]
-struct Output {
-    /// The packed file to write; an existing one is replaced
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-}
-
 /// Runs the command.
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
+    let pictures = Unit::Pictures;
     match &args.source {
         Source::Fer2013 { source, ferplus, output } => {
             if let Some(ferplus) = ferplus {
@@ -97,20 +172,64 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
                 fer2013::import(source, ferplus.as_deref(), &output.out, progress)
             })
         }
-        Source::Ckplus { source, output } => import(source, &output.out, Unit::Pictures, |progress| {
-            ckplus::import(source, &output.out, progress)
-        }),
-        Source::Folder { source, size, labels, synthetic, skip_broken, output } => {
-            let options = FolderOptions {
-                name: name_of(source)?,
-                label_set: *labels,
-                sizing: Sizing::Scale(*size),
-                synthetic: *synthetic,
-                layout: Layout::Classes,
-                skip_broken: *skip_broken,
-            };
-            import(source, &output.out, Unit::Pictures, |progress| {
-                folder::import(source, &options, &output.out, progress)
+        Source::Ckplus { source, neutral, pictures: how, output } => {
+            let finder = how.finder();
+            let options = CkPlusOptions { pictures: how.options("ckplus", &finder), neutral: *neutral };
+            import(source, &output.out, pictures, |progress| {
+                ckplus::import(source, &options, &output.out, progress)
+            })
+        }
+        Source::Ferplus { source, pictures: how, output } => {
+            let finder = how.finder();
+            let options = how.options("ferplus", &finder);
+            import(source, &output.out, pictures, |progress| {
+                ferplus::import(source, &options, &output.out, progress)
+            })
+        }
+        Source::Rafdb { source, pictures: how, output } => {
+            let finder = how.finder();
+            let options = how.options("rafdb", &finder);
+            import(source, &output.out, pictures, |progress| {
+                rafdb::import(source, &options, &output.out, progress)
+            })
+        }
+        Source::Affectnet { source, pictures: how, output } => {
+            let finder = how.finder();
+            let options = how.options("affectnet", &finder);
+            import(source, &output.out, pictures, |progress| {
+                affectnet::import(source, &options, &output.out, progress)
+            })
+        }
+        Source::Jaffe { source, pictures: how, output } => {
+            let finder = how.finder();
+            let options = how.options("jaffe", &finder);
+            import(source, &output.out, pictures, |progress| {
+                jaffe::import(source, &options, &output.out, progress)
+            })
+        }
+        Source::Expw { source, pictures: how, output } => {
+            let finder = how.finder();
+            let options = how.options("expw", &finder);
+            import(source, &output.out, pictures, |progress| {
+                expw::import(source, &options, &output.out, progress)
+            })
+        }
+        Source::Table { source, root, columns, classes, pictures: how, output } => {
+            let finder = how.finder();
+            let mut options = how.options(&name_of(source)?, &finder);
+            classes.apply(&mut options)?;
+            let table = TableOptions { root: root.clone(), columns: columns.clone() };
+            import(source, &output.out, pictures, |progress| {
+                table::import(source, &table, &options, &output.out, progress)
+            })
+        }
+        Source::Folder { source, classes, synthetic, pictures: how, output } => {
+            let finder = how.finder();
+            let mut options = how.options(&name_of(source)?, &finder);
+            classes.apply(&mut options)?;
+            options.synthetic = *synthetic;
+            import(source, &output.out, pictures, |progress| {
+                folder::import(source, Layout::Classes, &options, &output.out, progress)
             })
         }
     }
@@ -130,7 +249,8 @@ fn import(
     clear();
     let imported = imported?;
     imported.notes.iter().for_each(|note| Terminal.note(&Note::Import(note)));
-    say(format_args!("{}: {}", out.display(), counted(imported.samples, "picture")));
+    let classes = PackedDataset::open(out)?.label_set().names().join(", ");
+    say(format_args!("{}: {} of {classes}", out.display(), counted(imported.samples, "picture")));
     Ok(())
 }
 

@@ -39,7 +39,8 @@ impl Counts {
         let classes = dataset.label_set().len();
         let mut splits: Vec<_> = Split::ALL.into_iter().map(|split| (split, vec![0; classes])).collect();
         for row in 0..dataset.len() {
-            splits[dataset.split(row) as usize].1[usize::from(dataset.label(row))] += 1;
+            let of_split = splits.iter_mut().find(|(split, _)| *split == dataset.split(row));
+            of_split.expect("every split is counted").1[usize::from(dataset.label(row))] += 1;
         }
         splits.retain(|(_, classes)| classes.iter().sum::<usize>() > 0);
         let rows = 0..dataset.len();
@@ -63,7 +64,7 @@ fn json(dataset: &PackedDataset, counts: &Counts) -> serde_json::Value {
         .collect();
     json!({
         "name": dataset.name(),
-        "label_set": dataset.label_set().key(),
+        "label_set": dataset.label_set(),
         "samples": dataset.len(),
         "height": dataset.height(),
         "width": dataset.width(),

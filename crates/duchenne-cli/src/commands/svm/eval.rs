@@ -12,7 +12,7 @@ use duchenne::experiments::svm::scoring::{score_data, score_file, write_decision
 use duchenne::files::atomic::check_writable;
 use duchenne::models::linear_svm::LinearSvm;
 
-use crate::arguments::{DeviceArgs, evaluated_split};
+use crate::arguments::DeviceArgs;
 use crate::report::present;
 use crate::terminal::Terminal;
 
@@ -23,7 +23,7 @@ const DECISIONS_FILE: &str = "decisions.safetensors";
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  duchenne svm eval runs/hog/svm.safetensors --features hog-test.safetensors --json\n  \
-    duchenne svm eval runs/df-svm/svm.safetensors --data fer2013.safetensors --split private-test --out report"
+    duchenne svm eval runs/df-svm/svm.safetensors --data fer2013.safetensors --split test --out report"
 )]
 pub(super) struct SvmEvalArgs {
     /// An SVM fitted by `duchenne svm fit`
@@ -35,7 +35,7 @@ pub(super) struct SvmEvalArgs {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Split to score
-    #[arg(long, default_value = "public-test", value_parser = evaluated_split(), conflicts_with = "features")]
+    #[arg(long, default_value = "validation", conflicts_with = "features")]
     split: EvaluatedSplit,
     /// Print JSON instead of the table
     #[arg(long)]
@@ -79,6 +79,7 @@ pub(super) fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
         results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
         robustness: None,
         training: Vec::new(),
+        folds: None,
         kept_epoch: None,
     };
     present(&page, args.out.as_deref(), args.json)?;

@@ -48,7 +48,7 @@ pub(super) struct FitArgs {
     /// A trained classifier whose penultimate activations are the features (repeat to concatenate several)
     #[arg(long, requires = "data", value_name = "MODEL")]
     network: Vec<PathBuf>,
-    /// Packed data set: Training is learned from, PublicTest scales the probabilities
+    /// Packed data set: Training is learned from, Validation scales the probabilities
     #[arg(long, conflicts_with = "features")]
     data: Option<PathBuf>,
     /// Feature file: safetensors with `features` f32 [n, d] and `labels` u8 [n]

@@ -65,7 +65,7 @@ fn a_pixel_that_is_no_byte() {
 
 #[test]
 fn a_label_that_is_no_class() {
-    for bad in ["7", "-1", "", "happy"] {
+    for bad in ["7", "-1", "", "cheerful"] {
         let row = with_third_row(&format!("{bad},{},PublicTest", pixel_text(&pixels(2))));
         refuses_csv(row, &[&format!("row 3: label `{bad}`, expected a number from 0 to 6")]);
     }
@@ -94,9 +94,10 @@ fn an_empty_file_or_only_a_header() {
 
 #[test]
 fn the_wrong_columns() {
-    refuses_csv("emotion,pixels\n0,1\n", &["has columns `emotion, pixels`, expected emotion, pixels, Usage"]);
-    refuses_csv(small_csv().split_once('\n').unwrap().1, &["expected emotion, pixels, Usage"]);
-    refuses_csv([0_u8, 159, 146, 150].repeat(100), &["expected emotion, pixels, Usage"]);
+    let expected = "expected emotion, pixels and, where there are splits, Usage";
+    refuses_csv("mood,pixels\n0,1\n", &[&format!("has columns `mood, pixels`, {expected}")]);
+    refuses_csv(small_csv().split_once('\n').unwrap().1, &[expected]);
+    refuses_csv([0_u8, 159, 146, 150].repeat(100), &[expected]);
 }
 
 #[test]
@@ -202,21 +203,32 @@ fn folders_that_are_laid_out_otherwise() {
     let picture = png(48, pixels(1));
     put(folder.path(), "empty/readme.txt", "hello");
     put(folder.path(), "class/bored/a.png", &picture);
+    put(folder.path(), "nearly/suprise/a.png", &picture);
+    put(folder.path(), "nearly/tired/a.png", &picture);
+    put(folder.path(), "odd/holdout/sad/a.png", &picture);
+    put(folder.path(), "odd/train/sad/a.png", &picture);
     put(folder.path(), "mixed/happy/a.png", &picture);
     put(folder.path(), "mixed/train/happy/a.png", &picture);
     put(folder.path(), "wrong/train/sad/PrivateTest_1.png", &picture);
     put(folder.path(), "name/anger/1.png", &picture);
     let at = |name: &str| path_in(&folder, name);
     refuses(&["folder", &at("empty")], &["empty`: holds no pictures"]);
+    refuses(&["folder", &at("class")], &["class`: its classes are bored: 1 class, expected 2 to 256"]);
     refuses(
-        &["folder", &at("class")],
-        &["bored/a.png`: folder `bored` is not a class of fer2013, expected one of"],
+        &["folder", &at("class"), "--labels", "fer2013"],
+        &["bored/a.png`: folder `bored` is not a class, expected one of angry, disgust"],
     );
+    refuses(
+        &["folder", &at("nearly")],
+        &["`suprise`: did you mean `surprise`? --map suprise=surprise says so"],
+    );
+    refuses(
+        &["folder", &at("nearly"), "--map", "supris=surprise"],
+        &["the data does not have, it has suprise, tired"],
+    );
+    refuses(&["folder", &at("odd")], &["folder `holdout` is not a split, expected train, validation, test"]);
     refuses(&["folder", &at("mixed")], &["the folder mixes"]);
-    refuses(
-        &["fer2013", &at("wrong")],
-        &["its name says private-test, but it lies in a folder of the training"],
-    );
+    refuses(&["fer2013", &at("wrong")], &["its name says test, but it lies in a folder of the training"]);
     refuses(&["ckplus", &at("name")], &["anger/1.png`: expected a name like S010_004_00000017.png"]);
     refuses(&["fer2013", &at("nowhere")], &["cannot read", "nowhere`"]);
 }
@@ -245,7 +257,7 @@ fn ferplus_of_other_pictures() {
 #[test]
 fn synthetic_pictures_outside_training() {
     let folder = tempfile::tempdir().unwrap();
-    put(folder.path(), "faces/public-test/happy/a.png", png(48, pixels(1)));
+    put(folder.path(), "faces/test/happy/a.png", png(48, pixels(1)));
     refuses(
         &["folder", &path_in(&folder, "faces"), "--synthetic"],
         &["a.png`: is synthetic", "may only train"],

@@ -12,15 +12,15 @@ fn the_real_fer2013_gives_the_published_figures() {
     let (dataset, messages) = import(folder.path(), &arguments);
     assert!(!messages.contains("note"), "{messages}");
     assert_eq!(dataset.training().unwrap().len(), 28_709);
-    assert_eq!(dataset.public_test().unwrap().len(), 3_589);
-    assert_eq!(dataset.private_test().unwrap().len(), 3_589);
+    assert_eq!(dataset.validation().unwrap().len(), 3_589);
+    assert_eq!(dataset.test().unwrap().len(), 3_589);
 
     let packed = path_in(&folder, "packed.safetensors");
     let info = json(&["info", &packed, "--json"]);
     for (split, counts) in [
         ("training", [3995, 436, 4097, 7215, 4830, 3171, 4965]),
-        ("public-test", [467, 56, 496, 895, 653, 415, 607]),
-        ("private-test", [491, 55, 528, 879, 594, 416, 626]),
+        ("validation", [467, 56, 496, 895, 653, 415, 607]),
+        ("test", [491, 55, 528, 879, 594, 416, 626]),
     ] {
         for (class, count) in CLASSES.iter().zip(counts) {
             assert_eq!(info["splits"][split]["classes"][class], count, "{split} {class}");
@@ -28,12 +28,12 @@ fn the_real_fer2013_gives_the_published_figures() {
     }
     let findings = json(&["check", &packed, "--json"]);
     assert_eq!(findings["distinct_images"], 34_034);
-    assert_eq!(findings["also_in_training"]["private-test"]["count"], 288);
-    assert_eq!(findings["also_in_training"]["public-test"]["count"], 280);
+    assert_eq!(findings["also_in_training"]["test"]["count"], 288);
+    assert_eq!(findings["also_in_training"]["validation"]["count"], 280);
     assert_eq!(findings["conflicting_labels"]["count"], 57);
     assert_eq!(findings["constant"]["count"], 12);
     let duplicated = duchenne::data::packed::findings::training_duplicates(&dataset);
-    let private = dataset.private_test().unwrap();
+    let private = dataset.test().unwrap();
     assert_eq!(private.rows().iter().filter(|&&row| duplicated[row as usize]).count(), 288);
     // One row has nine votes.
     let short = (0..dataset.len()).filter(|&row| dataset.votes(row).unwrap().iter().sum::<u8>() != 10);

@@ -59,13 +59,10 @@ impl FeatureFile {
                 return Err(wrong(format!("`labels` is {:?} {:?}; {expected}", info.dtype, info.shape)));
             }
         };
-        let label_set =
-            match texts.get(LABEL_SET) {
-                None => None,
-                Some(key) => Some(LabelSet::from_key(key).ok_or_else(|| {
-                    wrong(format!("label set `{key}`, expected fer2013, ckplus or ferplus"))
-                })?),
-            };
+        let label_set = match texts.get(LABEL_SET) {
+            None => None,
+            Some(text) => Some(LabelSet::from_text(text).map_err(wrong)?),
+        };
         Ok(Self { map, features, labels, len, length, label_set })
     }
 
@@ -125,7 +122,7 @@ pub fn write_features(
         .with_tensor("features", "F32", &[labels.len(), length], features.len() * 4)
         .with_tensor("labels", "U8", &[labels.len()], labels.len());
     if let Some(label_set) = label_set {
-        header = header.with_metadata(json!({ LABEL_SET: label_set.key() }));
+        header = header.with_metadata(json!({ LABEL_SET: label_set.to_text() }));
     }
     write_atomically(path, |out| {
         let mut write = || -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use crate::data::faces::picture::format_by_name;
 use crate::data::import::archive::{Form, MAX_TEXT_BYTES, form_of_file, open_zip, with_csv, zip_entry_name};
 use crate::data::import::fer2013_text::parse;
 use crate::data::import::ferplus::{self, VoteRow};
-use crate::data::import::folder::{self, FolderOptions};
+use crate::data::import::folder::{self, Layout, PictureOptions};
 use crate::data::packed::builder::{Imported, PackedBuilder};
 use crate::data::{FACE_SIDE, Progress, counted};
 use crate::expression::LabelSet;
@@ -39,23 +39,26 @@ pub fn import(
             );
             return Err(DataError::file(ferplus, problem));
         }
-        return folder::import(source, &FolderOptions::fer2013(), out, progress);
+        return folder::import(source, Layout::Fer2013, &PictureOptions::fer2013(), out, progress);
     }
     // Read first: it is small, and a mistake in it should not cost the large file's time.
     let votes = ferplus.map(ferplus::read).transpose()?;
     let mut builder = PackedBuilder::new("fer2013", LabelSet::Fer2013, FACE_SIDE, FACE_SIDE);
+    let mut has_usage = true;
     let source_checksum = if form_of_file(source)? == Form::Plain {
         // Plain text is read as fast as the disk can write, and its checksum taken while it is read.
         builder.begin_file(out)?;
         let mut checksum = SourceChecksum::new();
         with_csv(source, MAX_TEXT_BYTES, progress, |reader| {
-            parse(source, &mut Observed { reader, checksum: &mut checksum }, &mut builder)
+            has_usage = parse(source, &mut Observed { reader, checksum: &mut checksum }, &mut builder)?;
+            Ok(())
         })?;
         checksum.text()
     } else {
         thread::scope(|scope| {
             let checksum = scope.spawn(|| SourceChecksum::of_file(source));
-            with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, &mut builder))?;
+            has_usage =
+                with_csv(source, MAX_TEXT_BYTES, progress, |reader| parse(source, reader, &mut builder))?;
             Ok::<_, DataError>(checksum.join().expect("taking a checksum does not panic")?)
         })?
     };
@@ -67,6 +70,13 @@ pub fn import(
     let mut notes = Vec::new();
     if samples != OFFICIAL_ROWS {
         notes.push(format!("{}; the official file has {OFFICIAL_ROWS}", counted(samples, "row")));
+    }
+    if !has_usage {
+        notes.push(
+            "no Usage column: all pictures are training; `duchenne train --validation 0.1` holds out a validation split, \
+             `duchenne data split` draws lasting ones"
+                .to_owned(),
+        );
     }
     Ok(Imported { samples, notes })
 }

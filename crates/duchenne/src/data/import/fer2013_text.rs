@@ -64,6 +64,8 @@ impl Block {
 /// This thread reads, for decoders cannot move to another; others parse the blocks, and one puts their rows together.
 /// The blocks go round: fresh memory would cost more than the parsing.
 ///
+/// Returns whether the text says which split a row belongs to; where it does not, all are Training.
+///
 /// # Errors
 /// [`DataError::Row`] of the first bad row, [`DataError::File`] for a text without header or rows; that of the
 /// stream.
@@ -71,7 +73,7 @@ pub(crate) fn parse(
     path: &Path,
     reader: &mut dyn Read,
     builder: &mut PackedBuilder,
-) -> Result<(), DataError> {
+) -> Result<bool, DataError> {
     let parsers = rayon::current_num_threads();
     let (emptied_sender, emptied) = channel();
     for _ in 0..parsers + BLOCKS_AHEAD {
@@ -108,10 +110,10 @@ pub(crate) fn parse(
     // An error in an earlier block comes before whatever stopped the reading after it.
     collected?;
     match reading {
-        Reading::Finished if builder.is_empty() => {
+        Reading::Finished(_) if builder.is_empty() => {
             Err(DataError::file(path, "has no data rows; expected one row a picture"))
         }
-        Reading::Finished => Ok(()),
+        Reading::Finished(has_usage) => Ok(has_usage),
         Reading::LineTooLong => {
             let (row, problem) = (builder.len() as u64 + 1, RowProblem::TooLong { limit: MAX_LINE });
             Err(DataError::Row { path: path.to_owned(), row, problem })
@@ -122,7 +124,8 @@ pub(crate) fn parse(
 
 /// The outcome of reading the text.
 enum Reading {
-    Finished,
+    /// Whether there is a column for the split.
+    Finished(bool),
     /// A line is longer than any row.
     LineTooLong,
     Failed(DataError),
@@ -165,7 +168,7 @@ fn read_blocks(
             break;
         }
     }
-    Reading::Finished
+    Reading::Finished(columns.is_some_and(Columns::has_usage))
 }
 
 /// Takes the header from the first block.
@@ -176,7 +179,10 @@ fn header(path: &Path, block: &mut Block) -> Result<Columns, DataError> {
     }
     let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
     let columns = Columns::of_header(&text[..end]).map_err(|found| {
-        DataError::file(path, format!("has columns `{found}`, expected emotion, pixels, Usage"))
+        DataError::file(
+            path,
+            format!("has columns `{found}`, expected emotion, pixels and, where there are splits, Usage"),
+        )
     })?;
     block.text.start = text.len().min(end + 1);
     Ok(columns)

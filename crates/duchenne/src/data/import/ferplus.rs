@@ -1,4 +1,6 @@
-//! Reads FER+, the labels that ten raters gave FER-2013's pictures (Barsoum et al. 2016).
+//! Reads FER+, the labels that ten raters gave FER-2013's pictures (Barsoum et al. 2016): the csv file that joins
+//! FER-2013's own, or the folders of pictures that the authors' program makes of both, `FER2013Train`, `FER2013Valid` and
+//! `FER2013Test`, each with a `label.csv` without a header: name, box, ten votes.
 //!
 //! Its rows are FER-2013's, in the same order; the number in an image name is not the row, and rows
 //! that the raters' tool dropped have no name.
@@ -6,14 +8,107 @@
 use std::path::Path;
 
 use crate::data::error::{DataError, RowProblem, excerpt};
+use crate::data::import::folder::PictureOptions;
+use crate::data::import::listing::{Listed, Listing};
+use crate::data::import::picture_tree::PictureTree;
+use crate::data::packed::builder::Imported;
 use crate::data::packed::split::Split;
-use crate::data::packed::votes::VOTE_COLUMNS;
+use crate::data::packed::votes::{VOTE_COLUMNS, vote_shares};
+use crate::data::{Progress, counted};
+use crate::expression::LabelSet;
 
 /// The raters of every picture; no class can have more votes.
 const RATERS: u32 = 10;
 /// The vote columns in the order of the packed file.
-const COLUMNS: [&str; VOTE_COLUMNS] =
+pub(super) const COLUMNS: [&str; VOTE_COLUMNS] =
     ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"];
+
+/// The folders of pictures, each with its split.
+const FOLDERS: [(&str, Split); 3] =
+    [("FER2013Train", Split::Training), ("FER2013Valid", Split::Validation), ("FER2013Test", Split::Test)];
+/// The list in each.
+const LIST: &str = "label.csv";
+
+/// Imports FER+'s folders of pictures from the folder or zip archive `source`: every picture's label is the class with the
+/// most votes, and its votes are kept. Pictures in which most raters saw no face, or none an expression, are left out.
+///
+/// # Errors
+/// [`DataError`] naming the file or row and what was expected.
+pub fn import(
+    source: &Path,
+    options: &PictureOptions<'_>,
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<Imported, DataError> {
+    let mut tree = PictureTree::open(source)?;
+    let lists: Vec<(usize, Vec<String>)> = tree
+        .others()
+        .map(<[String]>::to_vec)
+        .enumerate()
+        .filter(|(_, parts)| parts.last().is_some_and(|name| name == LIST))
+        .collect();
+    if lists.is_empty() {
+        return Err(DataError::file(
+            source,
+            "holds no label.csv; expected FER2013Train/, FER2013Valid/ and FER2013Test/, each with pictures and a \
+             label.csv (for fer2013new.csv: duchenne data import fer2013 fer2013.csv --ferplus fer2013new.csv)",
+        ));
+    }
+    let mut listing = Listing::new(&options.name, LabelSet::FerPlus);
+    let pictures = tree.by_name();
+    let (mut texts, mut without) = (String::new(), 0);
+    for (index, parts) in lists {
+        let folder = parts.get(parts.len().wrapping_sub(2)).map_or("", String::as_str);
+        let split = FOLDERS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(folder));
+        let (_, split) = split.ok_or_else(|| {
+            let names = FOLDERS.map(|(name, _)| name).join(", ");
+            DataError::entry(source, parts.join("/"), format!("lies in no folder of {names}"))
+        })?;
+        let text = tree.text(index)?;
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .flexible(true)
+            .has_headers(false)
+            .from_reader(text.as_bytes());
+        for (record, row) in reader.byte_records().zip(1..) {
+            let path = source.join(parts.join("/"));
+            let record = record.map_err(|error| csv_error(&path, row, error))?;
+            let listed = folder_row(&record).and_then(|(name, votes)| {
+                let inside = [&parts[..parts.len() - 1], &[name.clone()]].concat().join("/");
+                let missing =
+                    || RowProblem::Field(format!("there is no picture `{}`", excerpt(name.as_bytes())));
+                Ok((*pictures.get(&inside).ok_or_else(missing)?, votes))
+            });
+            match listed.map_err(|problem| DataError::Row { path, row, problem }) {
+                Ok((picture, votes)) => match vote_shares(&votes) {
+                    Some(shares) => listing.listed.push(Listed {
+                        votes: Some(votes),
+                        ..Listed::photograph(picture, shares.likeliest(), split)
+                    }),
+                    None => without += 1,
+                },
+                Err(error) if options.skip_broken => listing.broken.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        texts += &text;
+    }
+    if without > 0 {
+        let pictures = counted(without, "picture");
+        listing.notes.push(format!("left out {pictures} in which raters saw no face or no expression"));
+    }
+    listing.pack(&mut tree, texts.as_bytes(), &options.shaping(), options.skip_broken, out, progress)
+}
+
+/// Name and votes of a row of `label.csv`.
+fn folder_row(record: &csv::ByteRecord) -> Result<(String, [u8; VOTE_COLUMNS]), RowProblem> {
+    const FIELDS: usize = 2 + VOTE_COLUMNS;
+    if record.len() != FIELDS {
+        return Err(RowProblem::FieldCount { got: record.len(), expected: FIELDS });
+    }
+    let columns = std::array::from_fn(|column| 2 + column);
+    Ok((String::from_utf8_lossy(&record[0]).into_owned(), votes_of(record, &columns)?))
+}
 
 /// One row of FER+.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +166,14 @@ fn parse_row(
 ) -> Result<VoteRow, RowProblem> {
     let usage = &record[usage];
     let split = Split::from_usage(usage).ok_or_else(|| RowProblem::Usage { got: excerpt(usage) })?;
+    Ok(VoteRow { split, votes: votes_of(record, columns)? })
+}
+
+/// The votes in these columns of a row.
+fn votes_of(
+    record: &csv::ByteRecord,
+    columns: &[usize; VOTE_COLUMNS],
+) -> Result<[u8; VOTE_COLUMNS], RowProblem> {
     let mut votes = [0; VOTE_COLUMNS];
     for ((vote, &column), name) in votes.iter_mut().zip(columns).zip(COLUMNS) {
         let field = &record[column];
@@ -83,7 +186,7 @@ fn parse_row(
     if sum > RATERS {
         return Err(RowProblem::VoteSum { got: sum });
     }
-    Ok(VoteRow { split, votes })
+    Ok(votes)
 }
 
 fn csv_error(path: &Path, row: u64, error: csv::Error) -> DataError {
@@ -115,7 +218,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(rows[0].votes, [4, 0, 0, 1, 3, 2, 0, 0, 0, 0]);
-        assert_eq!(rows[1], VoteRow { split: Split::PublicTest, votes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 10] });
+        assert_eq!(rows[1], VoteRow { split: Split::Validation, votes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 10] });
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Parses rows of FER-2013's csv text: a label, 2,304 pixels as decimal numbers, a usage.
+//! Parses rows of FER-2013's csv text: a label, 2,304 pixels as decimal numbers, a usage; and of its variants: columns
+//! in any order and more of them, semicolons or tabs between them, names for labels, no usage.
 
 use crate::data::FACE_SIDE;
 use crate::data::error::{RowProblem, excerpt};
 use crate::data::import::pixel_numbers::append_pixels;
 use crate::data::packed::split::Split;
+use crate::expression::LabelSet;
 
 /// Pixels of one picture.
 pub(crate) const PIXELS: usize = FACE_SIDE * FACE_SIDE;
@@ -12,30 +14,42 @@ pub(crate) const MAX_LINE: usize = 1 << 16;
 /// FER-2013's seven classes are numbered from 0.
 const HIGHEST_LABEL: u8 = 6;
 
+/// The most columns of a row.
+const MOST_COLUMNS: usize = 16;
+
 /// The places of a row's fields, as the header gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Columns {
     label: usize,
     pixels: usize,
-    usage: usize,
+    usage: Option<usize>,
+    count: usize,
+    separator: u8,
 }
 
 impl Columns {
-    const COUNT: usize = 3;
-
-    /// Finds `emotion`, `pixels` and `Usage` in a header line, in any order, whatever the spaces.
-    /// On failure returns the columns found.
+    /// Finds `emotion`, `pixels` and `Usage` in a header line, in any order, whatever the spaces and what other columns
+    /// there are. On failure returns the columns found.
     pub(super) fn of_header(line: &[u8]) -> Result<Self, String> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        let names: Vec<String> =
-            line.split(|&byte| byte == b',').map(|name| excerpt(bare(name)).to_ascii_lowercase()).collect();
+        let separator = [b';', b'\t'].into_iter().find(|separator| line.contains(separator)).unwrap_or(b',');
+        let names: Vec<String> = line
+            .split(|&byte| byte == separator)
+            .map(|name| excerpt(bare(name)).to_ascii_lowercase())
+            .collect();
         let place = |wanted: &str| names.iter().position(|name| name == wanted);
-        match (place("emotion"), place("pixels"), place("usage")) {
-            (Some(label), Some(pixels), Some(usage)) if names.len() == Self::COUNT => {
-                Ok(Self { label, pixels, usage })
+        let label = place("emotion").or_else(|| place("label")).or_else(|| place("expression"));
+        match (label, place("pixels")) {
+            (Some(label), Some(pixels)) if names.len() <= MOST_COLUMNS => {
+                Ok(Self { label, pixels, usage: place("usage"), count: names.len(), separator })
             }
             _ => Err(names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ")),
         }
+    }
+
+    /// Whether the text says which split a row belongs to.
+    pub(super) fn has_usage(self) -> bool {
+        self.usage.is_some()
     }
 }
 
@@ -77,31 +91,43 @@ fn parse_row(line: &[u8], columns: Columns, rows: &mut Rows) -> Result<(), RowPr
     if line.len() > MAX_LINE {
         return Err(RowProblem::TooLong { limit: MAX_LINE });
     }
-    let count = || memchr::memchr_iter(b',', line).count() + 1;
-    let wrong_count = || RowProblem::FieldCount { got: count(), expected: Columns::COUNT };
-    let commas = memchr::memchr(b',', line).zip(memchr::memrchr(b',', line));
-    let (first, last) = commas.filter(|(first, last)| first < last).ok_or_else(wrong_count)?;
-    let fields = [&line[..first], &line[first + 1..last], &line[last + 1..]].map(bare);
-    // More commas than two make the middle field a bad one: only then are they worth counting.
-    parse_fields(fields, columns, rows)
-        .map_err(|problem| if count() == Columns::COUNT { problem } else { wrong_count() })
+    let mut fields: [&[u8]; MOST_COLUMNS] = [&[]; MOST_COLUMNS];
+    let (mut got, mut begin) = (0, 0);
+    for end in memchr::memchr_iter(columns.separator, line).chain([line.len()]) {
+        if let Some(field) = fields.get_mut(got) {
+            *field = bare(&line[begin..end]);
+        }
+        (got, begin) = (got + 1, end + 1);
+    }
+    if got != columns.count {
+        return Err(RowProblem::FieldCount { got, expected: columns.count });
+    }
+    parse_fields(&fields[..got], columns, rows)
 }
 
-fn parse_fields(
-    fields: [&[u8]; Columns::COUNT],
-    columns: Columns,
-    rows: &mut Rows,
-) -> Result<(), RowProblem> {
+fn parse_fields(fields: &[&[u8]], columns: Columns, rows: &mut Rows) -> Result<(), RowProblem> {
     let label = match fields[columns.label] {
         &[digit @ b'0'..=b'9'] if digit - b'0' <= HIGHEST_LABEL => digit - b'0',
-        other => return Err(RowProblem::Label { got: excerpt(other), highest: HIGHEST_LABEL }),
+        other => named_label(other)?,
     };
     append_pixels(fields[columns.pixels], [FACE_SIDE; 2], &mut rows.images)?;
-    let usage = fields[columns.usage];
-    let split = Split::from_usage(usage).ok_or_else(|| RowProblem::Usage { got: excerpt(usage) })?;
+    let split = match columns.usage.map(|usage| fields[usage]) {
+        None => Split::Training,
+        Some(usage) => Split::from_usage(usage).ok_or_else(|| RowProblem::Usage { got: excerpt(usage) })?,
+    };
     rows.splits.push(split);
     rows.labels.push(label);
     Ok(())
+}
+
+/// The label that a class's name stands for.
+fn named_label(field: &[u8]) -> Result<u8, RowProblem> {
+    let name = std::str::from_utf8(field).unwrap_or_default();
+    LabelSet::Fer2013.label_of(name).ok_or_else(|| RowProblem::Label {
+        got: excerpt(field),
+        highest: HIGHEST_LABEL,
+        meant: LabelSet::Fer2013.meant(name),
+    })
 }
 
 /// A field without the spaces and quotes around it.
@@ -137,11 +163,35 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name() {
-        assert_eq!(official(), Columns { label: 0, pixels: 1, usage: 2 });
+        let three = Columns { label: 0, pixels: 1, usage: Some(2), count: 3, separator: b',' };
+        assert_eq!(official(), three);
         let kaggle = Columns::of_header(b"emotion, Usage, pixels\r").unwrap();
-        assert_eq!(kaggle, Columns { label: 0, pixels: 2, usage: 1 });
+        assert_eq!(kaggle, Columns { pixels: 2, usage: Some(1), ..three });
         assert!(Columns::of_header(b"\xef\xbb\xbf\"emotion\",\"pixels\",\"Usage\"").is_ok());
-        assert_eq!(Columns::of_header(b"emotion,pixels").unwrap_err(), "emotion, pixels");
+        let others = Columns::of_header(b";emotion;pixels").unwrap();
+        assert_eq!(others, Columns { label: 1, pixels: 2, usage: None, count: 3, separator: b';' });
+        assert_eq!(Columns::of_header(b"pixels,Usage").unwrap_err(), "pixels, usage");
+    }
+
+    #[test]
+    fn variants_are_read_alike() {
+        let pixels = vec!["7"; PIXELS].join(" ");
+        for (header, row, split) in [
+            ("emotion;pixels;Usage", format!("3;{pixels};PublicTest"), Split::Validation),
+            (",emotion,pixels,Usage", format!("17,3,{pixels},PrivateTest"), Split::Test),
+            ("emotion\tpixels", format!("Happiness\t{pixels}"), Split::Training),
+            ("pixels,emotion", format!("\"{pixels}\",happy"), Split::Training),
+        ] {
+            let mut rows = Rows::default();
+            let columns = Columns::of_header(header.as_bytes()).unwrap();
+            parse_rows(row.as_bytes(), columns, &mut rows).unwrap();
+            assert_eq!(
+                (&rows.labels[..], &rows.splits[..], rows.images.len()),
+                (&[3][..], &[split][..], PIXELS)
+            );
+        }
+        let question = parse(format!("suprise,{pixels},Training").as_bytes()).map(drop).unwrap_err().1;
+        assert!(question.to_string().ends_with("or a class; did you mean surprise?"), "{question}");
     }
 
     #[test]
@@ -164,9 +214,9 @@ mod tests {
             (good[..4000].to_vec(), RowProblem::FieldCount { got: 2, expected: 3 }),
             (b"3".to_vec(), RowProblem::FieldCount { got: 1, expected: 3 }),
             (replace("3,7 7 ", "3,7 7,"), RowProblem::FieldCount { got: 4, expected: 3 }),
-            (replace("3,", "7,"), RowProblem::Label { got: "7".into(), highest: 6 }),
-            (replace("3,", "33,"), RowProblem::Label { got: "33".into(), highest: 6 }),
-            (replace("3,", ","), RowProblem::Label { got: "".into(), highest: 6 }),
+            (replace("3,", "7,"), RowProblem::Label { got: "7".into(), highest: 6, meant: None }),
+            (replace("3,", "33,"), RowProblem::Label { got: "33".into(), highest: 6, meant: None }),
+            (replace("3,", ","), RowProblem::Label { got: "".into(), highest: 6, meant: None }),
             (replace("Training", "Validation"), RowProblem::Usage { got: "Validation".into() }),
             (row_of(&[7; PIXELS - 1]), RowProblem::PixelCount { got: 2303, expected: [48, 48] }),
             (row_of(&[7; PIXELS + 1]), RowProblem::PixelCount { got: 2305, expected: [48, 48] }),

@@ -36,6 +36,7 @@ pub struct PackedBuilder {
     origin: Vec<u8>,
     votes: Option<Vec<u8>>,
     takes: Option<Vec<Take>>,
+    subjects: Option<Vec<u16>>,
     provenance: Option<SyntheticProvenance>,
 }
 
@@ -55,7 +56,7 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// The frame, film and person of a picture (CK+).
+/// The frame, film and person of a picture (CK+); where only the person is known, see [`PackedBuilder::set_subjects`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Take {
     /// The person.
@@ -80,6 +81,7 @@ impl PackedBuilder {
             origin: Vec::new(),
             votes: None,
             takes: None,
+            subjects: None,
             provenance: None,
         }
     }
@@ -171,6 +173,16 @@ impl PackedBuilder {
         Ok(())
     }
 
+    /// Says for every sample which person it shows; [`set_takes`](Self::set_takes) says more.
+    ///
+    /// # Errors
+    /// [`DataError::Sample`] when there are not as many as samples.
+    pub fn set_subjects(&mut self, subjects: Vec<u16>) -> Result<(), DataError> {
+        self.same_length(subjects.len(), "subjects")?;
+        self.subjects = Some(subjects);
+        Ok(())
+    }
+
     /// Says where the faces of a synthetic set come from.
     pub fn set_provenance(&mut self, provenance: SyntheticProvenance) {
         self.provenance = Some(provenance);
@@ -220,7 +232,7 @@ impl PackedBuilder {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "name": self.name,
-            "label_set": self.label_set.key(),
+            "label_set": self.label_set.to_text(),
             "source_checksum": source_checksum,
             "fingerprint": fingerprint,
         });
@@ -234,8 +246,8 @@ impl PackedBuilder {
     /// The tensors behind the pictures, in the order of the file: the 16-bit ones first, which aligns them behind
     /// an even number of pixels.
     fn columns(&self) -> Vec<Column<'_>> {
-        let number = |takes: &[Take], name, read: fn(&Take) -> u16| {
-            let bytes = takes.iter().flat_map(|take| read(take).to_le_bytes()).collect();
+        let number = |name, values: Vec<u16>| {
+            let bytes = values.into_iter().flat_map(u16::to_le_bytes).collect();
             Column { name, dtype: "U16", row_shape: &[], row_bytes: 2, bytes: Cow::Owned(bytes) }
         };
         let byte = |name, bytes| Column {
@@ -248,10 +260,12 @@ impl PackedBuilder {
         let mut columns = Vec::new();
         if let Some(takes) = &self.takes {
             columns.extend([
-                number(takes, "frame", |take| take.frame),
-                number(takes, "sequence", |take| take.sequence),
-                number(takes, "subject", |take| take.subject),
+                number("frame", takes.iter().map(|take| take.frame).collect()),
+                number("sequence", takes.iter().map(|take| take.sequence).collect()),
+                number("subject", takes.iter().map(|take| take.subject).collect()),
             ]);
+        } else if let Some(subjects) = &self.subjects {
+            columns.push(number("subject", subjects.clone()));
         }
         columns.extend([
             byte("labels", self.labels.as_slice()),
@@ -270,13 +284,12 @@ impl PackedBuilder {
 pub(crate) mod tests {
     use super::*;
 
-    /// Four pictures of 2x3: Training, PublicTest, PrivateTest, and a synthetic one in Training.
+    /// Four pictures of 2x3: Training, Validation, Test, and a synthetic one in Training.
     pub(crate) fn small() -> PackedBuilder {
         let mut builder = PackedBuilder::new("small", LabelSet::Fer2013, 2, 3);
         for row in 0..4_u8 {
             let image: Vec<u8> = (0..6).map(|pixel| 10 * row + pixel).collect();
-            let split =
-                [Split::Training, Split::PublicTest, Split::PrivateTest, Split::Training][row as usize];
+            let split = [Split::Training, Split::Validation, Split::Test, Split::Training][row as usize];
             let origin = if row == 3 { Origin::Synthetic } else { Origin::Photograph };
             builder.push(&image, row, split, origin).unwrap();
         }

@@ -6,14 +6,14 @@
 //! | `images`   | u8   | `[n, height, width]` | 0 black to 255 white                              |
 //! | `frame`    | u16  | `[n]`              | optional: CK+'s frame of a film                     |
 //! | `sequence` | u16  | `[n]`              | optional: CK+'s film of a person                    |
-//! | `subject`  | u16  | `[n]`              | optional: CK+'s person                              |
+//! | `subject`  | u16  | `[n]`              | optional: the person, numbered from 0, CK+'s own number |
 //! | `labels`   | u8   | `[n]`              | index into the label set                            |
 //! | `origin`   | u8   | `[n]`              | [`Origin`]                                          |
 //! | `split`    | u8   | `[n]`              | [`Split`]                                           |
 //! | `votes`    | u8   | `[n, 10]`          | optional: FER+'s eight classes, unknown, no face    |
 //!
-//! The metadata holds `format`, `format_version`, `name`, `label_set`, `source_checksum`, `fingerprint` and,
-//! for a synthetic set, `provenance`: JSON about its generators ([`SyntheticProvenance`]).
+//! The metadata holds `format`, `format_version`, `name`, `label_set` (the key of a set in use, or a JSON array of class
+//! names), `source_checksum`, `fingerprint` and, for a synthetic set, `provenance`: JSON about its generators ([`SyntheticProvenance`]).
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -27,7 +27,7 @@ use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 use crate::data::error::DataError;
 use crate::data::packed::fingerprint::Fingerprint;
 use crate::data::packed::provenance::SyntheticProvenance;
-use crate::data::packed::split::{Origin, PrivateTestSplit, PublicTestSplit, Split, TrainingSplit};
+use crate::data::packed::split::{Origin, Split, TestSplit, TrainingSplit, ValidationSplit};
 use crate::data::packed::votes::{Targets, VOTE_COLUMNS, VoteShares, ferplus_majority, vote_shares};
 use crate::expression::LabelSet;
 use crate::files::mapped;
@@ -70,6 +70,8 @@ pub struct PackedDataset {
     subject: Option<Range<usize>>,
     sequence: Option<Range<usize>>,
     frame: Option<Range<usize>>,
+    /// The split of every row in place of the file's.
+    drawn: Option<Arc<[Split]>>,
     targets: Targets,
     /// The raters' label of every row, `None` where the row is left out; empty where the labels are the file's own.
     raters_labels: Vec<Option<u8>>,
@@ -102,8 +104,7 @@ impl PackedDataset {
             )));
         }
         let label_set = text(path, &texts, "label_set")?;
-        let label_set = LabelSet::from_key(&label_set)
-            .ok_or_else(|| wrong(format!("label set `{label_set}`, expected fer2013, ckplus or ferplus")))?;
+        let label_set = LabelSet::from_text(&label_set).map_err(wrong)?;
 
         let provenance = match texts.get(PROVENANCE) {
             Some(text) => {
@@ -139,6 +140,7 @@ impl PackedDataset {
             source_checksum: text(path, &texts, "source_checksum")?,
             fingerprint: text(path, &texts, "fingerprint")?,
             map: Arc::new(map),
+            drawn: None,
             targets: Targets::Labels,
             raters_labels: Vec::new(),
             provenance,
@@ -161,7 +163,7 @@ impl PackedDataset {
                 let highest = self.label_set.len() - 1;
                 format!("label {label}, expected 0 to {highest} ({})", self.label_set)
             } else if Split::from_byte(split).is_none() {
-                format!("split {split}, expected 0 to 4")
+                format!("split {split}, expected 0, 1, 2 or 4")
             } else if Origin::from_byte(origin).is_none() {
                 format!("origin {origin}, expected 0 or 1")
             } else if origin == Origin::Synthetic as u8 && split != Split::Training as u8 {
@@ -262,13 +264,27 @@ impl PackedDataset {
     pub fn split(&self, row: usize) -> Split {
         match self.raters_labels.get(row) {
             Some(None) => Split::Unassigned,
-            _ => self.split_in_file(row),
+            _ => self.assigned_split(row),
         }
     }
 
     /// The split of `row`, whatever its raters saw.
-    pub(crate) fn split_in_file(&self, row: usize) -> Split {
-        Split::from_byte(self.split_byte(row)).expect("opening checked every split")
+    pub(crate) fn assigned_split(&self, row: usize) -> Split {
+        match &self.drawn {
+            Some(drawn) => drawn[row],
+            None => Split::from_byte(self.split_byte(row)).expect("opening checked every split"),
+        }
+    }
+
+    /// Whether the splits are others than the file's.
+    pub(crate) fn is_drawn(&self) -> bool {
+        self.drawn.is_some()
+    }
+
+    /// The same data set with these splits, one for every row, in place of the file's.
+    pub(crate) fn with_splits(&self, splits: Vec<Split>) -> Self {
+        assert_eq!(splits.len(), self.len, "a split for every row");
+        Self { drawn: Some(splits.into()), ..self.clone() }
     }
 
     /// Whose labels the pictures have.
@@ -303,7 +319,7 @@ impl PackedDataset {
         }
         let label = |row: usize| {
             let votes: &[u8; VOTE_COLUMNS] = self.votes(row)?.try_into().ok()?;
-            match (targets, self.split_in_file(row)) {
+            match (targets, self.assigned_split(row)) {
                 (Targets::Votes, Split::Training) => vote_shares(votes).map(|target| target.likeliest()),
                 _ => ferplus_majority(votes),
             }
@@ -326,7 +342,7 @@ impl PackedDataset {
         Some(&votes[row * VOTE_COLUMNS..][..VOTE_COLUMNS])
     }
 
-    /// The person in `row`, where the data set says so (CK+).
+    /// The person in `row`, where the data set says who it is.
     pub fn subject(&self, row: usize) -> Option<u16> {
         self.number(&self.subject, row)
     }
@@ -349,20 +365,20 @@ impl PackedDataset {
         TrainingSplit::new(self)
     }
 
-    /// The PublicTest samples, for selection only.
+    /// The Validation samples, for selection only: FER-2013's PublicTest.
     ///
     /// # Errors
-    /// [`DataError::NoSamples`] when there are none, [`DataError::AmbiguousTest`] when the set cannot tell them from PrivateTest.
-    pub fn public_test(&self) -> Result<PublicTestSplit<'_>, DataError> {
-        PublicTestSplit::new(self)
+    /// [`DataError::NoSamples`] when there are none.
+    pub fn validation(&self) -> Result<ValidationSplit<'_>, DataError> {
+        ValidationSplit::new(self)
     }
 
-    /// The PrivateTest samples, for the evaluation of a finished model only.
+    /// The Test samples, for the evaluation of a finished model only: FER-2013's PrivateTest.
     ///
     /// # Errors
-    /// [`DataError::NoSamples`] when there are none, [`DataError::AmbiguousTest`] when the set cannot tell them from PublicTest.
-    pub fn private_test(&self) -> Result<PrivateTestSplit<'_>, DataError> {
-        PrivateTestSplit::new(self)
+    /// [`DataError::NoSamples`] when there are none.
+    pub fn test(&self) -> Result<TestSplit<'_>, DataError> {
+        TestSplit::new(self)
     }
 
     fn split_byte(&self, row: usize) -> u8 {
@@ -445,8 +461,8 @@ mod tests {
         assert_eq!(set.fingerprint().len(), 64);
         assert_eq!(set.training().unwrap().rows(), [0, 3]);
         assert_eq!(set.training().unwrap().limit(1).len(), 1);
-        assert_eq!(set.public_test().unwrap().rows(), [1]);
-        assert_eq!(set.private_test().unwrap().image(0), set.image(2));
+        assert_eq!(set.validation().unwrap().rows(), [1]);
+        assert_eq!(set.test().unwrap().image(0), set.image(2));
     }
 
     #[test]
@@ -485,7 +501,7 @@ mod tests {
         for (place, value, message) in [
             (header + 24, 7, "row 0 (from 0): label 7, expected 0 to 6 (fer2013)"),
             (header + 28, 9, "row 0 (from 0): origin 9, expected 0 or 1"),
-            (header + 33, 9, "row 1 (from 0): split 9, expected 0 to 4"),
+            (header + 33, 9, "row 1 (from 0): split 9, expected 0, 1, 2 or 4"),
             (header + 29, 1, "row 1 (from 0): is synthetic but not in the training split"),
         ] {
             let mut bad = good.clone();
@@ -499,19 +515,5 @@ mod tests {
         assert!(open(&good[..good.len() - 1]).unwrap_err().contains("is not a packed data set"));
         assert!(open(&[]).unwrap_err().contains("is empty"));
         assert!(open(b"emotion,pixels,Usage\n").unwrap_err().contains("duchenne data import"));
-    }
-
-    #[test]
-    fn a_test_split_of_unknown_kind_selects_and_scores_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("set.safetensors");
-        let mut builder = small();
-        builder.push(&[0; 6], 0, Split::Test, Origin::Photograph).unwrap();
-        builder.write(&path, "abc").unwrap();
-        let set = PackedDataset::open(&path).unwrap();
-        assert!(set.training().is_ok());
-        for error in [set.public_test().unwrap_err(), set.private_test().unwrap_err()] {
-            assert!(matches!(error, DataError::AmbiguousTest { .. }), "{error}");
-        }
     }
 }

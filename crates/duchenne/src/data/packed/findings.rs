@@ -1,15 +1,16 @@
-//! Looks for what spoils a data set: pictures that occur twice, above all across splits, the same
-//! picture with several labels, pictures without content.
+//! Looks for what spoils a data set: pictures that occur twice or nearly, above all across splits, the same
+//! picture with several labels, persons on both sides of a split, pictures without content.
 //!
-//! Two pictures are *identical* when all their pixels are.
+//! Two pictures are *identical* when all their pixels are; [`near_duplicates`](super::near_duplicates) says when nearly.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::data::packed::dataset::PackedDataset;
+use crate::data::packed::near_duplicates::{NearPair, near_pairs, near_training_duplicates};
 use crate::data::packed::split::Split;
 
 /// The findings of a [`check`]. Rows count from 0 and ascend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Findings {
     /// The number of samples.
     pub rows: usize,
@@ -21,8 +22,17 @@ pub struct Findings {
     pub conflicting_groups: Vec<Vec<u32>>,
     /// Rows of other splits whose picture is identical to a Training picture, by split.
     pub also_in_training: Vec<(Split, Vec<u32>)>,
+    /// Pairs of rows that are nearly identical, and not identical.
+    pub near_pairs: Vec<NearPair>,
+    /// Rows of other splits whose picture is nearly identical to a Training picture, by split; those that are identical to
+    /// one are not among them.
+    pub nearly_in_training: Vec<(Split, Vec<u32>)>,
+    /// Persons in more than one split, by number.
+    pub subjects_across_splits: Vec<u16>,
     /// Rows whose picture is one constant value.
     pub constant: Vec<u32>,
+    /// Rows whose picture has hardly any contrast: gray levels within 8 of each other.
+    pub flat: Vec<u32>,
 }
 
 /// Checks all pictures of `dataset`.
@@ -37,24 +47,48 @@ pub fn check(dataset: &PackedDataset) -> Findings {
     let rows_where = |wanted: &dyn Fn(usize) -> bool| -> Vec<u32> {
         (0..dataset.len()).filter(|&row| wanted(row)).map(|row| row as u32).collect()
     };
-    let also_in_training = Split::ALL
-        .into_iter()
-        .filter(|&split| split != Split::Training)
-        .map(|split| (split, rows_where(&|row| trained[row] && dataset.split(row) == split)))
-        .filter(|(split, _)| (0..dataset.len()).any(|row| dataset.split(row) == *split))
-        .collect();
-    let constant = rows_where(&|row| {
-        let image = dataset.image(row);
-        image.iter().all(|&pixel| pixel == image[0])
-    });
+    let others = || {
+        let others = Split::ALL.into_iter().filter(|&split| split != Split::Training);
+        others.filter(|split| (0..dataset.len()).any(|row| dataset.split(row) == *split))
+    };
+    let of_others = |found: &[bool]| -> Vec<(Split, Vec<u32>)> {
+        others().map(|split| (split, rows_where(&|row| found[row] && dataset.split(row) == split))).collect()
+    };
+    let near_pairs = near_pairs(dataset);
+    let mut near = near_training_duplicates(dataset, &near_pairs);
+    near.iter_mut().zip(&trained).for_each(|(near, identical)| *near &= !identical);
+    let range = |row: usize| {
+        let (low, high) = dataset
+            .image(row)
+            .iter()
+            .fold((255, 0), |(low, high), pixel| (low.min(*pixel), high.max(*pixel)));
+        high - low
+    };
     Findings {
         rows: dataset.len(),
         distinct_images,
         duplicate_groups,
         conflicting_groups,
-        also_in_training,
-        constant,
+        also_in_training: of_others(&trained),
+        near_pairs,
+        nearly_in_training: of_others(&near),
+        subjects_across_splits: subjects_across_splits(dataset),
+        constant: rows_where(&|row| range(row) == 0),
+        flat: rows_where(&|row| (1..=8).contains(&range(row))),
     }
+}
+
+/// Persons whose pictures stand in more than one split; pictures without a split count for none.
+fn subjects_across_splits(dataset: &PackedDataset) -> Vec<u16> {
+    let mut splits: BTreeMap<u16, BTreeSet<Split>> = BTreeMap::new();
+    for row in 0..dataset.len() {
+        if let (Some(subject), split) = (dataset.subject(row), dataset.split(row))
+            && split != Split::Unassigned
+        {
+            splits.entry(subject).or_default().insert(split);
+        }
+    }
+    splits.into_iter().filter(|(_, splits)| splits.len() > 1).map(|(subject, _)| subject).collect()
 }
 
 /// For every row, whether its picture is identical to that of a Training row other than itself:
@@ -64,7 +98,7 @@ pub fn training_duplicates(dataset: &PackedDataset) -> Vec<bool> {
 }
 
 fn duplicated_in_training(dataset: &PackedDataset, groups: &[Vec<u32>]) -> Vec<bool> {
-    let is_training = |row: u32| dataset.split_in_file(row as usize) == Split::Training;
+    let is_training = |row: u32| dataset.assigned_split(row as usize) == Split::Training;
     let mut duplicated = vec![false; dataset.len()];
     for rows in groups {
         let training = rows.iter().filter(|&&row| is_training(row)).count();
@@ -100,19 +134,20 @@ mod tests {
     #[test]
     fn everything_that_was_planted_is_found() {
         let mut builder = PackedBuilder::new("planted", LabelSet::Fer2013, 1, 2);
-        use Split::{PrivateTest, PublicTest, Training};
+        use Split::{Test, Training, Validation};
         for (image, label, split) in [
             ([1, 2], 0, Training),
             ([3, 4], 1, Training),
-            ([5, 6], 2, PublicTest),
-            ([1, 2], 0, PublicTest),
-            ([3, 4], 2, PrivateTest),
-            ([7, 7], 3, PrivateTest),
-            ([5, 6], 2, PrivateTest),
+            ([5, 6], 2, Validation),
+            ([1, 2], 0, Validation),
+            ([3, 4], 2, Test),
+            ([7, 7], 3, Test),
+            ([5, 6], 2, Test),
             ([3, 4], 1, Training),
         ] {
             builder.push(&image, label, split, Origin::Photograph).unwrap();
         }
+        builder.set_subjects(vec![1, 2, 3, 4, 2, 5, 3, 2]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set");
         builder.write(&path, "").unwrap();
@@ -124,8 +159,12 @@ mod tests {
                 distinct_images: 4,
                 duplicate_groups: vec![vec![0, 3], vec![1, 4, 7], vec![2, 6]],
                 conflicting_groups: vec![vec![1, 4, 7]],
-                also_in_training: vec![(PublicTest, vec![3]), (PrivateTest, vec![4])],
+                also_in_training: vec![(Validation, vec![3]), (Test, vec![4])],
+                near_pairs: Vec::new(),
+                nearly_in_training: vec![(Validation, Vec::new()), (Test, Vec::new())],
+                subjects_across_splits: vec![2, 3],
                 constant: vec![5],
+                flat: vec![0, 1, 2, 3, 4, 6, 7],
             }
         );
         // Row 0 is the only Training row with its picture; rows 1 and 7 have each other.

@@ -14,7 +14,7 @@ use crate::data::packed::split::{Origin, Split};
 
 /// The photographs of a data set that generators may know, divided by person.
 ///
-/// PublicTest and PrivateTest have no part in it.
+/// Validation and Test have no part in it.
 #[derive(Debug, Clone)]
 pub struct GenerativeSplit<'a> {
     dataset: &'a PackedDataset,
@@ -141,7 +141,7 @@ mod tests {
         let mut builder = PackedBuilder::new("test", LabelSet::CkPlus, 2, 2);
         let mut takes = Vec::new();
         for index in 0..60_u8 {
-            let split = if index < 50 { Split::Unassigned } else { Split::PrivateTest };
+            let split = if index < 50 { Split::Unassigned } else { Split::Test };
             // Two classes each, and a rare one that only persons 2, 5 and 8 show.
             let person = index / 5;
             let label = if person % 3 == 2 && index % 5 == 4 { 6 } else { index % 2 };

@@ -1,5 +1,6 @@
 //! A *split* is the part of a data set that a sample belongs to, which fixes what it may be used for:
-//! Training trains, PublicTest selects, PrivateTest is read once per finished model.
+//! Training trains, Validation selects, Test is read once per finished model. FER-2013 calls the latter two PublicTest
+//! and PrivateTest.
 //!
 //! Each of the three is a type of its own, so that a function that trains cannot be handed test
 //! samples.
@@ -20,34 +21,31 @@ pub(crate) const SYNTHETIC_MARK: &str = "-synthetic";
 /// use duchenne::Split;
 ///
 /// let names: Vec<&str> = Split::ALL.iter().map(|split| split.key()).collect();
-/// assert!(names.contains(&"public-test"));
+/// assert_eq!(names, ["training", "validation", "test", "unassigned"]);
+/// assert_eq!(Split::from_word("PrivateTest"), Some(Split::Test));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Split {
     /// The samples to train on.
     Training = 0,
-    /// The samples that select epochs, hyper-parameters and temperatures.
-    PublicTest = 1,
-    /// The samples that score a finished model, once.
-    PrivateTest = 2,
-    /// Test samples whose source does not say whether they are public or private.
-    Test = 3,
+    /// The samples that select epochs, hyper-parameters and temperatures: FER-2013's PublicTest.
+    Validation = 1,
+    /// The samples that score a finished model, once: FER-2013's PrivateTest.
+    Test = 2,
     /// Samples without a split: CK+, whose folds are drawn by subject.
     Unassigned = 4,
 }
 
 impl Split {
     /// Every split, in the order of its byte.
-    pub const ALL: [Split; 5] =
-        [Split::Training, Split::PublicTest, Split::PrivateTest, Split::Test, Split::Unassigned];
+    pub const ALL: [Split; 4] = [Split::Training, Split::Validation, Split::Test, Split::Unassigned];
 
     /// The name used in folders, tables and JSON.
     pub fn key(self) -> &'static str {
         match self {
             Split::Training => "training",
-            Split::PublicTest => "public-test",
-            Split::PrivateTest => "private-test",
+            Split::Validation => "validation",
             Split::Test => "test",
             Split::Unassigned => "unassigned",
         }
@@ -55,27 +53,26 @@ impl Split {
 
     /// The split with this byte in a packed file.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(byte)).copied()
+        Self::ALL.into_iter().find(|split| *split as u8 == byte)
     }
 
     /// The split that FER-2013's `Usage` column means by `usage`.
     pub fn from_usage(usage: &[u8]) -> Option<Self> {
         match usage {
             b"Training" => Some(Split::Training),
-            b"PublicTest" => Some(Split::PublicTest),
-            b"PrivateTest" => Some(Split::PrivateTest),
+            b"PublicTest" => Some(Split::Validation),
+            b"PrivateTest" => Some(Split::Test),
             _ => None,
         }
     }
 
-    /// The split that a folder named `name` holds: a [`key`](Self::key), `train`, or FER-2013's own
-    /// spelling; case is ignored.
-    pub fn from_folder_name(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
+    /// The split that a folder, a column or an option means by a word: a [`key`](Self::key) or another name in use
+    /// (`train`, `val`, `valid`, `dev`, FER-2013's `PublicTest` and `PrivateTest` in any spelling); case is ignored.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.trim().to_ascii_lowercase().replace(['-', '_', ' '], "").as_str() {
             "train" | "training" => Some(Split::Training),
-            "public-test" | "public_test" | "publictest" => Some(Split::PublicTest),
-            "private-test" | "private_test" | "privatetest" => Some(Split::PrivateTest),
-            "test" => Some(Split::Test),
+            "val" | "valid" | "validation" | "dev" | "publictest" => Some(Split::Validation),
+            "test" | "testing" | "privatetest" => Some(Split::Test),
             "unassigned" => Some(Split::Unassigned),
             _ => None,
         }
@@ -129,49 +126,46 @@ pub trait Samples: Images {
     fn row(&self, index: usize) -> usize;
 }
 
-/// Marks PublicTest, which selects epochs, hyper-parameters and temperatures.
+/// Marks Validation, which selects epochs, hyper-parameters and temperatures.
 #[derive(Debug, Clone, Copy)]
-pub enum PublicTest {}
+pub enum Validation {}
 
-/// Marks PrivateTest, which scores a finished model.
+/// Marks Test, which scores a finished model.
 #[derive(Debug, Clone, Copy)]
-pub enum PrivateTest {}
+pub enum Test {}
 
 /// A part of a data set that does not train.
-pub trait TestKind {
+pub trait HeldOut {
     /// The part's value in a packed file.
     const SPLIT: Split;
 }
 
-impl TestKind for PublicTest {
-    const SPLIT: Split = Split::PublicTest;
+impl HeldOut for Validation {
+    const SPLIT: Split = Split::Validation;
 }
 
-impl TestKind for PrivateTest {
-    const SPLIT: Split = Split::PrivateTest;
+impl HeldOut for Test {
+    const SPLIT: Split = Split::Test;
 }
 
-/// The samples of [`PublicTest`] or of [`PrivateTest`]: types that differ, so that what selects cannot be handed what
+/// The samples of [`Validation`] or of [`Test`]: types that differ, so that what selects cannot be handed what
 /// scores.
 #[derive(Debug, Clone)]
-pub struct TestSplit<'a, Kind> {
+pub struct HeldOutSplit<'a, Kind> {
     dataset: &'a PackedDataset,
     rows: Vec<u32>,
     kind: PhantomData<Kind>,
 }
 
-/// The PublicTest samples: what selection takes.
-pub type PublicTestSplit<'a> = TestSplit<'a, PublicTest>;
+/// The Validation samples: what selection takes.
+pub type ValidationSplit<'a> = HeldOutSplit<'a, Validation>;
 
-/// The PrivateTest samples: what the evaluation of a finished model takes.
-pub type PrivateTestSplit<'a> = TestSplit<'a, PrivateTest>;
+/// The Test samples: what the evaluation of a finished model takes.
+pub type TestSplit<'a> = HeldOutSplit<'a, Test>;
 
-impl<'a, Kind: TestKind> TestSplit<'a, Kind> {
-    /// Refused where there are no such samples, or some test rows could be either kind.
+impl<'a, Kind: HeldOut> HeldOutSplit<'a, Kind> {
+    /// Refused where there are no such samples.
     pub(crate) fn new(dataset: &'a PackedDataset) -> Result<Self, DataError> {
-        if (0..dataset.len()).any(|row| dataset.split_in_file(row) == Split::Test) {
-            return Err(DataError::AmbiguousTest { name: dataset.name().to_owned(), split: Kind::SPLIT });
-        }
         Ok(Self { dataset, rows: rows_of(dataset, Kind::SPLIT)?, kind: PhantomData })
     }
 
@@ -181,7 +175,7 @@ impl<'a, Kind: TestKind> TestSplit<'a, Kind> {
     }
 }
 
-impl<Kind> Images for TestSplit<'_, Kind> {
+impl<Kind> Images for HeldOutSplit<'_, Kind> {
     fn len(&self) -> usize {
         self.rows.len()
     }
@@ -191,7 +185,7 @@ impl<Kind> Images for TestSplit<'_, Kind> {
     }
 }
 
-impl<Kind> Samples for TestSplit<'_, Kind> {
+impl<Kind> Samples for HeldOutSplit<'_, Kind> {
     fn label(&self, index: usize) -> u8 {
         self.dataset.label(self.rows[index] as usize)
     }
@@ -352,9 +346,9 @@ mod tests {
     fn bytes_and_folder_names_round_trip() {
         for split in Split::ALL {
             assert_eq!(Split::from_byte(split as u8), Some(split));
-            assert_eq!(Split::from_folder_name(split.key()), Some(split));
+            assert_eq!(Split::from_word(split.key()), Some(split));
         }
-        assert_eq!(Split::from_byte(5), None);
+        assert_eq!((Split::from_byte(3), Split::from_byte(5)), (None, None));
         for origin in [Origin::Photograph, Origin::Synthetic] {
             assert_eq!(Origin::from_byte(origin as u8), Some(origin));
         }
@@ -363,7 +357,7 @@ mod tests {
 
     #[test]
     fn usage_is_spelled_exactly() {
-        assert_eq!(Split::from_usage(b"PrivateTest"), Some(Split::PrivateTest));
+        assert_eq!(Split::from_usage(b"PrivateTest"), Some(Split::Test));
         assert_eq!(Split::from_usage(b"PrivateTes"), None);
         assert_eq!(Split::from_usage(b"training"), None);
     }

@@ -7,6 +7,7 @@ use super::charts::{Curve, confusion_heatmap, line_chart, per_class_bars, reliab
 use super::headline::{HeadlineRow, headline};
 use super::{EpochRecord, ModelFigures, ReportPage, percent, protocol, thousands};
 use crate::evaluation::EvaluationError;
+use crate::evaluation::folds::{Fold, Folds};
 use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
 
 const TEMPLATE_NAME: &str = "page.html"; // the ending switches escaping on
@@ -39,6 +40,7 @@ pub fn render_html(page: &ReportPage) -> Result<String, EvaluationError> {
             on_all => percent(view.label_agreement_unfiltered.value),
         }),
         robustness => page.robustness.as_ref().map(robustness),
+        folds => page.folds.as_ref().map(folds),
         training => (!page.training.is_empty()).then(|| training(&page.training, page.kept_epoch)),
         results => page.results.iter().map(result).collect::<Vec<_>>(),
         protocol => protocol::STATEMENTS.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
@@ -77,6 +79,29 @@ fn result(result: &ModelFigures) -> Value {
                 recall => (class.support > 0).then(|| percent(class.correct as f64 / class.support as f64)),
             }).collect::<Vec<_>>(),
         }),
+    }
+}
+
+/// The folds of a cross-validation.
+fn folds(folds: &Folds) -> Value {
+    let row = |fold: &Fold| {
+        context! {
+            name => fold.name.as_str(),
+            training => thousands(fold.training as u64),
+            validation => thousands(fold.validation as u64),
+            images => thousands(fold.images as u64),
+            epoch => fold.epoch,
+            accuracy => percent(fold.accuracy),
+        }
+    };
+    context! {
+        by => folds.by.as_str(),
+        rows => folds.folds.iter().map(row).collect::<Vec<_>>(),
+        mean => percent(folds.accuracy.value),
+        low => percent(folds.accuracy.low),
+        high => percent(folds.accuracy.high),
+        deviation => percent(folds.deviation),
+        warning => folds.warning.as_deref(),
     }
 }
 
@@ -125,7 +150,7 @@ fn training(epochs: &[EpochRecord], kept: Option<usize>) -> Value {
     let pair = |training: fn(&EpochRecord) -> f64, validation: fn(&EpochRecord) -> f64| {
         [
             Curve { name: "Training", class: "b", points: curve(training) },
-            Curve { name: "PublicTest", class: "a", points: curve(validation) },
+            Curve { name: "Validation", class: "a", points: curve(validation) },
         ]
     };
     let selected = best.map(|best| best.epoch);

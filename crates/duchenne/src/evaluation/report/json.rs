@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{EpochRecord, ModelFigures, Provenance, ReportPage, protocol};
 use crate::evaluation::EvaluationError;
+use crate::evaluation::folds::Folds;
 use crate::evaluation::robustness::Robustness;
 use crate::training::records::without_seconds;
 
@@ -19,13 +20,15 @@ struct Document<'a> {
     results: &'a [ModelFigures],
     #[serde(skip_serializing_if = "Option::is_none")]
     robustness: Option<&'a Robustness>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folds: Option<&'a Folds>,
     #[serde(serialize_with = "without_seconds")]
     training: &'a [EpochRecord],
 }
 
 /// Renders the report as one indented JSON document with a newline at its end. Numbers carry every digit;
 /// shares are `0..=1`. A figure that does not exist (FER+ without votes) is `null`; robustness that was not
-/// measured is left out.
+/// measured, and folds where there are none, are left out.
 ///
 /// # Errors
 /// [`EvaluationError::Json`] if serialisation fails, which no page made of plain values does.
@@ -41,6 +44,7 @@ pub fn render_json(page: &ReportPage) -> Result<String, EvaluationError> {
         protocol: protocol::STATEMENTS.iter().map(|&(name, text)| (name.to_string(), text.into())).collect(),
         results: &page.results,
         robustness: page.robustness.as_ref(),
+        folds: page.folds.as_ref(),
         training: &page.training,
     };
     let mut text = serde_json::to_string_pretty(&document)?;

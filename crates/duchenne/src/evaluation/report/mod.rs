@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::folds::Folds;
 use super::robustness::Robustness;
 use super::{EvaluationError, EvaluationReport};
 use crate::files::atomic::{AtomicError, write_text};
@@ -36,6 +37,9 @@ pub struct ReportPage {
     /// Accuracy on corrupted pictures, where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub robustness: Option<Robustness>,
+    /// The folds, where the figures are those of a cross-validation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<Folds>,
     /// The finished epochs of the training; empty if unknown. Their seconds are not shown.
     pub training: Vec<EpochRecord>,
     /// The epoch whose weights the model has, where it is known.

@@ -1,7 +1,7 @@
 //! The sentences that stand beside the figures: how each was made.
 
 /// A figure's name in the JSON document and the sentence on how it is made.
-pub(super) const STATEMENTS: [(&str, &str); 10] = [
+pub(super) const STATEMENTS: [(&str, &str); 11] = [
     ("selection", SELECTION),
     ("accuracy", ACCURACY),
     ("macro_f1", MACRO_F1),
@@ -12,11 +12,12 @@ pub(super) const STATEMENTS: [(&str, &str); 10] = [
     ("ferplus", FERPLUS),
     ("votes", VOTES),
     ("robustness", ROBUSTNESS),
+    ("folds", FOLDS),
 ];
 
 /// What was chosen on which split.
-pub(super) const SELECTION: &str = "Everything (epoch, hyper-parameters, temperature) is chosen on PublicTest; \
-    PrivateTest is scored once per finished model.";
+pub(super) const SELECTION: &str = "Everything (epoch, hyper-parameters, temperature) is chosen on the validation \
+    split; the test split is scored once per finished model. FER-2013 calls them PublicTest and PrivateTest.";
 /// Accuracy's interval.
 pub(super) const ACCURACY: &str = "Share of images whose most probable class is the data set's label; 95 % Wilson \
     score interval.";
@@ -33,7 +34,7 @@ pub(super) const PER_CLASS: &str =
 /// Calibration figures.
 pub(super) const CALIBRATION: &str = "NLL in nats; Brier score summed over classes (0 to 2); ECE over 15 equal-width \
     bins of the largest probability. Calibrated figures divide the logits by one temperature fitted on \
-    PublicTest by likelihood.";
+    the validation split by likelihood (the model's own, where the data set has none).";
 /// The view without duplicates.
 pub(super) const DEDUPLICATED: &str =
     "The same figures without the images that are pixel-identical to a Training image.";
@@ -50,6 +51,11 @@ pub(super) const ROBUSTNESS: &str = "Accuracy on pictures corrupted in nine ways
     Dietterich 2019, strengths for gray faces of 48 pixels), the same for every model; the mean over all, and by how \
     much of the clean accuracy it is lower. Kinds that no recipe trains on stand apart. Intervals of means are Wilson's \
     for the number of pictures, as if every severity were decided by the same of them.";
+
+/// Cross-validation.
+pub(super) const FOLDS: &str = "Every fold is tested by a model that the others trained, but for the next one, which chose \
+    its epoch and temperature. The figures above are of all pictures together; below, the mean over folds with the 95 % \
+    interval of Student's t distribution.";
 
 #[cfg(test)]
 mod tests {

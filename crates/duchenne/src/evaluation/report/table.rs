@@ -2,6 +2,7 @@
 
 use super::headline::headline;
 use super::{ReportPage, percent, thousands};
+use crate::evaluation::folds::Folds;
 use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
 use crate::evaluation::text_table::{Align, aligned};
 use crate::evaluation::{Estimate, EvaluationReport, FerPlusView};
@@ -54,8 +55,34 @@ pub fn render_table(page: &ReportPage) -> String {
     lines.push(String::new());
     lines.push(format!("Confusion, {}: true class in rows, predicted in columns", first.views.name()));
     lines.extend(aligned(&confusion_rows(report), Align::Right));
+    lines.extend(page.folds.iter().flat_map(folds));
     lines.extend(page.robustness.iter().flat_map(robustness));
     lines.join("\n") + "\n"
+}
+
+/// A row for each fold of a cross-validation, and their mean.
+fn folds(folds: &Folds) -> Vec<String> {
+    let mut rows =
+        vec![["fold", "training", "validation", "images", "epoch", "accuracy"].map(String::from).to_vec()];
+    rows.extend(folds.folds.iter().map(|fold| {
+        vec![
+            fold.name.clone(),
+            thousands(fold.training as u64),
+            thousands(fold.validation as u64),
+            thousands(fold.images as u64),
+            fold.epoch.map_or("-".to_owned(), |epoch| epoch.to_string()),
+            percent(fold.accuracy),
+        ]
+    }));
+    let title = format!("Folds, by {}", folds.by);
+    let summary = format!(
+        "Mean over folds {} %, standard deviation {} points.",
+        interval(folds.accuracy),
+        percent(folds.deviation)
+    );
+    let warning = folds.warning.iter().map(|warning| format!("Warning: {warning}."));
+    let lines = [String::new(), title].into_iter().chain(aligned(&rows, Align::Right));
+    lines.chain([summary]).chain(warning).collect()
 }
 
 /// Accuracy on corrupted pictures: a row for each corruption, severities in columns.

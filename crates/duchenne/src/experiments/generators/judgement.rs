@@ -140,7 +140,7 @@ fn classifier_figures(
             builder.push(dataset.image(*row), *label, Split::Training, dataset.origin(*row))?;
         }
         for (row, label) in &of_reference {
-            builder.push(real.image(*row), *label, Split::PublicTest, Origin::Photograph)?;
+            builder.push(real.image(*row), *label, Split::Validation, Origin::Photograph)?;
         }
         let path = folder.path().join(format!("{name}.safetensors"));
         builder.write(&path, real.source_checksum())?;
@@ -153,7 +153,7 @@ fn classifier_figures(
     })
 }
 
-/// Accuracy on PublicTest after the last epoch: no epoch is chosen by it.
+/// Accuracy on the validation split after the last epoch: no epoch is chosen by it.
 fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &Device) -> crate::Result<f64> {
     let training = dataset.training()?;
     // The same number of steps whatever the size of the set: passes cut short where a pass takes more.
@@ -172,7 +172,7 @@ fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &Device) -> crate:
     let job = Job {
         task: &task,
         training: &training,
-        validation: &dataset.public_test()?,
+        validation: &dataset.validation()?,
         run: &RunDirectory::open(run)?,
         device,
         stop: &AtomicBool::new(false),

@@ -156,8 +156,8 @@ impl<'a> Stopwatch<'a> {
             let count = |split| (0..dataset.len()).filter(|row| dataset.split(*row) == split).count();
             return Images {
                 training: count(Split::Training),
-                public_test: count(Split::PublicTest),
-                private_test: count(Split::PrivateTest),
+                public_test: count(Split::Validation),
+                private_test: count(Split::Test),
             };
         }
         match &data.work {
@@ -206,7 +206,7 @@ impl<'a> Stopwatch<'a> {
         let job = Job {
             task: &task,
             training: &dataset.training()?,
-            validation: &dataset.public_test()?,
+            validation: &dataset.validation()?,
             run: &run,
             device: self.device,
             stop: &AtomicBool::new(false),
@@ -311,7 +311,7 @@ fn write_noise(path: &Path, label_set: LabelSet, training: usize, public: usize)
     for index in 0..training + public {
         let image: Vec<u8> =
             (0..FACE_SIDE * FACE_SIDE).map(|pixel| ((pixel * 7919 + index * 104_729) % 251) as u8).collect();
-        let split = if index < training { Split::Training } else { Split::PublicTest };
+        let split = if index < training { Split::Training } else { Split::Validation };
         builder.push(&image, (index % classes) as u8, split, Origin::Photograph)?;
     }
     builder.write(path, "noise")?;

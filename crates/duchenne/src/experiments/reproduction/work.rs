@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::error::{Context as _, refuse};
 
 use crate::data::faces::views::Views;
+use crate::data::import::ckplus::CkPlusOptions;
 use crate::data::import::{ckplus, fer2013};
 use crate::data::packed::findings::training_duplicates;
 use crate::data::{Images as _, PackedBuilder, PackedDataset, Split, TrainingData, no_progress};
@@ -195,9 +196,9 @@ impl Workshop<'_> {
         let predictor = Predictor::load(&model, self.session.device)?;
         let seen = training_duplicates(&dataset);
         let of = |split| score_split(&predictor, &dataset, split, &seen, Views::Centre);
-        let public = of(EvaluatedSplit::PublicTest)?;
+        let public = of(EvaluatedSplit::Validation)?;
         let temperature = fit_temperature(&public)?;
-        let private = of(EvaluatedSplit::PrivateTest)?;
+        let private = of(EvaluatedSplit::Test)?;
         let report = evaluate(&private, temperature)?;
         let curve = match log_beside(&model) {
             Some(log) => read_log::<EpochRecord>(&log)?,
@@ -220,6 +221,7 @@ impl Workshop<'_> {
             results: vec![ModelFigures { views: ImageViews::SingleCrop, report }],
             robustness: None,
             training: curve,
+            folds: None,
             kept_epoch: provenance.epoch,
         };
         write_report(&page, stage.folder.path())?;
@@ -250,7 +252,7 @@ fn import_ckplus(source: &Path, folder: &StageFolder, watch: &dyn Watch) -> crat
     if packed(source, LabelSet::CkPlus, folder)? {
         return Ok(());
     }
-    let imported = ckplus::import(source, &folder.file(DATA_FILE), &no_progress)?;
+    let imported = ckplus::import(source, &CkPlusOptions::new(), &folder.file(DATA_FILE), &no_progress)?;
     imported.notes.iter().for_each(|note| watch.note(&Note::Import(note)));
     Ok(())
 }
@@ -277,8 +279,8 @@ fn packed(source: &Path, expected: LabelSet, folder: &StageFolder) -> crate::Res
 fn subset(dataset: &PackedDataset, images: Images, folder: &StageFolder) -> crate::Result<()> {
     let wanted = [
         (Split::Training, images.training),
-        (Split::PublicTest, images.public_test),
-        (Split::PrivateTest, images.private_test),
+        (Split::Validation, images.public_test),
+        (Split::Test, images.private_test),
     ];
     let mut rows = Vec::new();
     for (split, count) in wanted {

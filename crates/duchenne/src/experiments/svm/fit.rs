@@ -28,7 +28,7 @@ const HELD_OUT: usize = 5;
 /// The SVM's file in its run directory.
 pub const SVM_FILE: &str = "svm.safetensors";
 
-/// An SVM on the joined features of `networks`: Training is learned from, PublicTest scales the probabilities;
+/// An SVM on the joined features of `networks`: Training is learned from, Validation scales the probabilities;
 /// features are kept in the run directory `run`. `None` when stopped.
 ///
 /// # Errors
@@ -41,7 +41,7 @@ pub fn fit_on_networks(
     settings: &SvmSettings,
     session: Session<'_>,
 ) -> crate::Result<Option<LinearSvm>> {
-    let public = dataset.public_test()?;
+    let public = dataset.validation()?;
     let labels: Vec<u8> = (0..training.len()).map(|index| training.label(index)).collect();
     let classes = dataset.label_set().len();
     check_labels(&labels, classes)?;
@@ -63,7 +63,7 @@ pub fn fit_on_networks(
         LinearSvm::new(fitted.weights.clone(), fitted.intercepts.clone(), Some(dataset.label_set()));
     let labels: Vec<u8> = (0..public.len()).map(|index| public.label(index)).collect();
     let Some(features) =
-        features_of_split(&extractor, dataset, &public, &labels, "public-test", &cache, session)?
+        features_of_split(&extractor, dataset, &public, &labels, "validation", &cache, session)?
     else {
         return Ok(None);
     };

@@ -93,7 +93,7 @@ impl Frozen {
         }
     }
 
-    /// Logits of all PublicTest samples from their kept maps, where there are such; `network` is prepared.
+    /// Logits of all Validation samples from their kept maps, where there are such; `network` is prepared.
     pub(crate) fn validation_logits(&self, network: &Network, job: &Job<'_>) -> Option<Vec<f32>> {
         match self {
             Frozen::Kept(kept) => Some(kept.validation_logits(network, job)),
@@ -188,11 +188,11 @@ impl KeptMaps {
             maps(&rows.map(|row| validation_faces.face(validation, row)).collect::<Vec<_>>())
         };
         let validation =
-            KeptRows::complete(&folder, "public-test", &labels, length, of_validation, &mut progress)?;
+            KeptRows::complete(&folder, "validation", &labels, length, of_validation, &mut progress)?;
         Ok(validation.map(|validation| Self { training, validation, shape, sections }))
     }
 
-    /// Logits of all PublicTest samples; `network` is prepared.
+    /// Logits of all Validation samples; `network` is prepared.
     fn validation_logits(&self, network: &Network, job: &Job<'_>) -> Vec<f32> {
         let [channels, height, width] = self.shape;
         let count = job.validation.len();

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 
-use crate::data::{PublicTestSplit, TrainingSplit};
+use crate::data::{TrainingSplit, ValidationSplit};
 use crate::training::classifier::checked::{CheckedRecipe, ClassifierTask};
 use crate::training::records::EpochRecord;
 use crate::training::run_directory::RunDirectory;
@@ -17,7 +17,7 @@ pub struct Job<'a> {
     /// Images to learn from.
     pub training: &'a TrainingSplit<'a>,
     /// Images that select the best epoch.
-    pub validation: &'a PublicTestSplit<'a>,
+    pub validation: &'a ValidationSplit<'a>,
     /// Run directory of the results.
     pub run: &'a RunDirectory,
     /// Device to train on, without autodiff.

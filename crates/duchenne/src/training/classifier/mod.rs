@@ -28,6 +28,7 @@ use super::optimizer::{Sgd, WeightAverage};
 use super::run_directory::{Identity, RunState};
 use crate::data::faces::batches::{Batch, EpochBatches, ResizedFaces, mix_seed};
 use crate::data::{Images, Samples};
+use crate::files::checksum::checksum;
 use crate::inference::batched::logits;
 use crate::models::checkpoint::{Checkpoint, Manifest, Precision};
 use crate::models::network::Network;
@@ -119,11 +120,19 @@ impl<'a> Inputs<'a> {
         let taught = job.task.teacher().map(|teacher| format!("taught by {}", teacher.checksums()));
         let joined =
             job.training.joined().map_or(String::new(), |faces| format!(" with {}", faces.description()));
+        // The fingerprint is that of the file; which rows train and select may be drawn otherwise.
+        let drawn = if dataset.is_drawn() {
+            let rows = job.training.rows().iter().chain([&u32::MAX]).chain(job.validation.rows());
+            format!(" drawn as {}", checksum(&rows.flat_map(|row| row.to_le_bytes()).collect::<Vec<_>>()))
+        } else {
+            String::new()
+        };
+        let count = job.training.len();
         Ok(Self {
             job,
             identity: Identity {
                 recipe: job.recipe().to_toml(),
-                data: format!("{} ({} training images){joined}", dataset.fingerprint(), job.training.len()),
+                data: format!("{} ({count} training images){drawn}{joined}", dataset.fingerprint()),
                 models: begun.into_iter().chain(taught).collect::<Vec<_>>().join(", "),
             },
             faces: ResizedFaces::new(job.training, &manifest.preprocessing, size),
@@ -357,8 +366,8 @@ impl<'a> Trainer<'a> {
         let mut manifest = self.inputs.manifest.clone();
         manifest.provenance.epoch = Some(record.epoch);
         manifest.metrics = BTreeMap::from([
-            ("public-test.accuracy".to_owned(), validation_accuracy),
-            ("public-test.cross-entropy".to_owned(), validation_loss),
+            ("validation.accuracy".to_owned(), validation_accuracy),
+            ("validation.cross-entropy".to_owned(), validation_loss),
             ("training.accuracy".to_owned(), record.training_accuracy),
         ]);
         let checkpoint = Checkpoint::of(manifest, &result);
@@ -374,7 +383,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Cross-entropy and accuracy on PublicTest, from the views that the selection asks for.
+    /// Cross-entropy and accuracy on the validation split, from the views that the selection asks for.
     fn validate(&self, network: &Network) -> (f64, f64) {
         let split = self.job.validation;
         let classes = self.inputs.manifest.network.classes;

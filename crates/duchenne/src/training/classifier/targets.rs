@@ -62,7 +62,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.safetensors");
         let mut builder = PackedBuilder::new("test", LabelSet::Fer2013, 2, 2);
-        for split in [Split::Training, Split::Training, Split::Training, Split::PublicTest, Split::PublicTest]
+        for split in [Split::Training, Split::Training, Split::Training, Split::Validation, Split::Validation]
         {
             builder.push(&[0; 4], 3, split, Origin::Photograph).unwrap();
         }
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(targets[8..], [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(weights, [0.8, 1.0]);
         // What evaluates needs a majority.
-        let public = dataset.public_test().unwrap();
+        let public = dataset.validation().unwrap();
         assert_eq!((public.rows(), public.label(0)), (&[3][..], 0));
         let logits = [2.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let sum = (2.0_f64.exp() + 1.0_f64.exp() + 6.0).ln();
@@ -96,7 +96,7 @@ mod tests {
         let majority = file.with_targets(Targets::Majority).unwrap();
         assert_eq!(majority.training().unwrap().rows(), [2]);
         assert!(
-            (cross_entropy_to_targets(&logits, &majority.public_test().unwrap(), &majority) - (sum - 2.0))
+            (cross_entropy_to_targets(&logits, &majority.validation().unwrap(), &majority) - (sum - 2.0))
                 .abs()
                 < 1e-6
         );

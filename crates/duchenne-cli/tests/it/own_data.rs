@@ -1,0 +1,154 @@
+//! One's own pictures in classes of one's own: from a folder to a trained model that recognises them, nothing renamed.
+
+use std::path::Path;
+use std::process::Command;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+const CLASSES: [&str; 3] = ["bored", "glad", "tired"];
+
+/// Twelve-pixel bars whose place tells the class, under noise, as PNG files of 60 x 60 pixels; four of each person.
+fn write_pictures(folder: &Path, count: usize) {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    for index in 0..count {
+        let label = index % CLASSES.len();
+        let picture = image::GrayImage::from_fn(60, 60, |x, _| {
+            let bar = (label as u32 * 20..label as u32 * 20 + 15).contains(&x);
+            image::Luma([random.random_range(0..80) + if bar { 150 } else { 20 }])
+        });
+        let path = folder.join(CLASSES[label]).join(format!("p{}-{index}.png", index / 4));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.save(path).unwrap();
+    }
+}
+
+/// Runs the program in a folder: exit code, standard output, standard error.
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duchenne"));
+    let output = command.current_dir(folder).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let (code, output, messages) = run(folder, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {messages}");
+    output
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+const SETTINGS: &[&str] =
+    &["--epochs", "6", "--set", "training.batch_size=8", "--set", "training.learning_rate=0.02"];
+
+#[test]
+fn pictures_in_folders_become_a_model_that_answers_in_their_names() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    write_pictures(&here.join("faces"), 90);
+    succeeds(here, &["data", "import", "folder", "faces", "--out", "own.safetensors"]);
+
+    // Without a split that selects, the remedies are named.
+    let train = ["train", "--recipe", "compact", "--data", "own.safetensors", "--run", "run"];
+    let (code, _, messages) = run(here, &train);
+    assert!(code == 1 && messages.contains("--validation 0.1"), "{messages}");
+    assert!(messages.contains("duchenne data split"), "{messages}");
+    succeeds(here, &[&train, &["--validation", "0.2"][..], SETTINGS].concat());
+
+    let (code, _, messages) = run(here, &["eval", "run/best.safetensors", "--data", "own.safetensors"]);
+    assert!(code == 1 && messages.contains("has no validation samples"), "{messages}");
+    let eval = ["eval", "run/best.safetensors", "--data", "own.safetensors", "--split", "training", "--json"];
+    let report = json(&succeeds(here, &eval));
+    assert_eq!(report["results"][0]["report"]["classes"], serde_json::json!(CLASSES));
+    let accuracy = report["results"][0]["report"]["overall"]["accuracy"]["value"].as_f64().unwrap();
+    assert!(accuracy > 0.9, "{accuracy}");
+
+    let faces = succeeds(
+        here,
+        &["predict", "faces/tired/p0-2.png", "--whole", "--model", "run/best.safetensors", "--json"],
+    );
+    let faces = json(faces.trim());
+    assert_eq!(faces["faces"][0]["expression"], "tired");
+    assert_eq!(faces["faces"][0]["probabilities"].as_object().unwrap().len(), 3);
+    let table =
+        succeeds(here, &["predict", "faces/glad", "--whole", "--model", "run/best.safetensors", "--csv"]);
+    assert!(table.lines().next().unwrap().contains("bored,glad,tired"), "{table}");
+    let copies =
+        ["predict", "faces/glad/p0-1.png", "--whole", "--model", "run/best.safetensors", "--annotate", "out"];
+    succeeds(here, &copies);
+    let info = succeeds(here, &["model", "info", "run/best.safetensors"]);
+    assert!(info.contains("bored, glad, tired"), "{info}");
+
+    // A lasting split, and the test split beside it.
+    let split = [
+        "data",
+        "split",
+        "own.safetensors",
+        "--validation",
+        "0.2",
+        "--test",
+        "0.2",
+        "--out",
+        "split.safetensors",
+    ];
+    succeeds(here, &split);
+    let train = ["train", "--recipe", "compact", "--data", "split.safetensors", "--run", "other"];
+    succeeds(here, &[&train, SETTINGS].concat());
+    for split in ["validation", "test", "private-test"] {
+        let eval =
+            ["eval", "other/best.safetensors", "--data", "split.safetensors", "--split", split, "--json"];
+        let report = json(&succeeds(here, &eval));
+        assert_eq!(report["results"][0]["report"]["overall"]["n"], 18, "{split}");
+    }
+
+    // Classes that a model does not know are refused, by name.
+    let (code, _, messages) = run(here, &["eval", "built-in", "--data", "split.safetensors"]);
+    assert!(code == 1 && messages.contains("own classes bored, glad, tired"), "{messages}");
+    // Weights of other classes begin a model: all but the last layer.
+    let begun = ["--init", "built-in-compact", "--run", "begun"];
+    succeeds(here, &[&train[..5], &begun, SETTINGS].concat());
+}
+
+#[test]
+fn folds_are_tested_by_models_that_have_not_seen_them() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    write_pictures(&here.join("faces"), 120);
+    let import =
+        ["data", "import", "folder", "faces", "--subject-pattern", "/(p[0-9]+)-", "--out", "own.safetensors"];
+    succeeds(here, &import);
+    let crossval = [
+        &["crossval", "--recipe", "compact", "--data", "own.safetensors", "--run", "folds", "--folds", "3"],
+        SETTINGS,
+    ]
+    .concat();
+    let report = json(&succeeds(here, &[&crossval[..], &["--json", "--out", "report"]].concat()));
+    let folds = report["folds"]["folds"].as_array().unwrap();
+    assert_eq!((folds.len(), report["folds"]["by"].as_str()), (3, Some("subject")));
+    let sum = |key: &str| folds.iter().map(|fold| fold[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("images"), sum("validation"), sum("training")), (120, 120, 120));
+    assert_eq!(report["results"][0]["report"]["overall"]["n"], 120);
+    assert!(report["folds"]["accuracy"]["value"].as_f64().unwrap() > 0.9, "{report}");
+    let page = std::fs::read_to_string(here.join("report/report.html")).unwrap();
+    assert!(page.contains("fold-03") && page.contains("Student"));
+
+    // Called again, it says the same without training.
+    let (_, again, messages) = run(here, &[&crossval[..], &["--json"]].concat());
+    assert_eq!(json(&again)["folds"], report["folds"]);
+    assert!(!messages.contains("epoch"), "{messages}");
+    // Other folds are another run.
+    let (code, _, messages) = run(here, &[&crossval[..], &["--by", "picture"]].concat());
+    assert!(code == 1 && messages.contains("fold-01"), "{messages}");
+    let table = succeeds(
+        here,
+        &[&crossval[..5], &["--run", "loose", "--by", "picture", "--folds", "4"], SETTINGS].concat(),
+    );
+    assert!(table.contains("Warning: the same persons"), "{table}");
+    let held = ["--set", "training.validation=0.1", "--run", "held"];
+    let (code, _, messages) = run(here, &[&crossval[..5], &held].concat());
+    assert!(code == 1 && messages.contains("the next fold selects"), "{messages}");
+}

@@ -1,0 +1,262 @@
+//! *Near duplicates*: pictures that differ in a few gray levels, in compression or scaling, or are mirror images of each
+//! other. Across splits they leak as identical ones do.
+//!
+//! Two pictures are *nearly identical* when their perceptual hashes differ in at most [`HASH_DISTANCE`] of 64 bits (the
+//! signs of the 8 x 8 lowest cosine coefficients of the picture at 32 x 32, about their median, after Zauner 2010) and
+//! their pixels at 32 x 32 correlate to at least [`CORRELATION`]; the one or its mirror image.
+
+use image::GrayImage;
+use image::imageops::{FilterType, resize};
+use rayon::prelude::*;
+
+use crate::data::packed::dataset::PackedDataset;
+use crate::data::packed::split::Split;
+
+/// The most bits of 64 in which the hashes of near duplicates differ.
+pub const HASH_DISTANCE: u32 = 8;
+/// The least correlation of their pixels.
+pub const CORRELATION: f32 = 0.98;
+
+/// Side of the picture that is hashed.
+const SIDE: usize = 32;
+/// Coefficients to a side.
+const LOW: usize = 8;
+/// A hash that differs in at most [`HASH_DISTANCE`] bits is equal in one of so many parts at least.
+const PARTS: u32 = HASH_DISTANCE + 1;
+
+/// Two rows of a data set that are nearly identical, and not identical.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NearPair {
+    /// The lower row.
+    pub first: u32,
+    /// The higher row.
+    pub second: u32,
+    /// How far their pixels correlate (`0..=1`).
+    pub correlation: f32,
+    /// Whether one is like the other's mirror image.
+    pub mirrored: bool,
+}
+
+/// A picture as it is compared.
+struct Print {
+    hash: u64,
+    /// Of its mirror image.
+    mirrored_hash: u64,
+    /// Pixels at [`SIDE`] x [`SIDE`], their mean 0 and their squares' sum 1; all 0 for a constant picture.
+    pixels: Vec<i8>,
+    norm: f32,
+}
+
+/// All pairs of nearly identical rows, by their first row.
+pub fn near_pairs(dataset: &PackedDataset) -> Vec<NearPair> {
+    let prints: Vec<Print> = (0..dataset.len()).into_par_iter().map(|row| Print::of(dataset, row)).collect();
+    let mut pairs: Vec<NearPair> = Vec::new();
+    for part in 0..PARTS {
+        let mut order: Vec<u32> = (0..prints.len() as u32).collect();
+        let key = |row: u32| bits(prints[row as usize].hash, part);
+        order.par_sort_unstable_by_key(|row| (key(*row), *row));
+        let found: Vec<Vec<NearPair>> = (0..prints.len())
+            .into_par_iter()
+            .map(|row| {
+                let mut found = Vec::new();
+                for mirrored in [false, true] {
+                    let hash = if mirrored { prints[row].mirrored_hash } else { prints[row].hash };
+                    let begin = order.partition_point(|other| key(*other) < bits(hash, part));
+                    for other in &order[begin..] {
+                        if key(*other) != bits(hash, part) {
+                            break;
+                        }
+                        // Each pair once: by its lower row, in the first part that is equal.
+                        let is_first = (0..part).all(|earlier| {
+                            bits(prints[*other as usize].hash, earlier) != bits(hash, earlier)
+                        });
+                        if *other as usize > row && is_first {
+                            found.extend(pair(dataset, &prints, row, *other as usize, hash, mirrored));
+                        }
+                    }
+                }
+                found
+            })
+            .collect();
+        pairs.extend(found.into_iter().flatten());
+    }
+    pairs.sort_by_key(|pair| (pair.first, pair.second, pair.mirrored));
+    // A face that is like its own mirror image is like the other both ways.
+    pairs.dedup_by_key(|pair| (pair.first, pair.second));
+    pairs
+}
+
+/// For every row, whether a Training row other than itself is nearly identical to it.
+pub fn near_training_duplicates(dataset: &PackedDataset, pairs: &[NearPair]) -> Vec<bool> {
+    let is_training = |row: u32| dataset.assigned_split(row as usize) == Split::Training;
+    let mut near = vec![false; dataset.len()];
+    for pair in pairs {
+        near[pair.first as usize] |= is_training(pair.second);
+        near[pair.second as usize] |= is_training(pair.first);
+    }
+    near
+}
+
+/// The pair of two rows, where they are nearly identical and not identical; `hash` is that of `first` or of its mirror
+/// image.
+fn pair(
+    dataset: &PackedDataset,
+    prints: &[Print],
+    first: usize,
+    second: usize,
+    hash: u64,
+    mirrored: bool,
+) -> Option<NearPair> {
+    let (one, other) = (&prints[first], &prints[second]);
+    if (hash ^ other.hash).count_ones() > HASH_DISTANCE {
+        return None;
+    }
+    let correlation = one.correlation(other, mirrored);
+    if correlation < CORRELATION || (!mirrored && dataset.image(first) == dataset.image(second)) {
+        return None;
+    }
+    Some(NearPair { first: first as u32, second: second as u32, correlation, mirrored })
+}
+
+/// The bits of a hash that belong to one of [`PARTS`] parts.
+fn bits(hash: u64, part: u32) -> u64 {
+    let (begin, end) = (64 * part / PARTS, 64 * (part + 1) / PARTS);
+    (hash >> begin) & ((1 << (end - begin)) - 1)
+}
+
+impl Print {
+    fn of(dataset: &PackedDataset, row: usize) -> Self {
+        let (width, height) = (dataset.width() as u32, dataset.height() as u32);
+        let image = GrayImage::from_raw(width, height, dataset.image(row).to_vec());
+        let image = image.expect("packed images have the packed size");
+        let small = resize(&image, SIDE as u32, SIDE as u32, FilterType::Triangle).into_raw();
+        let coefficients = lowest_coefficients(&small);
+        // A mirror image has the odd columns' signs turned.
+        let mut mirrored = coefficients;
+        mirrored
+            .iter_mut()
+            .enumerate()
+            .filter(|(index, _)| index % 2 == 1)
+            .for_each(|(_, value)| *value = -*value);
+        let mean = small.iter().map(|pixel| f32::from(*pixel)).sum::<f32>() / small.len() as f32;
+        // Half a gray level is enough for a comparison.
+        let pixels: Vec<i8> =
+            small.iter().map(|pixel| ((f32::from(*pixel) - mean) / 2.0).round() as i8).collect();
+        let squares: i32 = pixels.iter().map(|pixel| i32::from(*pixel) * i32::from(*pixel)).sum();
+        Self {
+            hash: signs(&coefficients),
+            mirrored_hash: signs(&mirrored),
+            pixels,
+            norm: (squares as f32).sqrt(),
+        }
+    }
+
+    /// How far the pixels correlate with those of another picture, one of them mirrored or not.
+    fn correlation(&self, other: &Self, mirrored: bool) -> f32 {
+        let rows = self.pixels.chunks_exact(SIDE).zip(other.pixels.chunks_exact(SIDE));
+        let product = |one: &i8, other: &i8| i32::from(*one) * i32::from(*other);
+        let sum: i32 = rows
+            .map(|(one, other)| -> i32 {
+                if mirrored {
+                    one.iter().rev().zip(other).map(|(one, other)| product(one, other)).sum()
+                } else {
+                    one.iter().zip(other).map(|(one, other)| product(one, other)).sum()
+                }
+            })
+            .sum();
+        // Constant pictures are another finding.
+        if self.norm == 0.0 || other.norm == 0.0 { 0.0 } else { sum as f32 / (self.norm * other.norm) }
+    }
+}
+
+/// The lowest 8 x 8 coefficients of the cosine transform (DCT-II) of 32 x 32 pixels, row by row.
+fn lowest_coefficients(pixels: &[u8]) -> [f32; LOW * LOW] {
+    let basis: [[f32; SIDE]; LOW] = std::array::from_fn(|frequency| {
+        std::array::from_fn(|place| {
+            let angle = std::f32::consts::PI / SIDE as f32 * (place as f32 + 0.5) * frequency as f32;
+            angle.cos()
+        })
+    });
+    // Rows first.
+    let mut rows = [[0_f32; LOW]; SIDE];
+    for (row, pixels) in rows.iter_mut().zip(pixels.chunks_exact(SIDE)) {
+        for (value, wave) in row.iter_mut().zip(&basis) {
+            *value = pixels.iter().zip(wave).map(|(pixel, weight)| f32::from(*pixel) * weight).sum();
+        }
+    }
+    std::array::from_fn(|index| {
+        let (down, across) = (index / LOW, index % LOW);
+        rows.iter().zip(&basis[down]).map(|(row, weight)| row[across] * weight).sum()
+    })
+}
+
+/// A bit for each coefficient: whether it is above the median of all but the mean brightness.
+fn signs(coefficients: &[f32; LOW * LOW]) -> u64 {
+    let mut sorted = coefficients[1..].to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let median = sorted[sorted.len() / 2];
+    let bit = |(place, value): (usize, &f32)| u64::from(*value > median) << place;
+    coefficients.iter().enumerate().map(bit).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Origin, PackedBuilder};
+    use crate::expression::LabelSet;
+
+    /// A smooth pattern of its own for every seed.
+    fn pattern(seed: u32) -> Vec<u8> {
+        let wave = |index: u32, salt: u32| {
+            let mixed = (seed * 31 + index * 7 + salt + 1).wrapping_mul(0x9E37_79B1);
+            f64::from((mixed ^ (mixed >> 15)).wrapping_mul(0x85EB_CA6B) >> 8) / f64::from(1 << 24)
+        };
+        (0..48 * 48_u32)
+            .map(|index| {
+                let (x, y) = (f64::from(index % 48) / 48.0, f64::from(index / 48) / 48.0);
+                let value: f64 = (0..6)
+                    .map(|term| {
+                        let (across, down) = (4.0 * wave(term, 1), 4.0 * wave(term, 2));
+                        (6.3 * (across * x + down * y + wave(term, 3))).sin()
+                    })
+                    .sum();
+                (128.0 + 20.0 * value) as u8
+            })
+            .collect()
+    }
+
+    #[test]
+    fn altered_copies_are_found_and_others_are_not() {
+        let mut builder = PackedBuilder::new("near", LabelSet::Fer2013, 48, 48);
+        let mut push = |image: &[u8], split| builder.push(image, 0, split, Origin::Photograph).unwrap();
+        for seed in 0..60 {
+            push(&pattern(seed), Split::Training);
+        }
+        // 60 identical, 61 brighter and noisier, 62 mirrored, 63 in sixteen gray levels, 64 another.
+        push(&pattern(3), Split::Test);
+        let noisy: Vec<u8> =
+            pattern(4).iter().enumerate().map(|(place, pixel)| pixel + 10 + (place * 7 % 5) as u8).collect();
+        push(&noisy, Split::Test);
+        let mirrored: Vec<u8> = pattern(5).chunks(48).flat_map(|row| row.iter().rev().copied()).collect();
+        push(&mirrored, Split::Test);
+        let coarse: Vec<u8> = pattern(6).iter().map(|pixel| pixel & 0xF0).collect();
+        push(&coarse, Split::Validation);
+        push(&pattern(100), Split::Test);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set");
+        builder.write(&path, "").unwrap();
+        let dataset = PackedDataset::open(&path).unwrap();
+        let pairs = near_pairs(&dataset);
+        let found: Vec<_> = pairs.iter().map(|pair| (pair.first, pair.second, pair.mirrored)).collect();
+        assert_eq!(found, [(4, 61, false), (5, 62, true), (6, 63, false)]);
+        let near = near_training_duplicates(&dataset, &pairs);
+        assert_eq!((60..65).map(|row| near[row]).collect::<Vec<_>>(), [false, true, true, true, false]);
+    }
+
+    #[test]
+    fn every_bit_of_a_hash_belongs_to_one_part() {
+        for place in 0..64 {
+            assert_eq!((0..PARTS).filter(|part| bits(1 << place, *part) != 0).count(), 1, "{place}");
+        }
+    }
+}

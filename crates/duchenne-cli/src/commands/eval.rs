@@ -101,7 +101,12 @@ fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -
         Provenance::new("architecture", predictor.description()),
         Provenance::new(
             "input",
-            format!("{0}x{0} centre of {1}x{1}", preprocessing.crop, preprocessing.resize),
+            format!(
+                "{0}x{0} centre of {1}x{1}, {2}",
+                preprocessing.crop,
+                preprocessing.resize,
+                if preprocessing.color { "in colour" } else { "gray" }
+            ),
         ),
         Provenance::new("test-time augmentation", args.scoring.views.description()),
         Provenance::new("evaluated data", dataset.name()),

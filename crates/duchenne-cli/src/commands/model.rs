@@ -45,14 +45,20 @@ struct ImportArgs {
     #[arg(long, value_parser = one_of(Architecture::TABLE))]
     arch: Architecture,
     /// Label set of the outputs
-    #[arg(long, value_parser = label_set())]
-    labels: LabelSet,
+    #[arg(long, value_parser = label_set(), required_unless_present = "classes", conflicts_with = "classes")]
+    labels: Option<LabelSet>,
+    /// Classes of the outputs, in their order, where they are no label set's
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    classes: Vec<String>,
     /// Side of the square input in pixels
     #[arg(long)]
     input: usize,
     /// Input channels: 1 or 3. With 1, three-channel weights are summed to one channel
     #[arg(long)]
     channels: usize,
+    /// The network sees colour; else faces are made gray, and repeated over three channels
+    #[arg(long)]
+    color: bool,
     /// Mean pixel in 0..1, one value or one per channel (comma-separated)
     #[arg(long, value_delimiter = ',', num_args = 1, required = true)]
     mean: Vec<f32>,
@@ -99,7 +105,11 @@ pub(crate) fn run(args: ModelArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
-    let (architecture, label_set) = (args.arch, args.labels);
+    let label_set = match args.labels {
+        Some(labels) => labels,
+        None => LabelSet::own(&args.classes)?,
+    };
+    let architecture = args.arch;
     if ![1, 3].contains(&args.channels) {
         bail!("--channels is {}, expected 1 or 3", args.channels);
     }
@@ -110,7 +120,8 @@ fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     };
     let (mean, deviation) = (per_channel(&args.mean, "mean")?, per_channel(&args.std, "std")?);
     check_writable(&args.out)?;
-    let preprocessing = Preprocessing { resize: args.input, crop: args.input, mean, deviation };
+    let preprocessing =
+        Preprocessing { resize: args.input, crop: args.input, mean, deviation, color: args.color };
     let mut weights = read_weights(&args.weights)?;
     let mut network = NetworkConfig::new(architecture, args.channels, label_set.len());
     network.detect_options(&weights);

@@ -152,3 +152,51 @@ fn folds_are_tested_by_models_that_have_not_seen_them() {
     let (code, _, messages) = run(here, &[&crossval[..5], &held].concat());
     assert!(code == 1 && messages.contains("the next fold selects"), "{messages}");
 }
+
+#[test]
+fn colour_is_seen_where_a_recipe_and_the_data_have_it() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    // The classes differ in colour alone: their grays are equal.
+    let mut random = ChaCha8Rng::seed_from_u64(6);
+    for index in 0..60 {
+        let color = [[114, 114, 114], [200, 70, 114], [30, 157, 114]][index % 3];
+        let picture = image::RgbImage::from_fn(48, 48, |_, _| {
+            let noise = random.random_range(0..20);
+            image::Rgb(color.map(|value: u8| value + noise))
+        });
+        let path = here.join("faces").join(CLASSES[index % 3]).join(format!("{index}.png"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.save(path).unwrap();
+    }
+    succeeds(here, &["data", "import", "folder", "faces", "--color", "--out", "colour.safetensors"]);
+    succeeds(here, &["data", "import", "folder", "faces", "--out", "gray.safetensors"]);
+    let info = json(&succeeds(here, &["data", "info", "colour.safetensors", "--json"]));
+    assert_eq!(info["channels"], 3);
+    let accuracy = |data: &str, channels: &str, run_folder: &str| {
+        let channels = format!("input.channels={channels}");
+        let train =
+            ["train", "--recipe", "compact", "--data", data, "--validation", "0.3", "--run", run_folder];
+        // What it is taught is seen uncorrupted, and corrupted in the same colours.
+        let settings =
+            ["--set", &channels, "--set", "corruption.probability=0.3", "--set", "corruption.blur=[0.4,1]"];
+        succeeds(here, &[&train[..], &settings, SETTINGS].concat());
+        let model = format!("{run_folder}/best.safetensors");
+        let eval = ["eval", &model, "--data", data, "--split", "training", "--json"];
+        let report = json(&succeeds(here, &eval));
+        report["results"][0]["report"]["overall"]["accuracy"]["value"].as_f64().unwrap()
+    };
+    assert!(accuracy("colour.safetensors", "3", "seen") > 0.9);
+    assert!(accuracy("colour.safetensors", "1", "unseen") < 0.7);
+    assert!(accuracy("gray.safetensors", "3", "gray") < 0.7);
+    let predict = ["predict", "faces/glad/1.png", "--whole", "--model", "seen/best.safetensors", "--json"];
+    assert_eq!(json(succeeds(here, &predict).trim())["faces"][0]["expression"], "glad");
+    // A copy keeps the colours; a generator refuses them.
+    succeeds(here, &["data", "export", "colour.safetensors", "--out", "copies"]);
+    succeeds(here, &["data", "import", "folder", "copies", "--color", "--out", "again.safetensors"]);
+    let again = json(&succeeds(here, &["data", "info", "again.safetensors", "--json"]));
+    assert_eq!((&again["channels"], &again["samples"]), (&info["channels"], &info["samples"]));
+    let gan = ["gan", "train", "--recipe", "dcgan", "--data", "colour.safetensors", "--run", "gan"];
+    let (code, _, messages) = run(here, &gan);
+    assert!(code == 1 && messages.contains("is in colour, and generators learn gray faces"), "{messages}");
+}

@@ -150,6 +150,12 @@ pub enum DataError {
         /// The data set's name.
         name: String,
     },
+    /// A generator learns gray faces.
+    #[error("data set `{name}` is in colour, and generators learn gray faces: import it without --color")]
+    Colored {
+        /// The data set's name.
+        name: String,
+    },
     /// Photographs cannot join a training split as generated faces.
     #[error(
         "data set `{name}` is not synthetic: row {row} (from 0) is a photograph; `duchenne gan sample` makes \
@@ -163,15 +169,16 @@ pub enum DataError {
     },
     /// Generated faces of another size than the pictures that they should join.
     #[error(
-        "data set `{name}` has pictures of {} x {}, expected {} x {}", got[0], got[1], expected[0], expected[1]
+        "data set `{name}` has pictures of {} x {} x {}, expected {} x {} x {} (height, width, channels)",
+        got[0], got[1], got[2], expected[0], expected[1], expected[2]
     )]
     PictureSize {
         /// The name of the generated set.
         name: String,
-        /// Height and width of its pictures, in pixels.
-        got: [usize; 2],
-        /// Height and width of the pictures to join, in pixels.
-        expected: [usize; 2],
+        /// Height, width and channels of its pictures.
+        got: [usize; 3],
+        /// Height, width and channels of the pictures to join.
+        expected: [usize; 3],
     },
     /// Generated faces show no class that the enlarged data set has.
     #[error("data set `{name}` has no label that maps to one of `{target}` with neutral = {neutral}")]

@@ -1,12 +1,13 @@
 //! Accuracy on corrupted pictures: the join of corruptions, a recogniser and the figures.
 
-use image::GrayImage;
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use rayon::prelude::*;
 
 use crate::data::faces::batches::mix_seed;
 use crate::data::faces::corruption::{Corruption, SEVERITIES};
+use crate::data::faces::pixels::{PackedFace, each_channel};
 use crate::data::faces::views::Views;
 use crate::data::{Images as _, PackedDataset, Samples as _};
 use crate::evaluation::robustness::{CorruptedAccuracy, Robustness};
@@ -30,23 +31,22 @@ pub fn robustness(
     let images = samples.len() as u64;
     let mut done = 0;
     let seen = vec![false; dataset.len()];
-    let (width, height) = (dataset.width() as u32, dataset.height() as u32);
+    let shape = dataset.shape();
     let mut corruptions = Vec::new();
     for corruption in kinds() {
         let what = format!("robustness: {}", corruption.name());
         let mut accuracies = Vec::new();
         for severity in 1..=SEVERITIES {
-            let corrupted = |index: usize| {
-                let face = GrayImage::from_raw(width, height, samples.image(index).to_vec())
-                    .expect("packed images have the packed size");
+            let corrupted = |index: usize| -> Cow<'_, [u8]> {
                 let seed = mix_seed(&[corruption as u64, severity as u64, samples.row(index) as u64]);
-                let face = corruption.apply(severity, &face, &mut ChaCha8Rng::seed_from_u64(seed));
-                predictor.manifest().preprocessing.resized(&face)
+                // Every channel by the same random numbers.
+                let pixels = each_channel(samples.image(index), shape, |plane| {
+                    corruption.apply(severity, &plane, &mut ChaCha8Rng::seed_from_u64(seed))
+                });
+                Cow::Owned(predictor.manifest().preprocessing.resized(&PackedFace { pixels: &pixels, shape }))
             };
-            let faces: Vec<Vec<u8>> = (0..samples.len()).into_par_iter().map(corrupted).collect();
-            let faces: Vec<&[u8]> = faces.iter().map(Vec::as_slice).collect();
             let name = format!("pictures corrupted by {}", corruption.name());
-            let scored = score_faces(predictor, dataset, &samples, &faces, &name, &seen, views)?;
+            let scored = score_faces(predictor, dataset, &samples, &corrupted, &name, &seen, views)?;
             accuracies.push(scored.accuracy()?);
             done += 1;
             watch.progress(Work { what: &what, unit: Unit::Measurements }, done, total);

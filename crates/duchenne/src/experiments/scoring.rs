@@ -1,7 +1,10 @@
 //! *Scoring*: a model's outputs on a split of a data set, its figures, and its temperature.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use rayon::prelude::*;
 
 use crate::error::{Context as _, refuse};
 
@@ -68,18 +71,19 @@ pub fn score(
     seen: &[bool],
     views: Views,
 ) -> crate::Result<ScoredSplit> {
-    let preprocessing = &predictor.manifest().preprocessing;
-    let faces = ResizedFaces::new(samples, preprocessing, [dataset.height(), dataset.width()]);
-    let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
-    score_faces(predictor, dataset, samples, &faces, split, seen, views)
+    let faces = ResizedFaces::new(samples, &predictor.manifest().preprocessing, dataset.shape());
+    score_faces(predictor, dataset, samples, &|index| faces.face(samples, index), split, seen, views)
 }
 
-/// The same with `faces`, of the size that the model's preprocessing asks for, instead of the samples' own.
-pub fn score_faces(
+/// Faces that are classified before the next are asked for: they may have to be resized.
+const FACES_AT_ONCE: usize = 4096;
+
+/// The same with the `face` of each sample, of the size that the model's preprocessing asks for, instead of the samples' own.
+pub fn score_faces<'a>(
     predictor: &Predictor,
     dataset: &PackedDataset,
     samples: &(impl Samples + Sync),
-    faces: &[&[u8]],
+    face: &(dyn Fn(usize) -> Cow<'a, [u8]> + Sync),
     split: &str,
     seen: &[bool],
     views: Views,
@@ -92,9 +96,15 @@ pub fn score_faces(
             dataset.label_set()
         );
     }
+    let mut logits = Vec::with_capacity(samples.len() * manifest.label_set.len());
+    for begin in (0..samples.len()).step_by(FACES_AT_ONCE) {
+        let end = samples.len().min(begin + FACES_AT_ONCE);
+        let faces: Vec<Cow<'_, [u8]>> = (begin..end).into_par_iter().map(face).collect();
+        logits.extend(predictor.logits(&faces.iter().map(|face| &**face).collect::<Vec<_>>(), views));
+    }
     Ok(ScoredSplit {
         class_names: manifest.label_set.names().iter().map(|name| (*name).to_owned()).collect(),
-        logits: predictor.logits(faces, views),
+        logits,
         ..unscored(dataset, samples, split, seen)
     })
 }

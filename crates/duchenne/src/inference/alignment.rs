@@ -1,9 +1,8 @@
 //! *Alignment*: the square of a picture that shows a face as the data sets' crops do, the head upright.
 
-use image::{GrayImage, Luma};
-
 use super::face_box::Landmarks;
-use crate::data::faces::augmentation::sample;
+use crate::data::faces::picture::Picture;
+use crate::data::faces::reshaping::Window;
 
 /// The side of a crop, in geometric means of the width and height of the detector's box, around the same centre.
 ///
@@ -20,48 +19,30 @@ pub const UPRIGHT: f32 = 6.0;
 /// The crop of the face in a box of `[left, top, width, height]`; where the landmarks say that the head is turned, the
 /// crop is turned upright. Beyond the edge of the picture the edge pixels go on.
 pub fn crop_face(
-    gray: &GrayImage,
+    picture: &Picture,
     [left, top, width, height]: [f32; 4],
     landmarks: Option<&Landmarks>,
-) -> GrayImage {
+) -> Picture {
     let side = ((width * height).sqrt() * CROP_SCALE).round().max(1.0);
     let centre = [left + width / 2.0, top + height / 2.0];
-    let turned = landmarks.filter(|landmarks| landmarks.angle().abs() > UPRIGHT);
-    match turned {
-        None => {
-            let [x, y] = centre.map(|centre| (centre - side / 2.0).round() as i64);
-            let nearest = |start: i64, offset: u32, size: u32| {
-                (start + i64::from(offset)).clamp(0, i64::from(size) - 1) as u32
-            };
-            GrayImage::from_fn(side as u32, side as u32, |column, row| {
-                *gray.get_pixel(nearest(x, column, gray.width()), nearest(y, row, gray.height()))
-            })
-        }
-        Some(landmarks) => {
-            let [right, down] = landmarks.axis();
-            let size = [gray.height() as usize, gray.width() as usize];
-            GrayImage::from_fn(side as u32, side as u32, |column, row| {
-                // From the middle of the crop to the middle of its pixel, and to pixels counted by their middles.
-                let (x, y) = (column as f32 + 0.5 - side / 2.0, row as f32 + 0.5 - side / 2.0);
-                let (across, along) = (x * right - y * down, x * down + y * right);
-                Luma([sample(gray.as_raw(), size, centre[1] + along - 0.5, centre[0] + across - 0.5).round()
-                    as u8])
-            })
-        }
+    match landmarks.filter(|landmarks| landmarks.angle().abs() > UPRIGHT) {
+        None => picture.square(centre.map(|centre| (centre - side / 2.0).round() as i64), side as u32),
+        Some(landmarks) => picture.window(&Window { centre, side, angle: landmarks.angle() }, side as u32),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::{GrayImage, Luma};
 
     #[test]
     fn crops_are_square_and_continue_the_edge() {
-        let ramp = GrayImage::from_fn(100, 100, |x, _| Luma([x as u8]));
-        let inside = crop_face(&ramp, [30.0, 30.0, 40.0, 40.0], None);
+        let ramp: Picture = GrayImage::from_fn(100, 100, |x, _| Luma([x as u8])).into();
+        let inside = crop_face(&ramp, [30.0, 30.0, 40.0, 40.0], None).into_gray();
         assert_eq!(inside.dimensions(), (44, 44));
         assert_eq!((inside.get_pixel(0, 0)[0], inside.get_pixel(43, 43)[0]), (28, 71));
-        let outside = crop_face(&ramp, [-20.0, 80.0, 40.0, 40.0], None);
+        let outside = crop_face(&ramp, [-20.0, 80.0, 40.0, 40.0], None).into_gray();
         assert_eq!(outside.get_pixel(0, 43)[0], 0);
         assert_eq!(outside.get_pixel(43, 43)[0], 21);
     }
@@ -78,7 +59,9 @@ mod tests {
                 let (across, along) = (x as f32 + 0.5 - forehead[0], y as f32 + 0.5 - forehead[1]);
                 Luma([if across.hypot(along) < 3.0 { 255 } else { 0 }])
             });
-            let crop = crop_face(&gray, [30.0, 30.0, 40.0, 40.0], Some(&Landmarks::from_points(points)));
+            let crop =
+                crop_face(&gray.into(), [30.0, 30.0, 40.0, 40.0], Some(&Landmarks::from_points(points)))
+                    .into_gray();
             assert_eq!(crop.dimensions(), (44, 44));
             assert!(crop.get_pixel(22, 6)[0] > 200, "{degrees}");
             assert_eq!(crop.get_pixel(22, 38)[0], 0, "{degrees}");

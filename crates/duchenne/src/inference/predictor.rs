@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::data::faces::pixels::FacePixels;
 use burn::module::Module;
 use burn::tensor::Device;
-use image::GrayImage;
 
 use super::built_in::BuiltInModel;
 use super::deep_feature_svm::DeepFeatureSvm;
@@ -122,12 +122,16 @@ impl Predictor {
         self.manifest.label_set
     }
 
-    /// Calibrated probabilities in the label set's order, one entry per gray face crop of any size;
+    /// Calibrated probabilities in the label set's order, one entry per face crop of any size, gray or in colour;
     /// logits are averaged over `views`.
     ///
     /// # Errors
     /// [`InferenceError::NotFinite`], and no other, when the outputs for a face are not numbers.
-    pub fn probabilities(&self, faces: &[GrayImage], views: Views) -> Result<Vec<Vec<f32>>, InferenceError> {
+    pub fn probabilities(
+        &self,
+        faces: &[impl FacePixels],
+        views: Views,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
         let resized = self.resized(faces);
         let slices: Vec<&[u8]> = resized.iter().map(Vec::as_slice).collect();
         let probabilities = self.probabilities_of_resized(&slices, views);
@@ -153,13 +157,13 @@ impl Predictor {
         }
     }
 
-    fn resized(&self, faces: &[GrayImage]) -> Vec<Vec<u8>> {
+    fn resized(&self, faces: &[impl FacePixels]) -> Vec<Vec<u8>> {
         faces.iter().map(|face| self.manifest.preprocessing.resized(face)).collect()
     }
 
-    /// Penultimate activations, `[faces, features]`, row-major, of gray faces of any size; those of an SVM's
+    /// Penultimate activations, `[faces, features]`, row-major, of faces of any size; those of an SVM's
     /// networks or an ensemble's members are concatenated and scaled to unit length.
-    pub fn deep_features(&self, faces: &[GrayImage]) -> Vec<f32> {
+    pub fn deep_features(&self, faces: &[impl FacePixels]) -> Vec<f32> {
         let resized = self.resized(faces);
         self.deep_features_of_resized(&resized.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
@@ -187,6 +191,8 @@ fn softmax(logits: &[f32], temperature: f64) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use image::GrayImage;
+
     use super::*;
 
     #[test]

@@ -3,10 +3,7 @@
 //! It comes in two steps, since they scale differently: [`FaceFinder::find`] is work for one thread per
 //! picture, [`classify`] takes the faces of many pictures in common batches.
 
-use image::GrayImage;
-
 use crate::data::faces::picture::Picture;
-use crate::data::faces::preprocessing::squared;
 use crate::data::faces::views::Views;
 use crate::data::import::picture_tree::FaceCropper;
 use crate::expression::LabelSet;
@@ -28,8 +25,8 @@ pub struct FoundFace {
     pub score: Option<f32>,
     /// Eyes, nose and mouth; `None` where the whole picture was taken as a face.
     pub landmarks: Option<Landmarks>,
-    /// The upright gray crop for the classifier, of any size.
-    pub crop: GrayImage,
+    /// The upright crop for the classifier, of any size, in the picture's own colours.
+    pub crop: Picture,
 }
 
 /// A face with its expression.
@@ -143,24 +140,18 @@ impl FaceFinder {
         let (width, height) = (picture.width(), picture.height());
         match self {
             Self::WholePicture => {
-                let gray = picture.to_gray();
                 let bounds = FaceBox::whole(width, height);
-                vec![FoundFace { bounds, score: None, landmarks: None, crop: gray }]
+                vec![FoundFace { bounds, score: None, landmarks: None, crop: picture.clone() }]
             }
             Self::Detector(detector) => {
                 let stretched = picture.stretched();
                 let picture = stretched.as_ref().unwrap_or(picture);
-                let faces = detector.detect(picture);
-                if faces.is_empty() {
-                    return Vec::new();
-                }
-                let gray = picture.to_gray();
-                let found = faces.into_iter().filter_map(|face| {
+                let found = detector.detect(picture).into_iter().filter_map(|face| {
                     Some(FoundFace {
                         bounds: face.bounds().clipped(width, height)?,
                         score: Some(face.score),
                         landmarks: Some(face.landmarks),
-                        crop: crop_face(&gray, face.area, Some(&face.landmarks)),
+                        crop: crop_face(picture, face.area, Some(&face.landmarks)),
                     })
                 });
                 found.collect()
@@ -170,10 +161,9 @@ impl FaceFinder {
 }
 
 impl FaceCropper for FaceFinder {
-    fn face(&self, picture: Picture, side: u32) -> Option<Vec<u8>> {
+    fn face(&self, picture: Picture) -> Option<Picture> {
         let area = |face: &FoundFace| u64::from(face.bounds.width) * u64::from(face.bounds.height);
-        let largest = self.find(&picture).into_iter().max_by_key(area)?;
-        Some(squared(&largest.crop, side))
+        Some(self.find(&picture).into_iter().max_by_key(area)?.crop)
     }
 }
 
@@ -213,7 +203,7 @@ pub fn classify(
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use image::{DynamicImage, ImageFormat, Luma};
+    use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 
     use super::*;
     use crate::data::faces::picture::Limits;
@@ -231,7 +221,7 @@ mod tests {
         let found = FaceFinder::WholePicture.find(&picture(gray.clone()));
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].bounds, found[0].score), (FaceBox::whole(48, 40), None));
-        assert_eq!(found[0].crop, gray);
+        assert_eq!(found[0].crop.to_gray(), gray);
     }
 
     #[test]
@@ -242,7 +232,7 @@ mod tests {
                 bounds: FaceBox { x: index as i32, y: 0, width: 1, height: 1 },
                 score: None,
                 landmarks: None,
-                crop: GrayImage::from_pixel(48, 48, Luma([(index * 3) as u8])),
+                crop: picture(GrayImage::from_pixel(48, 48, Luma([(index * 3) as u8]))),
             })
             .collect();
         let one = classify(&predictor, faces[BATCH + 1..=BATCH + 1].to_vec(), Views::Mirrored).unwrap();

@@ -17,8 +17,8 @@ const SHOWN: usize = 10;
 /// Arguments of `duchenne data check`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Pictures are nearly identical when their perceptual hashes differ in at most 8 of 64 bits and their pixels correlate to \
-    at least 0.98, one of them mirrored or not. Rows count from 0, as in the packed file. Findings are not errors: the exit code is 0 either way.\n\n\
+    after_help = "Pictures are nearly identical when their perceptual hashes differ in at most 10 of 64 bits and their pixels correlate to \
+    at least 0.94, one of them mirrored or not. Rows count from 0, as in the packed file. Findings are not errors: the exit code is 0 either way.\n\n\
                         Example:\n  duchenne data check fer2013.safetensors --json > findings.json"
 )]
 pub(super) struct CheckArgs {

@@ -68,6 +68,7 @@ fn json(dataset: &PackedDataset, counts: &Counts) -> serde_json::Value {
         "samples": dataset.len(),
         "height": dataset.height(),
         "width": dataset.width(),
+        "channels": dataset.shape()[2],
         "splits": splits,
         "synthetic": counts.synthetic,
         "votes": dataset.votes(0).is_some(),
@@ -79,11 +80,12 @@ fn json(dataset: &PackedDataset, counts: &Counts) -> serde_json::Value {
 
 fn table(dataset: &PackedDataset, counts: &Counts) -> String {
     let mut text = format!(
-        "{}: {} pictures of {}x{}, labels {}\n",
+        "{}: {} pictures of {}x{}{}, labels {}\n",
         dataset.name(),
         grouped(dataset.len()),
         dataset.width(),
         dataset.height(),
+        if dataset.shape()[2] == 3 { " in colour" } else { "" },
         dataset.label_set()
     );
     if dataset.votes(0).is_some() {
@@ -96,8 +98,10 @@ fn table(dataset: &PackedDataset, counts: &Counts) -> String {
         let _ = writeln!(text, "{} of them synthetic", grouped(counts.synthetic));
     }
     text.push('\n');
+    let longest = dataset.label_set().names().iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let room = (longest + 2).max(10);
     let mut line = |name: &str, cells: &mut dyn Iterator<Item = String>| {
-        let _ = write!(text, "{name:<10}");
+        let _ = write!(text, "{name:<room$}");
         for cell in cells {
             let _ = write!(text, "{cell:>14}");
         }

@@ -79,16 +79,16 @@ impl Augmentation {
         preprocessing.write_scaled(self.changed(preprocessing, pixels, random), out);
     }
 
-    /// A changed copy of a resized face: the gray values, 0 to 255, of `crop x crop` pixels, row by row.
+    /// A changed copy of a resized face: the value, 0 to 255, of each of `crop x crop` pixels, row by row, in each channel.
     /// Beyond its edge the face is continued by its last pixels.
     pub fn changed<'a, R: Rng>(
         &self,
         preprocessing: &Preprocessing,
         pixels: &'a [u8],
         random: &mut R,
-    ) -> impl Iterator<Item = f32> + use<'a, R> {
-        let (side, crop) = (preprocessing.resize, preprocessing.crop);
-        assert_eq!(pixels.len(), side * side, "face size differs from the preprocessing");
+    ) -> impl Fn(usize, usize) -> f32 + use<'a, R> {
+        let (side, crop, depth) = (preprocessing.resize, preprocessing.crop, preprocessing.depth());
+        assert_eq!(pixels.len(), side * side * depth, "face size differs from the preprocessing");
         let mut within = |limit: f32| (random.random::<f32>() * 2.0 - 1.0) * limit;
         let angle = within(self.rotation).to_radians();
         let zoom = 1.0 + within(self.scale);
@@ -103,7 +103,7 @@ impl Augmentation {
         let (middle, source_middle) = ((crop as f32 - 1.0) / 2.0, (side as f32 - 1.0) / 2.0);
         // An odd difference would put the centre crop between pixels.
         let parity = if (side - crop) % 2 == 1 { 0.5 } else { 0.0 };
-        (0..crop * crop).map(move |index| {
+        move |index, channel| {
             let (row, column) = (index / crop, index % crop);
             if hole.is_some_and(|[top, left, height, width]| {
                 (top..top + height).contains(&row) && (left..left + width).contains(&column)
@@ -114,9 +114,9 @@ impl Augmentation {
             let (y, x) = (row as f32 - middle, column as f32 - middle);
             let source_y = source_middle - parity + y * cosine - x * sine + shift[0];
             let source_x = source_middle - parity + y * sine + x * cosine + shift[1];
-            let value = sample(pixels, [side; 2], source_y, source_x);
+            let value = sample(pixels, [side, side, depth], channel, source_y, source_x);
             ((value - 127.5) * contrast + 127.5 + brightness).clamp(0.0, 255.0)
-        })
+        }
     }
 
     /// The rectangle to erase, if any: top, left, height, width.
@@ -133,13 +133,19 @@ impl Augmentation {
     }
 }
 
-/// Bilinear interpolation in a picture of `height` rows and `width` columns; beyond the edge the last pixel.
-pub(crate) fn sample(pixels: &[u8], [height, width]: [usize; 2], y: f32, x: f32) -> f32 {
+/// Bilinear interpolation in a channel of a picture of `height` rows and `width` columns; beyond the edge the last pixel.
+pub(crate) fn sample(
+    pixels: &[u8],
+    [height, width, channels]: [usize; 3],
+    channel: usize,
+    y: f32,
+    x: f32,
+) -> f32 {
     let (y, x) = (y.clamp(0.0, (height - 1) as f32), x.clamp(0.0, (width - 1) as f32));
     let (top, left) = (y as usize, x as usize);
     let (bottom, right) = ((top + 1).min(height - 1), (left + 1).min(width - 1));
     let (down, across) = (y - top as f32, x - left as f32);
-    let pixel = |row: usize, column: usize| f32::from(pixels[row * width + column]);
+    let pixel = |row: usize, column: usize| f32::from(pixels[(row * width + column) * channels + channel]);
     let upper = pixel(top, left) * (1.0 - across) + pixel(top, right) * across;
     let lower = pixel(bottom, left) * (1.0 - across) + pixel(bottom, right) * across;
     upper * (1.0 - down) + lower * down

@@ -1,6 +1,8 @@
 //! *Batches*: where pixels become the numbers of one training step. Order and augmentation depend on
 //! the seed, the epoch and the image alone, so a run can resume from any batch.
 
+use std::borrow::Cow;
+
 use image::GrayImage;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -8,6 +10,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use crate::data::faces::augmentation::Augmentation;
+use crate::data::faces::pixels::{PackedFace, each_channel};
 use crate::data::faces::preprocessing::Preprocessing;
 use crate::data::faces::random_corruption::RandomCorruption;
 use crate::data::packed::split::{Images, TrainingSplit};
@@ -114,7 +117,7 @@ impl<'a> EpochBatches<'a> {
         if self.corruption.changes_nothing() {
             inputs.par_chunks_exact_mut(length).zip(chosen).for_each(|(out, sample)| {
                 let (mut random, pixels) = drawn(*sample);
-                self.augmentation.write(self.preprocessing, pixels, &mut random, out);
+                self.augmentation.write(self.preprocessing, &pixels, &mut random, out);
             });
             return Batch { inputs, clean: None, labels };
         }
@@ -122,56 +125,82 @@ impl<'a> EpochBatches<'a> {
         let outs = inputs.par_chunks_exact_mut(length).zip(clean.par_chunks_exact_mut(length));
         outs.zip(chosen).for_each(|((out, clean), sample)| {
             let (mut random, pixels) = drawn(*sample);
-            self.write_corrupted(pixels, &mut random, out, clean);
+            self.write_corrupted(&pixels, &mut random, out, clean);
         });
         Batch { inputs, clean: Some(clean), labels }
     }
 
     fn write_corrupted(&self, pixels: &[u8], random: &mut ChaCha8Rng, out: &mut [f32], clean: &mut [f32]) {
-        let side = self.preprocessing.crop as u32;
-        let values = self.augmentation.changed(self.preprocessing, pixels, random);
-        let face = GrayImage::from_raw(side, side, values.map(|value| value.round() as u8).collect())
-            .expect("one value for each pixel of the crop");
-        let moved = self.corruption.moved(face, random);
-        let write = |face: &GrayImage, out: &mut [f32]| {
-            self.preprocessing.write_scaled(face.as_raw().iter().map(|value| f32::from(*value)), out);
+        let (side, depth) = (self.preprocessing.crop, self.preprocessing.depth());
+        let shape = [side, side, depth];
+        let value = self.augmentation.changed(self.preprocessing, pixels, random);
+        let face: Vec<u8> =
+            (0..side * side * depth).map(|place| value(place / depth, place % depth).round() as u8).collect();
+        // Every channel by the same random numbers.
+        let mut alike = |face: &[u8], change: &dyn Fn(GrayImage, &mut ChaCha8Rng) -> GrayImage| {
+            let before = random.clone();
+            each_channel(face, shape, |plane| {
+                *random = before.clone();
+                change(plane, random)
+            })
         };
-        write(&moved, clean);
-        write(&self.corruption.corrupted(moved, random), out);
+        let moved = alike(&face, &|plane, random| self.corruption.moved(plane, random));
+        let corrupted = alike(&moved, &|plane, random| self.corruption.corrupted(plane, random));
+        for (face, out) in [(&moved, clean), (&corrupted, out)] {
+            self.preprocessing.write_scaled(|index, channel| f32::from(face[index * depth + channel]), out);
+        }
     }
 }
 
+/// Resized faces are kept up to so many bytes; beyond, each is resized anew when it is asked for.
+const MOST_KEPT: usize = 1 << 30;
+
 /// The faces of a split at the size that preprocessing asks for: the mapped file itself where the
-/// sizes agree, otherwise resized once and kept.
-#[derive(Debug, Default)]
+/// sizes agree, otherwise resized, once where they can be kept.
+#[derive(Debug, Clone)]
 pub struct ResizedFaces {
-    resized: Option<Vec<Vec<u8>>>,
+    preprocessing: Preprocessing,
+    shape: [usize; 3],
+    kept: Option<Vec<Vec<u8>>>,
 }
 
 impl ResizedFaces {
-    /// The faces of `samples`, pictures of `height x width`.
-    pub fn new(
+    /// The faces of `samples`, pictures of height, width and channels.
+    pub fn new(samples: &(impl Images + Sync), preprocessing: &Preprocessing, shape: [usize; 3]) -> Self {
+        Self::keeping(samples, preprocessing, shape, MOST_KEPT)
+    }
+
+    fn keeping(
         samples: &(impl Images + Sync),
         preprocessing: &Preprocessing,
-        [height, width]: [usize; 2],
+        shape: [usize; 3],
+        most: usize,
     ) -> Self {
-        if [height, width] == [preprocessing.resize; 2] {
-            return Self::default();
+        let mut faces = Self { preprocessing: preprocessing.clone(), shape, kept: None };
+        let bytes = samples.len() * preprocessing.resize * preprocessing.resize * preprocessing.depth();
+        if !faces.are_mapped() && bytes <= most {
+            let resize = |index: usize| faces.resized(samples.image(index));
+            faces.kept = Some((0..samples.len()).into_par_iter().map(resize).collect());
         }
-        let resize = |index: usize| {
-            let pixels = samples.image(index).to_vec();
-            let face = image::GrayImage::from_raw(width as u32, height as u32, pixels)
-                .expect("packed images have the packed size");
-            preprocessing.resized(&face)
-        };
-        Self { resized: Some((0..samples.len()).into_par_iter().map(resize).collect()) }
+        faces
+    }
+
+    /// Whether the packed pictures are what the network asks for.
+    fn are_mapped(&self) -> bool {
+        let resize = self.preprocessing.resize;
+        self.shape == [resize, resize, self.preprocessing.depth()]
+    }
+
+    fn resized(&self, pixels: &[u8]) -> Vec<u8> {
+        self.preprocessing.resized(&PackedFace { pixels, shape: self.shape })
     }
 
     /// The face of a sample, `resize x resize`.
-    pub fn face<'a>(&'a self, samples: &'a impl Images, index: usize) -> &'a [u8] {
-        match &self.resized {
-            Some(faces) => &faces[index],
-            None => samples.image(index),
+    pub fn face<'f>(&'f self, samples: &'f impl Images, index: usize) -> Cow<'f, [u8]> {
+        match &self.kept {
+            Some(faces) => Cow::Borrowed(&faces[index]),
+            None if self.are_mapped() => Cow::Borrowed(samples.image(index)),
+            None => Cow::Owned(self.resized(samples.image(index))),
         }
     }
 }
@@ -199,7 +228,7 @@ mod tests {
         let split = dataset.training().unwrap();
         let preprocessing = Preprocessing::gray(2, 2, 0.0, 1.0 / 255.0);
         let nothing = Augmentation { mirror: false, ..Augmentation::default() };
-        let faces = ResizedFaces::new(&split, &preprocessing, [2, 2]);
+        let faces = ResizedFaces::new(&split, &preprocessing, [2, 2, 1]);
         let batches = |epoch| EpochBatches::new(&split, &faces, &preprocessing, nothing, 4, [7, epoch]);
         let first = batches(0);
         assert_eq!(first.len(), 3);
@@ -222,7 +251,7 @@ mod tests {
         let split = dataset.training().unwrap();
         let preprocessing = Preprocessing::gray(2, 2, 0.0, 1.0 / 255.0);
         let augmentation = Augmentation { mirror: false, ..Augmentation::default() };
-        let faces = ResizedFaces::new(&split, &preprocessing, [2, 2]);
+        let faces = ResizedFaces::new(&split, &preprocessing, [2, 2, 1]);
         let batches = || EpochBatches::new(&split, &faces, &preprocessing, augmentation, 10, [7, 0]);
         let always =
             RandomCorruption { probability: 1.0, brightness: [50.0, 60.0], ..RandomCorruption::default() };
@@ -231,6 +260,23 @@ mod tests {
         assert_eq!((corrupted.clean.as_ref(), &corrupted.labels), (Some(&plain.inputs), &plain.labels));
         assert_ne!(corrupted.inputs, plain.inputs);
         assert_eq!(batches().corrupted(always).batch(0), corrupted);
+    }
+
+    #[test]
+    fn faces_are_the_same_whether_kept_or_resized_when_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        write_set(&path, 6);
+        let dataset = PackedDataset::open(&path).unwrap();
+        let split = dataset.training().unwrap();
+        let preprocessing = Preprocessing::gray(5, 5, 0.0, 1.0);
+        let [kept, anew] =
+            [usize::MAX, 10].map(|most| ResizedFaces::keeping(&split, &preprocessing, [2, 2, 1], most));
+        assert!(kept.kept.is_some() && anew.kept.is_none());
+        for index in 0..6 {
+            assert_eq!(kept.face(&split, index), anew.face(&split, index));
+            assert_eq!(kept.face(&split, index).len(), 25);
+        }
     }
 
     fn write_set(path: &std::path::Path, count: u8) {

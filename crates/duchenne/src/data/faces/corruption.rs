@@ -183,11 +183,17 @@ fn compressed(face: &GrayImage, quality: u8) -> GrayImage {
 fn moved_while_seen(face: &GrayImage, length: f32, angle: f32) -> GrayImage {
     // Two samples a pixel, so that none is passed over.
     let count = (2.0 * length).ceil().max(1.0);
-    let size = [face.height() as usize, face.width() as usize];
+    let size = [face.height() as usize, face.width() as usize, 1];
     GrayImage::from_fn(face.width(), face.height(), |column, row| {
         let seen = (0..count as usize).map(|step| {
             let along = ((step as f32 + 0.5) / count - 0.5) * length;
-            sample(face.as_raw(), size, row as f32 + along * angle.sin(), column as f32 + along * angle.cos())
+            sample(
+                face.as_raw(),
+                size,
+                0,
+                row as f32 + along * angle.sin(),
+                column as f32 + along * angle.cos(),
+            )
         });
         Luma([(seen.sum::<f32>() / count).round() as u8])
     })
@@ -211,11 +217,11 @@ fn occluded(face: &GrayImage, share: f32, random: &mut impl Rng) -> GrayImage {
 fn warped(face: &GrayImage, angle: f32, zoom: f32, [down, across]: [f32; 2]) -> GrayImage {
     let (sine, cosine) = (angle.sin() * zoom, angle.cos() * zoom);
     let [middle_y, middle_x] = [face.height(), face.width()].map(|length| (length as f32 - 1.0) / 2.0);
-    let size = [face.height() as usize, face.width() as usize];
+    let size = [face.height() as usize, face.width() as usize, 1];
     GrayImage::from_fn(face.width(), face.height(), |column, row| {
         let (y, x) = (row as f32 - middle_y, column as f32 - middle_x);
         let (source_y, source_x) = (y * cosine - x * sine, y * sine + x * cosine);
-        let value = sample(face.as_raw(), size, middle_y + source_y + down, middle_x + source_x + across);
+        let value = sample(face.as_raw(), size, 0, middle_y + source_y + down, middle_x + source_x + across);
         Luma([value.round() as u8])
     })
 }

@@ -4,6 +4,7 @@ pub mod augmentation;
 pub mod batches;
 pub mod corruption;
 pub mod picture;
+pub mod pixels;
 pub mod preprocessing;
 pub mod random_corruption;
 pub mod reshaping;

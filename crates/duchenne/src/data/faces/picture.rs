@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
+use super::pixels::gray;
 use super::stretching::fill_upper_bits;
 use super::warnings::{PictureWarning, warning};
 
@@ -193,13 +194,17 @@ impl Picture {
     /// As [`open`](Self::open), but a damaged body is not noticed.
     pub fn claimed_size(path: &Path) -> Result<(u32, u32), PictureError> {
         let limits = &Limits::RECOGNITION;
-        let (decoder, ..) =
-            decoder(open_file(path, limits)?, limits).map_err(|problem| content(path, problem))?;
-        Ok(decoder.dimensions())
+        let size = |mut reader: BufReader<File>| -> Result<(u32, u32), PictureProblem> {
+            let format = sniffed(&mut reader)?;
+            Ok(decoder(reader, format, limits)?.dimensions())
+        };
+        size(open_file(path, limits)?).map_err(|problem| content(path, problem))
     }
 
-    fn decode(reader: impl BufRead + Seek, limits: &Limits) -> Result<Self, PictureProblem> {
-        let (mut decoder, format, warning) = decoder(reader, limits)?;
+    fn decode(mut reader: impl BufRead + Seek, limits: &Limits) -> Result<Self, PictureProblem> {
+        let format = sniffed(&mut reader)?;
+        let warning = warning(&mut reader, format).map_err(|error| PictureProblem::Damaged(error.into()))?;
+        let mut decoder = decoder(reader, format, limits)?;
         // A picture whose metadata is broken still has its pixels: it is shown as stored.
         let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
         let mut image =
@@ -239,11 +244,7 @@ impl Picture {
     pub fn to_gray(&self) -> GrayImage {
         match &self.pixels {
             Pixels::Gray(image) => image.clone(),
-            Pixels::Color(image) => {
-                let luma = image.pixels().map(|pixel| luma(pixel.0)).collect();
-                GrayImage::from_vec(image.width(), image.height(), luma)
-                    .expect("one luma value was made per pixel")
-            }
+            Pixels::Color(image) => gray(image),
         }
     }
 
@@ -261,6 +262,20 @@ impl Picture {
             Pixels::Gray(image) => DynamicImage::from(image).into_rgb8(),
             Pixels::Color(image) => image,
         }
+    }
+}
+
+/// Pixels decoded elsewhere; [`Picture::format`] is then PNG, which keeps them.
+impl From<GrayImage> for Picture {
+    fn from(image: GrayImage) -> Self {
+        Self { pixels: Pixels::Gray(image), format: ImageFormat::Png, warning: None }
+    }
+}
+
+/// Pixels decoded elsewhere; [`Picture::format`] is then PNG, which keeps them.
+impl From<RgbImage> for Picture {
+    fn from(image: RgbImage) -> Self {
+        Self { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None }
     }
 }
 
@@ -305,7 +320,7 @@ fn over_white(value: u8, alpha: u8) -> u8 {
 }
 
 /// `0.299 R + 0.587 G + 0.114 B` in 16-bit fixed point; the weights add to 1 exactly.
-fn luma([red, green, blue]: [u8; 3]) -> u8 {
+pub(super) fn luma([red, green, blue]: [u8; 3]) -> u8 {
     ((19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 0x8000) >> 16) as u8
 }
 
@@ -332,15 +347,17 @@ fn check_file_size(bytes: u64, limits: &Limits) -> Result<(), PictureProblem> {
     if bytes > most { Err(PictureProblem::FileTooLarge { bytes, most }) } else { Ok(()) }
 }
 
-/// The decoder for what `reader` holds, with its claimed size checked and its memory bounded; its format, and what is to
-/// be known of the file.
+/// The format that `reader` begins with.
+fn sniffed(reader: &mut impl BufRead) -> Result<ImageFormat, PictureProblem> {
+    sniff(reader.fill_buf().map_err(|error| PictureProblem::Damaged(error.into()))?)
+}
+
+/// The decoder for what `reader` holds, with its claimed size checked and its memory bounded.
 fn decoder<'a>(
-    mut reader: impl BufRead + Seek + 'a,
+    reader: impl BufRead + Seek + 'a,
+    format: ImageFormat,
     limits: &Limits,
-) -> Result<(impl ImageDecoder + 'a, ImageFormat, Option<PictureWarning>), PictureProblem> {
-    let start = reader.fill_buf().map_err(|error| PictureProblem::Damaged(error.into()))?;
-    let format = sniff(start)?;
-    let warning = warning(&mut reader, format).map_err(|error| PictureProblem::Damaged(error.into()))?;
+) -> Result<impl ImageDecoder + 'a, PictureProblem> {
     let mut memory = image::Limits::no_limits();
     memory.max_alloc = Some(limits.decoder_bytes);
     let mut reader = ImageReader::with_format(reader, format);
@@ -357,7 +374,7 @@ fn decoder<'a>(
         .reserve(decoder.total_bytes())
         .and_then(|()| decoder.set_limits(memory))
         .map_err(|error| decoding_problem(error, limits))?;
-    Ok((decoder, format, warning))
+    Ok(decoder)
 }
 
 /// What a file is by its first bytes.

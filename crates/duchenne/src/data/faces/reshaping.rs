@@ -3,6 +3,7 @@
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Pixel};
 
+use super::augmentation::sample;
 use super::picture::{Picture, Pixels};
 
 /// A turn of a picture by quarters, clockwise.
@@ -91,6 +92,16 @@ impl Picture {
         each!(self, image => imageops::crop_imm(image, left, top, width, height).to_image())
     }
 
+    /// The upright square whose upper left corner is `[x, y]`, pixel by pixel; beyond the edge the edge pixels go on.
+    pub(crate) fn square(&self, [x, y]: [i64; 2], side: u32) -> Self {
+        let nearest = |start: i64, offset: u32, size: u32| {
+            (start + i64::from(offset)).clamp(0, i64::from(size) - 1) as u32
+        };
+        each!(self, image => ImageBuffer::from_fn(side, side, |column, row| {
+            *image.get_pixel(nearest(x, column, image.width()), nearest(y, row, image.height()))
+        }))
+    }
+
     /// What a window shows, in `pixels x pixels`; beyond the edge the edge pixels go on.
     pub(crate) fn window(&self, window: &Window, pixels: u32) -> Self {
         each!(self, image => seen(image, window, pixels))
@@ -117,16 +128,7 @@ fn seen<P: Pixel<Subpixel = u8>>(
     let raw = image.as_raw();
     // Points to a side of each pixel.
     let points = (window.side / pixels as f32).ceil().clamp(1.0, 8.0) as u32;
-    let value = |x: f32, y: f32, channel: usize| {
-        let (x, y) = (x.clamp(0.0, (width - 1) as f32), y.clamp(0.0, (height - 1) as f32));
-        let (left, top) = (x as usize, y as usize);
-        let (right, bottom) = ((left + 1).min(width - 1), (top + 1).min(height - 1));
-        let (across, down) = (x - left as f32, y - top as f32);
-        let at = |row: usize, column: usize| f32::from(raw[(row * width + column) * channels + channel]);
-        let upper = at(top, left) * (1.0 - across) + at(top, right) * across;
-        let lower = at(bottom, left) * (1.0 - across) + at(bottom, right) * across;
-        upper * (1.0 - down) + lower * down
-    };
+    let value = |x: f32, y: f32, channel: usize| sample(raw, [height, width, channels], channel, y, x);
     let mut shown = ImageBuffer::new(pixels, pixels);
     for (column, row, out) in shown.enumerate_pixels_mut() {
         let mut sums = [0.0_f32; 4];

@@ -21,6 +21,8 @@ pub struct PictureOptions<'a> {
     pub classes: ClassChoice,
     /// The way in which the pictures come to one size.
     pub sizing: Sizing,
+    /// Whether the samples are in colour; else gray.
+    pub color: bool,
     /// Where the face is cut out of each picture first.
     pub cropper: Option<&'a dyn FaceCropper>,
     /// How a picture's path names the person, where it does.
@@ -32,12 +34,13 @@ pub struct PictureOptions<'a> {
 }
 
 impl<'a> PictureOptions<'a> {
-    /// Whole pictures, scaled to 48 x 48 pixels, of the classes that they name.
+    /// Whole pictures, gray, scaled to 48 x 48 pixels, of the classes that they name.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             classes: ClassChoice::default(),
             sizing: Sizing::Scale(FACE_SIDE as u32),
+            color: false,
             cropper: None,
             subjects: None,
             synthetic: false,
@@ -55,7 +58,7 @@ impl<'a> PictureOptions<'a> {
     }
 
     pub(crate) fn shaping(&self) -> Shaping<'a> {
-        Shaping { sizing: self.sizing, cropper: self.cropper }
+        Shaping { sizing: self.sizing, color: self.color, cropper: self.cropper }
     }
 }
 

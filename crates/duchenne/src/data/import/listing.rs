@@ -106,6 +106,9 @@ impl Listing {
         }
         let side = shaping.sizing.side();
         let mut builder = PackedBuilder::new(&self.name, self.label_set, side, side);
+        if shaping.color {
+            builder = builder.in_color();
+        }
         builder.begin_file(out)?;
         let wanted: Vec<Wanted> = self.listed.iter().map(|listed| listed.wanted).collect();
         // Which of the listed pictures became samples.

@@ -12,7 +12,7 @@ use zip::ZipArchive;
 use crate::data::Progress;
 use crate::data::error::DataError;
 use crate::data::faces::picture::{EXTENSIONS, Limits, Picture, PictureProblem, format_by_name};
-use crate::data::faces::preprocessing::squared;
+use crate::data::faces::pixels::FacePixels as _;
 use crate::data::faces::warnings::PictureWarning;
 use crate::data::import::archive::{
     Form, MAX_ENTRIES, MAX_TEXT_BYTES, form_of_file, open_zip, safe_components, too_large, too_many_entries,
@@ -45,9 +45,8 @@ impl Sizing {
 
 /// Finds the face of a picture that shows more than one, for an import.
 pub trait FaceCropper: Sync + std::fmt::Debug {
-    /// The largest face, upright, as a square of `side` pixels: `side * side` gray values row by row; `None` where no
-    /// face is found.
-    fn face(&self, picture: Picture, side: u32) -> Option<Vec<u8>>;
+    /// The largest face, upright, of any size; `None` where no face is found.
+    fn face(&self, picture: Picture) -> Option<Picture>;
 }
 
 /// How pictures become samples.
@@ -55,6 +54,8 @@ pub trait FaceCropper: Sync + std::fmt::Debug {
 pub struct Shaping<'a> {
     /// The way in which they come to one size.
     pub sizing: Sizing,
+    /// Whether samples have three bytes a pixel, red, green and blue; else one, gray.
+    pub color: bool,
     /// Where the face is cut out first; pictures without one are left out.
     pub cropper: Option<&'a dyn FaceCropper>,
 }
@@ -62,7 +63,7 @@ pub struct Shaping<'a> {
 impl Shaping<'_> {
     /// Whole pictures.
     pub fn whole(sizing: Sizing) -> Self {
-        Self { sizing, cropper: None }
+        Self { sizing, color: false, cropper: None }
     }
 }
 
@@ -193,7 +194,7 @@ impl PictureTree {
         }
     }
 
-    /// Decodes the wanted pictures to gray and hands them to `take`, each with its index in `wanted`: pixels, nothing
+    /// Decodes the wanted pictures and hands them to `take`, each with its index in `wanted`: pixels, nothing
     /// where no face is found, or why it cannot be a sample. Returns the checksum of `text` and the archive, or of `text`
     /// and the paths and contents of the wanted files.
     pub(crate) fn read(
@@ -325,7 +326,7 @@ enum Unfit {
     Unfinished,
 }
 
-/// Decodes a picture file to the gray pixels of a sample, or tells why it cannot be one; nothing where a face is looked
+/// Decodes a picture file to the pixels of a sample, or tells why it cannot be one; nothing where a face is looked
 /// for and none is found.
 fn sample(bytes: &[u8], bounds: Option<Bounds>, shaping: &Shaping<'_>) -> Result<Option<Vec<u8>>, Unfit> {
     let mut picture = Picture::decoded(bytes, &Limits::IMPORT).map_err(Unfit::Unreadable)?;
@@ -336,17 +337,16 @@ fn sample(bytes: &[u8], bounds: Option<Bounds>, shaping: &Shaping<'_>) -> Result
         picture = picture.part(inside(bounds, picture.width(), picture.height())?);
     }
     if let Some(cropper) = shaping.cropper {
-        return Ok(cropper.face(picture, shaping.sizing.side() as u32));
+        let face = cropper.face(picture);
+        return Ok(face.map(|face| face.squared(shaping.sizing.side() as u32, shaping.color)));
     }
-    let gray = picture.into_gray();
-    let (width, height) = gray.dimensions();
+    let (width, height) = (picture.width(), picture.height());
     match shaping.sizing {
         Sizing::Exactly(side) if (width, height) != (side, side) => Err(Unfit::Shape(format!(
             "is {width}x{height} pixels, expected {side}x{side}; \
              `duchenne data import folder --size {side}` scales pictures"
         ))),
-        Sizing::Exactly(_) => Ok(Some(gray.into_raw())),
-        Sizing::Scale(side) => Ok(Some(squared(&gray, side))),
+        Sizing::Exactly(side) | Sizing::Scale(side) => Ok(Some(picture.squared(side, shaping.color))),
     }
 }
 

@@ -30,6 +30,7 @@ pub struct PackedBuilder {
     label_set: LabelSet,
     height: usize,
     width: usize,
+    channels: usize,
     images: Images,
     labels: Vec<u8>,
     split: Vec<u8>,
@@ -68,13 +69,14 @@ pub struct Take {
 }
 
 impl PackedBuilder {
-    /// An empty data set of pictures of `height` x `width` pixels.
+    /// An empty data set of gray pictures of `height` x `width` pixels; [`in_color`](Self::in_color) makes them others.
     pub fn new(name: impl Into<String>, label_set: LabelSet, height: usize, width: usize) -> Self {
         Self {
             name: name.into(),
             label_set,
             height,
             width,
+            channels: 1,
             images: Images::Held(Vec::new()),
             labels: Vec::new(),
             split: Vec::new(),
@@ -84,6 +86,16 @@ impl PackedBuilder {
             subjects: None,
             provenance: None,
         }
+    }
+
+    /// The pictures are in colour: three bytes a pixel.
+    #[must_use]
+    pub fn in_color(self) -> Self {
+        Self { channels: 3, ..self }
+    }
+
+    fn size(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
     }
 
     /// Begins the file at `path` now: pictures go to it as they come. A provenance cannot follow.
@@ -99,7 +111,7 @@ impl PackedBuilder {
         };
         // A checksum as the importers take it, any number of rows.
         let metadata = self.metadata(&SourceChecksum::new().text(), &no_fingerprint());
-        let size = [self.height, self.width];
+        let size = self.size();
         let room = room_for(metadata, size, u32::MAX as usize, &columns.columns());
         self.images = Images::Streamed(Box::new(PackedFile::begin(path, room, size)?));
         Ok(())
@@ -128,13 +140,11 @@ impl PackedBuilder {
     pub fn push(&mut self, image: &[u8], label: u8, split: Split, origin: Origin) -> Result<(), DataError> {
         let row = self.len();
         let refuse = |problem: String| Err(DataError::Sample { row, problem });
-        if image.len() != self.height * self.width {
-            return refuse(format!(
-                "has {}, expected {} x {}",
-                counted(image.len(), "pixel"),
-                self.height,
-                self.width
-            ));
+        if image.len() != self.size().iter().product::<usize>() {
+            let Self { height, width, .. } = self;
+            let each = if self.channels == 1 { "" } else { " x 3" };
+            let got = counted(image.len(), if self.channels == 1 { "pixel" } else { "byte" });
+            return refuse(format!("has {got}, expected {height} x {width}{each}"));
         }
         if usize::from(label) >= self.label_set.len() {
             let highest = self.label_set.len() - 1;
@@ -217,7 +227,7 @@ impl PackedBuilder {
                 file
             }
             Images::Held(bytes) => {
-                let size = [self.height, self.width];
+                let size = self.size();
                 let metadata = self.metadata(source_checksum, &no_fingerprint());
                 let mut file = PackedFile::begin(path, room_for(metadata, size, self.len(), &columns), size)?;
                 file.push(&bytes);

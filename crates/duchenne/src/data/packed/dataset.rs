@@ -3,7 +3,7 @@
 //!
 //! | tensor     | type | shape              |                                                     |
 //! |------------|------|--------------------|-----------------------------------------------------|
-//! | `images`   | u8   | `[n, height, width]` | 0 black to 255 white                              |
+//! | `images`   | u8   | `[n, height, width]` | 0 black to 255 white; in colour `[n, height, width, 3]`: red, green, blue |
 //! | `frame`    | u16  | `[n]`              | optional: CK+'s frame of a film                     |
 //! | `sequence` | u16  | `[n]`              | optional: CK+'s film of a person                    |
 //! | `subject`  | u16  | `[n]`              | optional: the person, numbered from 0, CK+'s own number |
@@ -25,6 +25,7 @@ use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
 use crate::data::error::DataError;
+use crate::data::packed::file::image_shape;
 use crate::data::packed::fingerprint::Fingerprint;
 use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::packed::split::{Origin, Split, TestSplit, TrainingSplit, ValidationSplit};
@@ -62,6 +63,7 @@ pub struct PackedDataset {
     len: usize,
     height: usize,
     width: usize,
+    channels: usize,
     images: Range<usize>,
     labels: Range<usize>,
     split: Range<usize>,
@@ -119,8 +121,12 @@ impl PackedDataset {
 
         let tensors = Tensors { path, metadata: &metadata, start: 8 + header };
         let shape = tensors.shape("images")?;
-        let &[len, height, width] = shape else {
-            return Err(wrong(format!("tensor `images` has shape {shape:?}, expected [n, height, width]")));
+        let (&[len, height, width], channels) = (match shape {
+            [rest @ .., 3] if shape.len() == 4 => (rest, 3),
+            rest => (rest, 1),
+        }) else {
+            let expected = "[n, height, width] or [n, height, width, 3]";
+            return Err(wrong(format!("tensor `images` has shape {shape:?}, expected {expected}")));
         };
         if len == 0 || height == 0 || width == 0 || u32::try_from(len).is_err() {
             return Err(wrong(format!(
@@ -128,7 +134,7 @@ impl PackedDataset {
             )));
         }
         let dataset = Self {
-            images: tensors.range("images", Dtype::U8, &[len, height, width])?,
+            images: tensors.range("images", Dtype::U8, &image_shape(len, [height, width, channels]))?,
             labels: tensors.range("labels", Dtype::U8, &[len])?,
             split: tensors.range("split", Dtype::U8, &[len])?,
             origin: tensors.range("origin", Dtype::U8, &[len])?,
@@ -149,6 +155,7 @@ impl PackedDataset {
             len,
             height,
             width,
+            channels,
         };
         dataset.check_values(path)?;
         Ok(dataset)
@@ -196,6 +203,11 @@ impl PackedDataset {
         self.width
     }
 
+    /// Height, width and channels of every picture: 1 gray, 3 red, green and blue.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
+    }
+
     /// The data set's name, such as `fer2013`.
     pub fn name(&self) -> &str {
         &self.name
@@ -234,7 +246,7 @@ impl PackedDataset {
             ("split", Some(self.split.clone())),
             ("votes", self.votes.clone()),
         ];
-        let mut fingerprint = Fingerprint::new(self.height, self.width);
+        let mut fingerprint = Fingerprint::new(self.shape());
         for (name, range) in tensors {
             if let Some(range) = range {
                 fingerprint.tensor(name, &self.map[range]);
@@ -243,12 +255,12 @@ impl PackedDataset {
         fingerprint.finish() == self.fingerprint
     }
 
-    /// Pixels of the picture in `row`, row by row, `height * width` bytes.
+    /// Pixels of the picture in `row`, row by row, `height * width * channels` bytes.
     ///
     /// # Panics
     /// When `row` is not below [`len`](Self::len), like all accessors of a row.
     pub fn image(&self, row: usize) -> &[u8] {
-        let size = self.height * self.width;
+        let size = self.height * self.width * self.channels;
         &self.map[self.images.clone()][row * size..][..size]
     }
 

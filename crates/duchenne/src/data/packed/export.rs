@@ -81,10 +81,11 @@ pub fn check_empty(folder: &Path) -> Result<bool, AtomicError> {
 }
 
 fn png(dataset: &PackedDataset, row: usize) -> io::Result<Vec<u8>> {
-    let (width, height) = (dataset.width() as u32, dataset.height() as u32);
+    let [height, width, channels] = dataset.shape();
+    let kind = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
-        .write_image(dataset.image(row), width, height, ExtendedColorType::L8)
+        .write_image(dataset.image(row), width as u32, height as u32, kind)
         .map_err(io::Error::other)?;
     Ok(bytes)
 }

@@ -32,21 +32,20 @@ pub(crate) struct Column<'a> {
 pub(crate) struct PackedFile {
     file: AtomicFile,
     room: usize,
-    size: [usize; 2],
+    size: [usize; 3],
     stream: ImageStream,
 }
 
 impl PackedFile {
-    /// Begins the file that will be `path`, of pictures of `size` (height, width), with `room` bytes for the header.
+    /// Begins the file that will be `path`, of pictures of `size` (height, width, channels), with `room` bytes for the header.
     ///
     /// # Errors
     /// [`DataError::Write`].
-    pub(crate) fn begin(path: &Path, room: usize, size: [usize; 2]) -> Result<Self, DataError> {
+    pub(crate) fn begin(path: &Path, room: usize, size: [usize; 3]) -> Result<Self, DataError> {
         let refused = |error| DataError::Write(AtomicError::system(path, error));
         let mut file = AtomicFile::create(path)?;
         file.file().write_all(&vec![0; room]).map_err(refused)?;
-        let [height, width] = size;
-        let fingerprint = Fingerprint::new(height, width);
+        let fingerprint = Fingerprint::new(size);
         let stream = ImageStream::begin(file.file().try_clone().map_err(refused)?, fingerprint);
         Ok(Self { file, room, size, stream })
     }
@@ -94,19 +93,24 @@ impl PackedFile {
 }
 
 /// Bytes that the header of `rows` pictures takes in the file.
-pub(crate) fn room_for(metadata: Value, size: [usize; 2], rows: usize, columns: &[Column<'_>]) -> usize {
+pub(crate) fn room_for(metadata: Value, size: [usize; 3], rows: usize, columns: &[Column<'_>]) -> usize {
     header(metadata, size, rows, columns).to_bytes().len()
 }
 
-fn header(metadata: Value, [height, width]: [usize; 2], rows: usize, columns: &[Column<'_>]) -> TensorHeader {
-    let header = TensorHeader::default().with_metadata(metadata).with_tensor(
-        IMAGES,
-        "U8",
-        &[rows, height, width],
-        rows * height * width,
-    );
+fn header(metadata: Value, size: [usize; 3], rows: usize, columns: &[Column<'_>]) -> TensorHeader {
+    let shape = image_shape(rows, size);
+    let bytes = shape.iter().product();
+    let header = TensorHeader::default().with_metadata(metadata).with_tensor(IMAGES, "U8", &shape, bytes);
     columns.iter().fold(header, |header, column| {
         let shape = [&[rows], column.row_shape].concat();
         header.with_tensor(column.name, column.dtype, &shape, rows * column.row_bytes)
     })
+}
+
+/// The shape of the tensor of pictures: `[n, height, width]`, in colour `[n, height, width, 3]`.
+pub(crate) fn image_shape(rows: usize, [height, width, channels]: [usize; 3]) -> Vec<usize> {
+    match channels {
+        1 => vec![rows, height, width],
+        _ => vec![rows, height, width, channels],
+    }
 }

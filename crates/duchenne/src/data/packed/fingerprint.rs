@@ -16,8 +16,12 @@ impl Fingerprint {
     pub(crate) const LENGTH: usize = 2 * blake3::OUT_LEN;
 
     /// The fingerprint of a data set of pictures of this size, without tensors so far.
-    pub(crate) fn new(height: usize, width: usize) -> Self {
-        Self { hasher: blake3::Hasher::new(), contents: format!("{height}x{width}\n") }
+    pub(crate) fn new([height, width, channels]: [usize; 3]) -> Self {
+        let contents = match channels {
+            1 => format!("{height}x{width}\n"),
+            _ => format!("{height}x{width}x{channels}\n"),
+        };
+        Self { hasher: blake3::Hasher::new(), contents }
     }
 
     /// Takes the next bytes of a tensor; [`Self::end`] says when it is whole.

@@ -28,8 +28,12 @@ impl<'a> GenerativeSplit<'a> {
     /// set alone, so that all generators of one set hold out the same.
     ///
     /// # Errors
-    /// [`DataError::NoPhotographs`] when the set has no photograph to learn from.
+    /// [`DataError::NoPhotographs`] when the set has no photograph to learn from, [`DataError::Colored`] when its pictures
+    /// are not gray.
     pub fn new(dataset: &'a PackedDataset, share: f64) -> Result<Self, DataError> {
+        if dataset.shape()[2] != 1 {
+            return Err(DataError::Colored { name: dataset.name().to_owned() });
+        }
         let usable = |row: &usize| {
             matches!(dataset.split(*row), Split::Training | Split::Unassigned)
                 && dataset.origin(*row) == Origin::Photograph

@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_at_the_end() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut stream = ImageStream::begin(full, Fingerprint::new(2, 2));
+        let mut stream = ImageStream::begin(full, Fingerprint::new([2, 2, 1]));
         // More chunks than may wait.
         stream.push(&vec![1; 2 * WAITING * CHUNK]);
         assert_eq!(stream.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);

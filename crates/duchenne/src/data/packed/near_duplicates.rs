@@ -4,6 +4,10 @@
 //! Two pictures are *nearly identical* when their perceptual hashes differ in at most [`HASH_DISTANCE`] of 64 bits (the
 //! signs of the 8 x 8 lowest cosine coefficients of the picture at 32 x 32, about their median, after Zauner 2010) and
 //! their pixels at 32 x 32 correlate to at least [`CORRELATION`]; the one or its mirror image.
+//!
+//! Chosen on FER-2013, all of whose pairs were compared: of 16 pairs drawn at each hundredth of correlation and looked at,
+//! all show the same photograph from 0.93 upwards, 14 at 0.92 and about ten at 0.91; the hash finds 98.4 % of the pairs of
+//! at least 0.94.
 
 use image::GrayImage;
 use image::imageops::{FilterType, resize};
@@ -13,9 +17,9 @@ use crate::data::packed::dataset::PackedDataset;
 use crate::data::packed::split::Split;
 
 /// The most bits of 64 in which the hashes of near duplicates differ.
-pub const HASH_DISTANCE: u32 = 8;
+pub const HASH_DISTANCE: u32 = 10;
 /// The least correlation of their pixels.
-pub const CORRELATION: f32 = 0.98;
+pub const CORRELATION: f32 = 0.94;
 
 /// Side of the picture that is hashed.
 const SIDE: usize = 32;
@@ -126,8 +130,10 @@ fn bits(hash: u64, part: u32) -> u64 {
 
 impl Print {
     fn of(dataset: &PackedDataset, row: usize) -> Self {
-        let (width, height) = (dataset.width() as u32, dataset.height() as u32);
-        let image = GrayImage::from_raw(width, height, dataset.image(row).to_vec());
+        let [height, width, channels] = dataset.shape();
+        // The green channel says enough of a picture in colour.
+        let green = dataset.image(row).iter().skip(channels / 2).step_by(channels).copied().collect();
+        let image = GrayImage::from_raw(width as u32, height as u32, green);
         let image = image.expect("packed images have the packed size");
         let small = resize(&image, SIDE as u32, SIDE as u32, FilterType::Triangle).into_raw();
         let coefficients = lowest_coefficients(&small);

@@ -72,8 +72,11 @@ pub fn draw_splits(dataset: &PackedDataset, shares: &SplitShares) -> Result<Pack
 /// # Errors
 /// [`DataError::Write`] when the file cannot be written.
 pub fn write(dataset: &PackedDataset, out: &Path) -> Result<(), DataError> {
-    let mut builder =
-        PackedBuilder::new(dataset.name(), dataset.label_set(), dataset.height(), dataset.width());
+    let [height, width, channels] = dataset.shape();
+    let mut builder = PackedBuilder::new(dataset.name(), dataset.label_set(), height, width);
+    if channels == 3 {
+        builder = builder.in_color();
+    }
     if let Some(provenance) = dataset.provenance() {
         builder.set_provenance(provenance.clone());
     } else {

@@ -73,9 +73,8 @@ impl SyntheticFaces {
             if let Some(row) = (0..set.len()).find(|row| set.origin(*row) != Origin::Synthetic) {
                 return Err(DataError::NotSynthetic { name: name(), row });
             }
-            let sizes = [set, target].map(|set| (set.height(), set.width()));
-            if sizes[0] != sizes[1] {
-                let [got, expected] = sizes.map(|(height, width)| [height, width]);
+            let [got, expected] = [set, target].map(PackedDataset::shape);
+            if got != expected {
                 return Err(DataError::PictureSize { name: name(), got, expected });
             }
             let translated = |row: &usize| neutral.translate(set.label_set(), set.label(*row), label_set);
@@ -205,7 +204,7 @@ mod tests {
         assert!(matches!(error(photographs), DataError::NotSynthetic { row: 0, .. }));
         let large = write(&path("b"), LabelSet::CkPlus, Origin::Synthetic, 3);
         let sizes = error(large).to_string();
-        assert!(sizes.contains("has pictures of 3 x 3, expected 2 x 2"), "{sizes}");
+        assert!(sizes.contains("has pictures of 3 x 3 x 1, expected 2 x 2 x 1"), "{sizes}");
         let mut contempt = PackedBuilder::new("set", LabelSet::CkPlus, 2, 2);
         contempt.push(&[0; 4], 1, Split::Training, Origin::Synthetic).unwrap();
         contempt.write(&path("c"), "none").unwrap();

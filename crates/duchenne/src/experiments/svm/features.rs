@@ -1,6 +1,7 @@
 //! Deep features of the splits of a data set, kept on disk: the join of data and inference that the `svm`
 //! commands and `reproduce` share.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
@@ -36,8 +37,9 @@ pub fn features_of_split(
         );
     }
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    let faces = ResizedFaces::new(samples, &manifest.preprocessing, [dataset.height(), dataset.width()]);
-    let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
+    let faces = ResizedFaces::new(samples, &manifest.preprocessing, dataset.shape());
+    let faces: Vec<Cow<'_, [u8]>> = (0..samples.len()).map(|index| faces.face(samples, index)).collect();
+    let faces: Vec<&[u8]> = faces.iter().map(|face| &**face).collect();
     let mut networks = Vec::new();
     for (index, source) in extractor.sources().enumerate() {
         let short = |text: &str| text.rsplit(':').next().unwrap_or(text).chars().take(16).collect::<String>();

@@ -1,5 +1,6 @@
 //! Scores support vector machines on feature files and on data sets.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -85,8 +86,9 @@ pub fn score_data(
         refuse!("the networks' label set is `{set}`, the data set's `{}`", dataset.label_set());
     }
     let preprocessing = &networks.manifest().preprocessing;
-    let faces = ResizedFaces::new(&samples, preprocessing, [dataset.height(), dataset.width()]);
-    let faces: Vec<&[u8]> = (0..samples.len()).map(|index| faces.face(&samples, index)).collect();
+    let faces = ResizedFaces::new(&samples, preprocessing, dataset.shape());
+    let faces: Vec<Cow<'_, [u8]>> = (0..samples.len()).map(|index| faces.face(&samples, index)).collect();
+    let faces: Vec<&[u8]> = faces.iter().map(|face| &**face).collect();
     let mut features = Vec::new();
     let mut done = 0;
     for chunk in faces.chunks(CHUNK) {

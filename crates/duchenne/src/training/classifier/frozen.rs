@@ -1,6 +1,7 @@
 //! The *frozen* first layers of a network: never trained, so their maps are the same for the same picture in
 //! every epoch. Where training changes no picture, each map is computed once and kept on disk.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -168,7 +169,10 @@ impl KeptMaps {
         let (training, validation) = (job.training, job.validation);
         let total = training.len() + validation.len();
         let stopped = || job.stop.load(std::sync::atomic::Ordering::Relaxed);
-        let maps = |faces: &[&[u8]]| trunk_maps(network, preprocessing, faces, sections);
+        let maps = |faces: Vec<Cow<'_, [u8]>>| {
+            let faces: Vec<&[u8]> = faces.iter().map(|face| &**face).collect();
+            trunk_maps(network, preprocessing, &faces, sections)
+        };
         let length = shape.iter().product();
         let mut seen = 0;
         let mut progress = |count: usize| {
@@ -177,16 +181,14 @@ impl KeptMaps {
             stopped()
         };
         let labels: Vec<u8> = (0..training.len()).map(|row| training.label(row)).collect();
-        let of_training =
-            |rows: Range<usize>| maps(&rows.map(|row| faces.face(training, row)).collect::<Vec<_>>());
+        let of_training = |rows: Range<usize>| maps(rows.map(|row| faces.face(training, row)).collect());
         let kept = KeptRows::complete(&folder, "training", &labels, length, of_training, &mut progress)?;
         let Some(training) = kept else {
             return Ok(None);
         };
         let labels: Vec<u8> = (0..validation.len()).map(|row| validation.label(row)).collect();
-        let of_validation = |rows: Range<usize>| {
-            maps(&rows.map(|row| validation_faces.face(validation, row)).collect::<Vec<_>>())
-        };
+        let of_validation =
+            |rows: Range<usize>| maps(rows.map(|row| validation_faces.face(validation, row)).collect());
         let validation =
             KeptRows::complete(&folder, "validation", &labels, length, of_validation, &mut progress)?;
         Ok(validation.map(|validation| Self { training, validation, shape, sections }))

@@ -13,6 +13,7 @@ pub mod schedule;
 pub mod targets;
 pub mod teacher;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use burn_cpu_fused::SgdStep;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Beta, Distribution};
+use rayon::prelude::*;
 
 use super::error::TrainingError;
 use super::optimizer::{Sgd, WeightAverage};
@@ -111,7 +113,9 @@ impl<'a> Inputs<'a> {
         }
         let mut manifest = job.recipe().manifest(label_set);
         manifest.provenance = provenance(job);
-        let size = [dataset.height(), dataset.width()];
+        // Three channels see colour where there is colour.
+        let is_colored = dataset.shape()[2] == 3;
+        manifest.preprocessing.color = is_colored && manifest.preprocessing.channels() == 3;
         let mut counts = vec![0; label_set.len()];
         for index in 0..job.training.len() {
             counts[usize::from(job.training.label(index))] += 1;
@@ -135,8 +139,8 @@ impl<'a> Inputs<'a> {
                 data: format!("{} ({count} training images){drawn}{joined}", dataset.fingerprint()),
                 models: begun.into_iter().chain(taught).collect::<Vec<_>>().join(", "),
             },
-            faces: ResizedFaces::new(job.training, &manifest.preprocessing, size),
-            validation_faces: ResizedFaces::new(job.validation, &manifest.preprocessing, size),
+            faces: ResizedFaces::new(job.training, &manifest.preprocessing, dataset.shape()),
+            validation_faces: ResizedFaces::new(job.validation, &manifest.preprocessing, dataset.shape()),
             class_weights: class_weights(job.recipe().training.class_weights, &counts),
             manifest,
         })
@@ -388,8 +392,9 @@ impl<'a> Trainer<'a> {
         let split = self.job.validation;
         let classes = self.inputs.manifest.network.classes;
         let scores = self.frozen.validation_logits(network, self.job).unwrap_or_else(|| {
-            let faces: Vec<&[u8]> =
-                (0..split.len()).map(|index| self.inputs.validation_faces.face(split, index)).collect();
+            let face = |index| self.inputs.validation_faces.face(split, index);
+            let faces: Vec<Cow<'_, [u8]>> = (0..split.len()).into_par_iter().map(face).collect();
+            let faces: Vec<&[u8]> = faces.iter().map(|face| &**face).collect();
             let views = self.job.recipe().training.selection.views();
             logits(network, &self.inputs.manifest.preprocessing, &faces, views)
         });

@@ -126,8 +126,9 @@ fn difference(teacher: &Manifest, student: &Manifest) -> Option<String> {
         return Some(format!("knows the labels `{}`, expected `{}`", teacher.label_set, student.label_set));
     }
     let input = |preprocessing: &Preprocessing| {
-        let Preprocessing { resize, crop, mean, deviation } = preprocessing;
-        format!("resize {resize}, crop {crop}, mean {mean:?}, deviation {deviation:?}")
+        let Preprocessing { resize, crop, mean, deviation, color } = preprocessing;
+        let seen = if *color { "in colour" } else { "gray" };
+        format!("{seen}, resize {resize}, crop {crop}, mean {mean:?}, deviation {deviation:?}")
     };
     (teacher.preprocessing != student.preprocessing).then(|| {
         let (theirs, own) = (input(&teacher.preprocessing), input(&student.preprocessing));

@@ -27,6 +27,9 @@ pub(super) struct PictureArgs {
     /// Height and width of the packed pictures, in pixels
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(8..=512))]
     size: u32,
+    /// Keep colour: recipes with input.channels = 3 see it. Without it pictures become gray
+    #[arg(long)]
+    color: bool,
     /// Find the largest face of each picture and cut it out upright, as `predict` does; pictures without one are left out
     /// and listed
     #[arg(long)]
@@ -50,6 +53,7 @@ impl PictureArgs {
     pub(super) fn options<'a>(&self, name: &str, finder: &'a Option<FaceFinder>) -> PictureOptions<'a> {
         PictureOptions {
             sizing: Sizing::Scale(self.size),
+            color: self.color,
             cropper: finder.as_ref().map(|finder| finder as &dyn FaceCropper),
             subjects: self.subject_pattern.clone(),
             skip_broken: self.skip_broken,

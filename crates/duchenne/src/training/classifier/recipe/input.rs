@@ -12,7 +12,7 @@ pub struct InputRecipe {
     pub resize: usize,
     /// Side of the centre that the network sees.
     pub crop: usize,
-    /// 1, or 3 equal ones.
+    /// 1, or 3: red, green and blue where the data set is in colour, else three equal ones.
     pub channels: usize,
     /// Mean pixel in 0..=1.
     pub mean: PerChannel,
@@ -60,6 +60,8 @@ impl InputRecipe {
             crop: self.crop,
             mean: self.mean.values(self.channels),
             deviation: self.deviation.values(self.channels),
+            // What the data has, training knows.
+            color: false,
         }
     }
 }

@@ -40,7 +40,7 @@ impl ScoringArgs {
         dataset: &PackedDataset,
         model: LabelSet,
     ) -> duchenne::Result<PackedDataset> {
-        labelled(dataset, self.labels.unwrap_or(model))
+        labelled(dataset, self.labels, model)
     }
 }
 

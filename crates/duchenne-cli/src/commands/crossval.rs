@@ -74,7 +74,7 @@ pub(crate) fn run(args: CrossvalArgs) -> anyhow::Result<ExitCode> {
     }
     let models = GivenModels { initial: args.init.clone(), teachers: args.teacher.clone() };
     let device = &args.device.device;
-    let task = recipe.check(&args.recipe, models)?.load(dataset.label_set(), device)?;
+    let task = recipe.check(&args.recipe, models)?.load(&dataset, device)?;
     let stop = stop_flag()?;
     let together = args.by.map_or_else(|| Together::of(&dataset), Together::from);
     let validation = CrossValidation {

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::arguments::ScoringArgs;
 use crate::report::present;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, counted};
 use duchenne::data::PackedDataset;
 use duchenne::data::faces::views::Views;
 use duchenne::data::packed::findings::training_duplicates;
@@ -15,7 +15,7 @@ use duchenne::data::packed::near_duplicates::{near_pairs, near_training_duplicat
 use duchenne::data::packed::votes::Targets;
 use duchenne::evaluation::report::{EpochRecord, ImageViews, ModelFigures, Provenance, ReportPage};
 use duchenne::experiments::robustness::robustness;
-use duchenne::experiments::scoring::{figures, log_beside, predictor_of, read_log};
+use duchenne::experiments::scoring::{EvaluatedSplit, figures, log_beside, predictor_of, read_log};
 use duchenne::files::atomic::check_writable;
 use duchenne::inference::predictor::Predictor;
 
@@ -110,7 +110,7 @@ fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -
         ),
         Provenance::new("test-time augmentation", args.scoring.views.description()),
         Provenance::new("evaluated data", dataset.name()),
-        Provenance::new("evaluated labels", labels(dataset)),
+        Provenance::new("evaluated labels", labels(dataset, args.scoring.split)),
         Provenance::new("evaluated data fingerprint", dataset.fingerprint()),
         Provenance::new(
             "duplicates left out",
@@ -124,9 +124,16 @@ fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -
 }
 
 /// Whose labels are scored by.
-fn labels(dataset: &PackedDataset) -> String {
+fn labels(dataset: &PackedDataset, split: EvaluatedSplit) -> String {
     match dataset.targets() {
-        Targets::Labels => format!("{}, the data set's own", dataset.label_set()),
+        Targets::Labels if dataset.label_set() == dataset.label_set_in_file() => {
+            format!("{}, the data set's own", dataset.label_set())
+        }
+        Targets::Labels => {
+            let (own, now) = (dataset.label_set_in_file(), dataset.label_set());
+            let left_out = counted(dataset.left_out(split.split()), "picture");
+            format!("{now}, by name from {own}; left out for want of a class: {left_out}")
+        }
         _ => format!("{}, the majority of ten raters after the official filter", dataset.label_set()),
     }
 }

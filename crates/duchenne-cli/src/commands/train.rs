@@ -46,9 +46,9 @@ pub(crate) struct TrainArgs {
     /// training.targets says; the data set has to be imported with their votes
     #[arg(long, value_parser = label_set())]
     labels: Option<LabelSet>,
-    /// Start from these weights instead of random ones: a model of the same architecture (where it knows other labels,
-    /// all but its last layer), by file or built-in name, or, for a recipe with `init = "pretrained"`, torchvision's
-    /// weights (.pth or .safetensors)
+    /// Start from these weights instead of random ones: a model of the same architecture, by file or built-in name (where it
+    /// knows other labels, its last layer gives the classes that both know), or, for a recipe with `init = "pretrained"`,
+    /// torchvision's weights (.pth or .safetensors)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
     /// Learn from a trained network of the same labels and [input] too (distillation): a model file, or a built-in one by
@@ -89,7 +89,7 @@ pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         None => data.split(),
     };
     let device = &args.device.device;
-    let task = recipe.load(data.dataset().label_set(), device)?;
+    let task = recipe.load(data.dataset(), device)?;
     for (name, temperature) in task.teacher().into_iter().flat_map(Teacher::temperatures) {
         note_uncalibrated(name, temperature, &Terminal);
     }
@@ -106,7 +106,20 @@ pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     };
     print_line(best.display())?;
     let (best, data) = (best.display(), args.data.display());
-    say(format_args!("finished; evaluate with: duchenne eval {best} --data {data}"));
+    let split = match (dataset.validation().is_ok(), dataset.test().is_ok()) {
+        (true, _) => Some(""),
+        (false, true) => Some(" --split test"),
+        (false, false) => None,
+    };
+    match split {
+        Some(split) => {
+            say(format_args!("finished; evaluate with: duchenne eval {best} --data {data}{split}"))
+        }
+        None => say(format_args!(
+            "finished; `{data}` has no split to evaluate on: draw some first and train on those, with: duchenne data split {data} \
+             --validation 0.1 --test 0.2 --out NEW"
+        )),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use duchenne::PackedDataset;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -91,24 +92,35 @@ fn pictures_in_folders_become_a_model_that_answers_in_their_names() {
         "--validation",
         "0.2",
         "--test",
-        "0.2",
+        "0.3",
         "--out",
         "split.safetensors",
     ];
     succeeds(here, &split);
     let train = ["train", "--recipe", "compact", "--data", "split.safetensors", "--run", "other"];
     succeeds(here, &[&train, SETTINGS].concat());
-    for split in ["validation", "test", "private-test"] {
+    for (split, count) in [("validation", 18), ("test", 27), ("private-test", 27)] {
         let eval =
             ["eval", "other/best.safetensors", "--data", "split.safetensors", "--split", split, "--json"];
         let report = json(&succeeds(here, &eval));
-        assert_eq!(report["results"][0]["report"]["overall"]["n"], 18, "{split}");
+        assert_eq!(report["results"][0]["report"]["overall"]["n"], count, "{split}");
     }
 
     // Classes that a model does not know are refused, by name.
     let (code, _, messages) = run(here, &["eval", "built-in", "--data", "split.safetensors"]);
-    assert!(code == 1 && messages.contains("own classes bored, glad, tired"), "{messages}");
-    // Weights of other classes begin a model: all but the last layer.
+    let expected =
+        "the classes of data set `faces` are own classes bored, glad, tired, none of which is one of ferplus";
+    assert!(code == 1 && messages.contains(expected), "{messages}");
+    // Classes that it does know go by name; the others are counted.
+    let map = ["data", "import", "folder", "faces", "--map", "glad=happy", "--out", "mapped.safetensors"];
+    succeeds(here, &map);
+    let eval = ["eval", "built-in-compact", "--data", "mapped.safetensors", "--split", "training", "--json"];
+    let report = json(&succeeds(here, &eval));
+    assert_eq!(report["results"][0]["report"]["overall"]["n"], 30);
+    let labels = report["provenance"]["evaluated labels"].as_str().unwrap();
+    assert!(labels.starts_with("ferplus, by name from own classes happy, bored, tired"), "{labels}");
+    assert!(labels.ends_with("left out for want of a class: 60 pictures"), "{labels}");
+    // Weights of other classes begin a model.
     let begun = ["--init", "built-in-compact", "--run", "begun"];
     succeeds(here, &[&train[..5], &begun, SETTINGS].concat());
 }
@@ -196,6 +208,35 @@ fn colour_is_seen_where_a_recipe_and_the_data_have_it() {
     succeeds(here, &["data", "import", "folder", "copies", "--color", "--out", "again.safetensors"]);
     let again = json(&succeeds(here, &["data", "info", "again.safetensors", "--json"]));
     assert_eq!((&again["channels"], &again["samples"]), (&info["channels"], &info["samples"]));
+    let pictures = |name: &str| {
+        let set = PackedDataset::open(here.join(name)).unwrap();
+        let mut all: Vec<Vec<u8>> = (0..set.len()).map(|row| set.image(row).to_vec()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(pictures("colour.safetensors"), pictures("again.safetensors"));
+    // What sees colour and what does not cannot be averaged, nor teach the other.
+    let mixed = ["predict", "faces/glad/1.png", "--whole", "--model", "seen/best.safetensors", "--model"];
+    let (code, _, messages) = run(here, &[&mixed[..], &["gray/best.safetensors"]].concat());
+    assert!(code == 1 && messages.contains("in seeing colour: they cannot be averaged"), "{messages}");
+    let taught = [
+        "train",
+        "--recipe",
+        "compact",
+        "--data",
+        "colour.safetensors",
+        "--validation",
+        "0.3",
+        "--run",
+        "taught",
+    ];
+    let settings = ["--set", "input.channels=3", "--set", "training.teacher_share=0.5", "--teacher"];
+    let (code, _, messages) = run(here, &[&taught[..], &settings, &["gray/best.safetensors"]].concat());
+    assert!(
+        code == 1 && messages.contains("sees other pictures than the recipe's network: gray"),
+        "{messages}"
+    );
+    succeeds(here, &[&taught[..], &settings, &["seen/best.safetensors"], SETTINGS].concat());
     let gan = ["gan", "train", "--recipe", "dcgan", "--data", "colour.safetensors", "--run", "gan"];
     let (code, _, messages) = run(here, &gan);
     assert!(code == 1 && messages.contains("is in colour, and generators learn gray faces"), "{messages}");

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "its results go to standard output")]
 
 mod gan;
+mod loader;
 mod peak;
 
 use std::time::Instant;
@@ -95,6 +96,14 @@ fn works() -> Vec<Work> {
     };
     works.push(gan("dcgan-step-b16", || gan::dcgan_step(16)));
     works.push(gan("wgan-gp-critic-b8", || gan::wgan_gp_critic_step(8)));
+    for (recipe, side) in [("compact", 48), ("compact-votes", 48), ("compact", 112), ("compact-votes", 112)] {
+        works.push(Work {
+            name: name(recipe, "loader", 128, side),
+            gigaflop: None,
+            prepare: Box::new(move || loader::batches(recipe, 128, side)),
+        });
+    }
+    works.push(training("compact", network(Architecture::Compact), 128, 104));
     works
 }
 

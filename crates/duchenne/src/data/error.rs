@@ -150,6 +150,16 @@ pub enum DataError {
         /// The data set's name.
         name: String,
     },
+    /// Labels of another set were asked for that has none of the classes.
+    #[error("the classes of data set `{name}` are {got}, none of which is one of {expected}")]
+    NoCommonClass {
+        /// The data set's name.
+        name: String,
+        /// Its label set.
+        got: String,
+        /// The label set that was asked for.
+        expected: String,
+    },
     /// A generator learns gray faces.
     #[error("data set `{name}` is in colour, and generators learn gray faces: import it without --color")]
     Colored {
@@ -186,7 +196,7 @@ pub enum DataError {
         /// The name of the generated set.
         name: String,
         /// The label set of the data set to enlarge.
-        target: &'static str,
+        target: String,
         /// The policy's key.
         neutral: &'static str,
     },

@@ -40,7 +40,7 @@ pub fn train_classifier(
     let dataset = &recipe.data(dataset)?;
     let checked = recipe.clone().check("custom", GivenModels::default())?;
     let run = ClassifierRun {
-        task: &checked.load(dataset.label_set(), &device)?,
+        task: &checked.load(dataset, &device)?,
         dataset,
         training: &dataset.training()?,
         directory: run,
@@ -75,6 +75,11 @@ impl ClassifierRun<'_> {
         if asked != given {
             refuse!(
                 "the recipe learns from {asked:?}, the data set was opened with {given:?}: see `Recipe::data`"
+            );
+        }
+        if self.task.recipe().training.validation != 0.0 && !self.dataset.is_drawn() {
+            refuse!(
+                "the recipe holds out training.validation, which the data set does not: see `Recipe::data`"
             );
         }
         let directory = RunDirectory::open(self.directory)?;

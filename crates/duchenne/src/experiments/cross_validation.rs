@@ -83,7 +83,8 @@ impl CrossValidation<'_> {
         std::fs::create_dir_all(self.directory)
             .map_err(|error| crate::files::atomic::AtomicError::system(self.directory, error))?;
 
-        let mut pooled: Option<ScoredSplit> = None;
+        let mut pooled: Option<[ScoredSplit; 2]> = None;
+        let mut temperatures = 0.0;
         let mut folds = Vec::with_capacity(self.folds);
         for fold in 0..self.folds {
             let mut splits = vec![Split::Unassigned; dataset.len()];
@@ -94,23 +95,32 @@ impl CrossValidation<'_> {
                     _ => Split::Training,
                 };
             }
-            let Some((scored, figures)) = self.fold(fold, &dataset.with_splits(splits))? else {
+            let Some((scored, temperature, figures)) = self.fold(fold, &dataset.with_splits(splits))? else {
                 return Ok(None);
             };
             folds.push(figures);
+            temperatures += temperature;
+            let mut calibrated = scored.clone();
+            calibrated.logits.iter_mut().for_each(|logit| *logit /= temperature as f32);
             match &mut pooled {
-                None => pooled = Some(scored),
-                Some(pooled) => append(pooled, scored),
+                None => pooled = Some([scored, calibrated]),
+                Some(pooled) => {
+                    pooled.iter_mut().zip([scored, calibrated]).for_each(|(all, more)| append(all, more));
+                }
             }
         }
-        let pooled = pooled.expect("there are folds");
+        let [scored, calibrated] = pooled.expect("there are folds");
         let (by, warning) = self.kept_together();
-        // Each fold's logits were divided by its temperature.
-        Ok(Some(CrossValidated { pooled: evaluate(&pooled, 1.0)?, folds: Folds::new(by, folds, warning) }))
+        // Each fold's logits were divided by its own temperature; the report shows their mean.
+        let mut report = evaluate(&calibrated, 1.0)?;
+        report.temperature = temperatures / self.folds as f64;
+        report.overall.calibrated.temperature = report.temperature;
+        report.overall.uncalibrated = evaluate(&scored, 1.0)?.overall.uncalibrated;
+        Ok(Some(CrossValidated { pooled: report, folds: Folds::new(by, folds, warning) }))
     }
 
-    /// Trains without a fold and tests on it; the logits come calibrated.
-    fn fold(&self, fold: usize, dataset: &PackedDataset) -> crate::Result<Option<(ScoredSplit, Fold)>> {
+    /// Trains without a fold and tests on it: its logits, the model's temperature, its figures.
+    fn fold(&self, fold: usize, dataset: &PackedDataset) -> crate::Result<Option<(ScoredSplit, f64, Fold)>> {
         let Session { device, watch, .. } = self.session;
         let name = format!("fold-{:02}", fold + 1);
         watch.note(&Note::Fold { fold: fold + 1, folds: self.folds });
@@ -128,11 +138,9 @@ impl CrossValidation<'_> {
         };
         let predictor = Predictor::load(&best, device)?;
         let seen = vec![false; dataset.len()];
-        let mut scored = score(&predictor, dataset, &test, "all folds", &seen, self.views)?;
+        let scored = score(&predictor, dataset, &test, "all folds", &seen, self.views)?;
         let accuracy = scored.accuracy()?;
         let manifest = predictor.manifest();
-        let temperature = manifest.temperature as f32;
-        scored.logits.iter_mut().for_each(|logit| *logit /= temperature);
         let figures = Fold {
             name,
             training: training.len(),
@@ -141,7 +149,7 @@ impl CrossValidation<'_> {
             accuracy,
             epoch: manifest.provenance.epoch,
         };
-        Ok(Some((scored, figures)))
+        Ok(Some((scored, manifest.temperature, figures)))
     }
 
     fn kept_together(&self) -> (&'static str, Option<String>) {

@@ -151,7 +151,7 @@ pub fn evaluate_split(
     split: EvaluatedSplit,
     views: Views,
 ) -> crate::Result<EvaluationReport> {
-    let dataset = labelled(dataset, predictor.label_set())?;
+    let dataset = labelled(dataset, None, predictor.label_set())?;
     figures(predictor, &dataset, split, &training_duplicates(&dataset), views)
 }
 
@@ -177,25 +177,25 @@ pub fn figures(
     Ok(evaluate(&of(split)?, temperature)?)
 }
 
-/// The data set with labels of `set`: its own, or those of FER+'s raters where that is what is asked for.
+/// The data set with the labels that a model of `known` is scored by: those of FER+'s raters where it knows their classes and the
+/// data set has their votes, or where `asked` says so; else its own, by the names of their classes, where pictures of classes that
+/// the model lacks are left out.
 ///
 /// # Errors
 /// When it has no such labels.
-pub fn labelled(dataset: &PackedDataset, set: LabelSet) -> crate::Result<PackedDataset> {
+pub fn labelled(
+    dataset: &PackedDataset,
+    asked: Option<LabelSet>,
+    known: LabelSet,
+) -> crate::Result<PackedDataset> {
     let own = dataset.with_targets(Targets::Labels)?;
-    // Where FER+'s raters are asked and there are their votes, the official filter counts, also in FER+'s own folders.
-    let by_raters = set == LabelSet::FerPlus && (own.label_set() != set || own.votes(0).is_some());
-    if own.label_set() == set && !by_raters {
-        return Ok(own);
-    }
-    // Only the pictures of FER-2013 and FER+ have these raters.
-    if by_raters && (own.votes(0).is_some() || own.label_set() == LabelSet::Fer2013) {
+    let set = asked.unwrap_or(known);
+    let is_asked = asked == Some(LabelSet::FerPlus) && own.label_set() != LabelSet::FerPlus;
+    // The official filter counts also in FER+'s own folders.
+    if is_asked || (set == LabelSet::FerPlus && own.votes(0).is_some()) {
         return Ok(own.with_targets(Targets::Majority)?);
     }
-    refuse!(
-        "labels of `{set}` were asked for, the data set's are `{}`: they do not compare",
-        own.label_set()
-    );
+    Ok(own.with_label_set(set)?)
 }
 
 /// Which split is evaluated.

@@ -68,14 +68,16 @@ impl LabelSet {
     pub const ALL: [LabelSet; 5] =
         [LabelSet::Fer2013, LabelSet::CkPlus, LabelSet::FerPlus, LabelSet::AffectNet, LabelSet::RafDb];
 
-    /// A set of one's own classes, in this order. The usual expressions take their usual names (`Happiness` becomes
+    /// A set of one's own classes, in this order; a set in use where that has them in the same. The usual expressions take their usual names (`Happiness` becomes
     /// `happy`), others stay as they are.
     ///
     /// # Errors
     /// Fewer than 2 or more than 256 names, one that is empty, longer than 64 characters or not printable, and two names
     /// of one class.
     pub fn own<Name: AsRef<str>>(names: &[Name]) -> Result<Self, ClassNamesError> {
-        Ok(Self::Own(OwnClasses::new(names)?))
+        let own = OwnClasses::new(names)?;
+        let in_use = Self::ALL.into_iter().find(|set| set.names() == own.names());
+        Ok(in_use.unwrap_or(Self::Own(own)))
     }
 
     /// The set in use that has exactly these classes in any order, else one's own of these names in this order. Where
@@ -88,7 +90,7 @@ impl LabelSet {
         let has_all = |set: &LabelSet| {
             set.len() == own.names().len() && own.names().iter().all(|name| set.names().contains(name))
         };
-        Ok(Self::ALL.into_iter().find(has_all).unwrap_or(Self::Own(own)))
+        Ok(Self::ALL.into_iter().find(has_all).unwrap_or(Self::own(names)?))
     }
 
     /// The class names; a label is an index into this list. All sets use one vocabulary, whatever their authors call a

@@ -31,7 +31,7 @@ pub enum ClassNamesError {
         got: usize,
     },
     /// A name that outputs could not show.
-    #[error("`{}` cannot name a class, expected 1 to {LONGEST_NAME} printable characters without a comma", name.escape_debug())]
+    #[error("`{}` cannot name a class, expected 1 to {LONGEST_NAME} printable characters, none of , / \\ : and no dot first", name.escape_debug())]
     Name {
         /// The name.
         name: String,
@@ -57,9 +57,10 @@ impl OwnClasses {
         for (index, given) in names.iter().enumerate() {
             let given = given.as_ref();
             let name = usual_name(given).unwrap_or(given.trim());
-            // A comma would cut the name in two in `--classes`, and in tables.
+            // A comma would cut the name in two in `--classes`; folders are named after classes.
             let is_fit = (1..=LONGEST_NAME).contains(&name.chars().count())
-                && !name.chars().any(|character| character.is_control() || character == ',');
+                && !name.starts_with('.')
+                && !name.chars().any(|character| character.is_control() || ",/\\:".contains(character));
             if !is_fit {
                 return Err(ClassNamesError::Name { name: given.to_owned() });
             }
@@ -128,7 +129,8 @@ mod tests {
         assert_eq!(error(&["one"]), "1 class, expected 2 to 256");
         assert_eq!(error(&["anger", "sad", "Angry"]), "`anger` and `Angry` name the same class");
         assert_eq!(error(&["Tired", "tired"]), "`Tired` and `tired` name the same class");
-        for name in ["", " ", "a,b", "a\u{1b}[31m", &"x".repeat(65)] {
+        for name in ["", " ", "a,b", "a\u{1b}[31m", "../up", "/etc", "c:d", "..", ".hidden", &"x".repeat(65)]
+        {
             assert!(error(&["good", name]).contains("cannot name a class"), "{name}");
         }
     }

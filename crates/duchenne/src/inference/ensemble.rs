@@ -17,14 +17,14 @@ impl Ensemble {
     /// Of models by the names that errors give them.
     ///
     /// # Errors
-    /// [`InferenceError::Ensemble`] when one differs from the first in its labels or in the size of its faces.
+    /// [`InferenceError::Ensemble`] when one differs from the first in its labels, in the size of its faces or in seeing colour.
     ///
     /// # Panics
     /// Without a model.
     pub fn new(members: Vec<(String, Predictor)>) -> Result<Self, InferenceError> {
         let asks = |predictor: &Predictor| {
             let manifest = predictor.manifest();
-            (manifest.label_set, manifest.preprocessing.resize)
+            (manifest.label_set, manifest.preprocessing.resize, manifest.preprocessing.color)
         };
         let (first, known) =
             members.first().map(|(name, model)| (name.clone(), asks(model))).expect("a model");

@@ -31,7 +31,7 @@ pub enum InferenceError {
     },
     /// Models whose probabilities cannot be averaged.
     #[error(
-        "models `{first}` and `{second}` differ in their labels or in the size of faces: they cannot be averaged"
+        "models `{first}` and `{second}` differ in their labels, in the size of faces or in seeing colour: they cannot be averaged"
     )]
     Ensemble {
         /// One of the models.

@@ -5,7 +5,7 @@
 
 use crate::data::faces::picture::Picture;
 use crate::data::faces::views::Views;
-use crate::data::import::picture_tree::FaceCropper;
+use crate::data::import::sample::FaceCropper;
 use crate::expression::LabelSet;
 use crate::inference::InferenceError;
 use crate::inference::alignment::crop_face;

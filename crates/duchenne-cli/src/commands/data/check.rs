@@ -1,7 +1,7 @@
 //! `duchenne data check`: what a reviewer would ask of a data set.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use serde_json::json;
@@ -35,11 +35,7 @@ pub(super) struct CheckArgs {
 /// Runs the command.
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let dataset = PackedDataset::open(&args.file)?;
-    ensure!(
-        dataset.is_intact(),
-        "`{}`: its content no longer matches its fingerprint, so the file is damaged; import it again",
-        args.file.display()
-    );
+    refuse_damage(&dataset, &args.file)?;
     let findings = check(&dataset);
     if args.json {
         print_json(&json(&dataset, &findings))
@@ -47,6 +43,19 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<()> {
         let shown = if args.all { usize::MAX } else { SHOWN };
         print(report(&dataset, &findings, shown))
     }
+}
+
+/// Refuses a data set whose content is not that with which it was written.
+///
+/// # Errors
+/// When it is damaged.
+pub(super) fn refuse_damage(dataset: &PackedDataset, file: &Path) -> anyhow::Result<()> {
+    ensure!(
+        dataset.is_intact(),
+        "`{}`: its content no longer matches its fingerprint, so the file is damaged; import it again",
+        file.display()
+    );
+    Ok(())
 }
 
 fn json(dataset: &PackedDataset, findings: &Findings) -> serde_json::Value {

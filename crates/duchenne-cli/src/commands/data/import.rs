@@ -218,6 +218,9 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
             let finder = how.finder();
             let mut options = how.options(&name_of(source)?, &finder);
             classes.apply(&mut options)?;
+            if let Some(root) = root {
+                refuse_same(root, &output.out)?;
+            }
             let table = TableOptions { root: root.clone(), columns: columns.clone() };
             import(source, &output.out, pictures, |progress| {
                 table::import(source, &table, &options, &output.out, progress)

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::check::refuse_damage;
 use crate::terminal::{counted, say};
+use duchenne::data::packed::findings::subjects_across_splits;
 use duchenne::data::packed::partition::Together;
 use duchenne::data::packed::resplit::{SplitShares, draw_splits, write};
 use duchenne::data::{PackedDataset, Split};
@@ -19,10 +21,10 @@ use duchenne::files::atomic::check_writable;
 pub(super) struct SplitArgs {
     /// The packed data set
     file: PathBuf,
-    /// Share of the photographs that selects epochs and settings
+    /// Share that selects epochs and settings, of the photographs that are in no split that is kept
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     validation: f64,
-    /// Share of the photographs that scores finished models
+    /// Share that scores finished models, of the same
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     test: f64,
     /// What stays together beside identical pictures [default: the pictures of a person, where persons are known]
@@ -37,6 +39,18 @@ pub(super) struct SplitArgs {
     /// The packed file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+/// Tells of what splits that were kept share with those drawn beside them.
+fn note_leaks(dataset: &PackedDataset) {
+    let persons = subjects_across_splits(dataset).len();
+    if persons > 0 {
+        let persons = counted(persons, "person");
+        say(format_args!(
+            "note: {persons} in more than one split, for splits that were there are kept; --anew draws all of them (`duchenne data \
+             check` lists the persons)"
+        ));
+    }
 }
 
 /// What stays together.
@@ -60,6 +74,7 @@ impl From<By> for Together {
 /// Runs the command.
 pub(super) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let dataset = PackedDataset::open(&args.file)?;
+    refuse_damage(&dataset, &args.file)?;
     check_writable(&args.out)?;
     let shares = SplitShares {
         validation: args.validation,
@@ -74,6 +89,7 @@ pub(super) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         let count = (0..drawn.len()).filter(|row| drawn.split(*row) == split).count();
         format!("{split} {count}")
     };
+    note_leaks(&drawn);
     let counts = Split::ALL.map(count).join(", ");
     say(format_args!("{}: {}: {counts}", args.out.display(), counted(drawn.len(), "picture")));
     Ok(())

@@ -51,7 +51,7 @@ fn rafdb_by_its_list_and_by_folders() {
     let expected = [("sad", Split::Training, 1), ("neutral", Split::Test, 2)];
     let (dataset, messages) = import(folder.path(), &["rafdb", &path_in(&folder, "set")]);
     assert_eq!((rows(&dataset), dataset.label_set()), (expected.to_vec(), LabelSet::RafDb), "{messages}");
-    assert!(!messages.contains("note"), "{messages}");
+    assert!(messages.contains("note: 1 picture without an _aligned copy"), "{messages}");
 
     let entries: Vec<(&str, Vec<u8>)> = [("x/train/5/a.png", 1), ("x/test/7/b.png", 2)]
         .map(|(name, seed)| (name, png(48, pixels(seed))))
@@ -64,7 +64,7 @@ fn rafdb_by_its_list_and_by_folders() {
     assert_eq!(found, expected);
 
     for (line, piece) in [
-        ("train_00002.jpg 5", "there is neither `train_00002.jpg`"),
+        ("train_00002.jpg 5", "there is no picture `train_00002.jpg` under"),
         ("train_00001.jpg 8", "label `8`, expected 1 to 7"),
         ("00001.jpg 5", "begins with train_ or test_"),
         ("train_00001.jpg", "expected `train_00001.jpg 5`"),
@@ -88,33 +88,29 @@ fn affectnet_by_its_lists_and_by_folders() {
         .collect();
     put(folder.path(), "set/Manually_Annotated_Images/689/a.png", png(96, large));
     picture(folder.path(), "set/Manually_Annotated_Images/22/b.png", 2);
-    let training = format!(
-        "{header}Manually_Annotated_Images/689/a.png,24,24,48,48,1;2,3,-0.4,0.2\n\
-         Manually_Annotated_Images/22/b.png,0,0,48,48,1;2,10,-2,-2\n"
-    );
-    let validation = format!("{header}Manually_Annotated_Images/22/b.png,0,0,48,48,1;2,7,0,0\n");
-    put(folder.path(), "set/training.csv", &training);
-    put(folder.path(), "set/validation.csv", validation);
+    let training = format!("{header}689/a.png,24,24,48,48,1;2,3,-0.4,0.2\n22/b.png,0,0,48,48,1;2,10,-2,-2\n");
+    let validation = format!("{header}22/b.png,0,0,48,48,1;2,7,0,0\n");
+    put(folder.path(), "set/Manually_Annotated_file_lists/training.csv", &training);
+    put(folder.path(), "set/Manually_Annotated_file_lists/validation.csv", validation);
     let (dataset, messages) = import(folder.path(), &["affectnet", &path_in(&folder, "set")]);
     assert_eq!(rows(&dataset), [("surprise", Split::Training, 1), ("contempt", Split::Validation, 2)]);
     assert!(messages.contains("left out 1 row without an expression"), "{messages}");
 
     for (line, piece) in [
         ("x/none.png,0,0,48,48,,0,0,0", "there is no picture `x/none.png`"),
-        ("Manually_Annotated_Images/22/b.png,0,0,48,48,,11,0,0", "`11` is not a class"),
-        ("Manually_Annotated_Images/22/b.png,40,40,48,48,,1,0,0", "outside of the picture (48x48 pixels)"),
+        ("22/b.png,0,0,48,48,,11,0,0", "`11` is not a class"),
+        ("22/b.png,40,40,48,48,,1,0,0", "outside of the picture (48x48 pixels)"),
     ] {
-        put(folder.path(), "set/training.csv", format!("{training}{line}\n"));
+        put(folder.path(), "set/Manually_Annotated_file_lists/training.csv", format!("{training}{line}\n"));
         broken(folder.path(), "affectnet", &[piece], 2);
     }
-    put(folder.path(), "set/training.csv", "path,mood\na.png,1\n");
+    put(folder.path(), "set/Manually_Annotated_file_lists/training.csv", "path,mood\na.png,1\n");
     let out = path_in(&folder, "no");
     let (code, _, messages) = data(["import", "affectnet", &path_in(&folder, "set"), "--out", &out]);
     assert!(code == 1 && messages.contains("has no column for the label"), "{messages}");
 
-    picture(folder.path(), "folders/val_set/images/x.png", 1);
-    picture(folder.path(), "numbered/train/4/a.png", 3);
-    picture(folder.path(), "numbered/val/0/b.png", 4);
+    picture(folder.path(), "numbered/train_set/4/a.png", 3);
+    picture(folder.path(), "numbered/val_set/0/b.png", 4);
     let (dataset, _) = import(folder.path(), &["affectnet", &path_in(&folder, "numbered")]);
     assert_eq!(rows(&dataset), [("fear", Split::Training, 3), ("neutral", Split::Validation, 4)]);
 }
@@ -215,7 +211,7 @@ fn ferplus_as_folders_of_its_program() {
     assert!(messages.contains("left out 1 picture in which raters saw no face"), "{messages}");
     assert!((0..2).all(|row| dataset.votes(row).unwrap().iter().sum::<u8>() == 10));
     put(folder.path(), "set/FER2013Train/label.csv", training + &row("none.png", "10,0,0,0,0,0,0,0,0,0"));
-    broken(folder.path(), "ferplus", &["there is no picture `none.png`"], 2);
+    broken(folder.path(), "ferplus", &["there is no picture `FER2013Train/none.png`"], 2);
     put(folder.path(), "other/label.csv", "x");
     picture(folder.path(), "other/a.png", 1);
     let out = path_in(&folder, "no");
@@ -251,6 +247,16 @@ fn tables_with_everything_and_with_little() {
     assert!(messages.contains("note: not in the table: 1 picture under the root"), "{messages}");
     assert_eq!((dataset.name(), messages.contains("of awake, bored")), ("table", true));
 
+    // Names that differ in case or are synonyms are one class.
+    let source = put(
+        folder.path(),
+        "set/names.csv",
+        "path,label\npictures/1.png,Happy\npictures/2.png,happiness\npictures/3.png,Tired\npictures/4.png,tired\n",
+    );
+    let (dataset, _) = import(folder.path(), &["table", &source]);
+    assert_eq!(dataset.label_set().names(), ["happy", "Tired"]);
+    assert_eq!((0..4).map(|row| dataset.label(row)).collect::<Vec<_>>(), [0, 0, 1, 1]);
+
     // Another root, other columns, an index, classes by number.
     let source = put(folder.path(), "list.tsv", "\tfile\tmood\n0\t4.png\t2\n1\t1.png\t1\n");
     let root = path_in(&folder, "set/pictures");
@@ -269,6 +275,7 @@ fn tables_with_everything_and_with_little() {
             "row 4: box `0 0 48`, expected four numbers",
         ),
         (line(4, "bored", "train", "ann").replace("0 0 48 48", "90 0 48 48"), "outside of the picture"),
+        ("pictures/4.png;bored\n".to_owned(), "row 4: has 2 fields, expected 6"),
         (line(4, "bored", "train", "ann").replace(votes, "1 2"), "row 4: votes `1 2`, expected ten numbers"),
     ] {
         let source = put(folder.path(), "set/bad.csv", table.clone() + &bad);

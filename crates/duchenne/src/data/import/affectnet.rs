@@ -5,7 +5,7 @@
 //! - folders `train/0/` to `val/7/`, or with names.
 //!
 //! The numbers are 0 neutral, 1 happy, 2 sad, 3 surprise, 4 fear, 5 disgust, 6 anger, 7 contempt; 8 none, 9 uncertain and
-//! 10 no face are left out.
+//! 10 no face are left out of the lists. The lists' paths begin in `Manually_Annotated_Images/` or wherever their folders are.
 
 use std::path::Path;
 
@@ -58,8 +58,10 @@ pub fn import(
         let mut listing = rows.listing(&tree, options)?;
         // The names of the lists are the only word on splits.
         if rows.columns.split.is_none() {
-            let split =
-                if name.to_lowercase().contains("valid") { Split::Validation } else { Split::Training };
+            let split = split_of(&name).ok_or_else(|| {
+                let problem = "has no column for splits, and its name does not say which of train, valid and test it is";
+                DataError::entry(source, &name, problem)
+            })?;
             listing.listed.iter_mut().for_each(|listed| listed.split = split);
         }
         all.listed.append(&mut listing.listed);
@@ -70,5 +72,12 @@ pub fn import(
         let rows = counted(without, "row");
         all.notes.push(format!("left out {rows} without an expression (8 none, 9 uncertain, 10 no face)"));
     }
-    all.pack(&mut tree, texts.as_bytes(), &options.shaping(), options.skip_broken, out, progress)
+    all.pack(&mut tree, texts.as_bytes(), options, out, progress)
+}
+
+/// The split that a list's name says, such as `Manually_Annotated_file_lists/validation.csv`.
+fn split_of(name: &str) -> Option<Split> {
+    let file = name.rsplit('/').next()?.to_lowercase();
+    let words = file.split(|character: char| !character.is_alphanumeric());
+    words.into_iter().find_map(Split::from_word)
 }

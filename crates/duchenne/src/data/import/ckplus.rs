@@ -13,7 +13,8 @@ use std::path::Path;
 use crate::data::error::{DataError, excerpt};
 use crate::data::import::folder::PictureOptions;
 use crate::data::import::listing::{Listed, Listing};
-use crate::data::import::picture_tree::{PictureTree, Shaping, Sizing};
+use crate::data::import::picture_tree::PictureTree;
+use crate::data::import::sample::Sizing;
 use crate::data::packed::builder::{Imported, Take};
 use crate::data::packed::split::Split;
 use crate::data::{FACE_SIDE, Progress, counted};
@@ -70,12 +71,18 @@ pub fn import(
     }
     let mut listing = Listing::new(&options.pictures.name, LabelSet::CkPlus);
     for (index, parts) in tree.paths().enumerate() {
-        let (label, take) = place_of(parts).map_err(|problem| tree.error(index, problem))?;
-        let listed = Listed::photograph(index, label, Split::Unassigned);
-        listing.listed.push(Listed { take: Some(take), ..listed });
+        let listed = place_of(parts).map(|(label, take)| Listed {
+            take: Some(take),
+            ..Listed::photograph(index, label, Split::Unassigned)
+        });
+        listing.add(listed.map_err(|problem| tree.error(index, problem)), options.pictures.skip_broken)?;
     }
-    let shaping = Shaping::whole(Sizing::Exactly(FACE_SIDE as u32));
-    listing.pack(&mut tree, &[], &shaping, options.pictures.skip_broken, out, progress)
+    let mut pictures = options.pictures.clone();
+    if pictures.sizing == Sizing::Scale(FACE_SIDE as u32) && pictures.cropper.is_none() {
+        // Another size is a sign of other pictures.
+        pictures.sizing = Sizing::Exactly(FACE_SIDE as u32);
+    }
+    listing.pack(&mut tree, &[], &pictures, out, progress)
 }
 
 /// The frames of films as the university hands them out.
@@ -88,15 +95,22 @@ fn import_films(
     let (pictures, skip_broken) = (&options.pictures, options.pictures.skip_broken);
     // Frames of each film, in the order of their numbers.
     let mut films: BTreeMap<[u16; 2], Vec<(Take, usize)>> = BTreeMap::new();
+    let mut stray = Vec::new();
     for (index, parts) in tree.paths().enumerate() {
         let take = parts.last().and_then(|name| take_of(name));
         let problem = "expected a name like S010_004_00000017.png (subject, sequence, frame)";
-        let take = take.ok_or_else(|| tree.error(index, problem))?;
+        let Some(take) = take else {
+            stray.push(tree.error(index, problem));
+            continue;
+        };
         films.entry([take.subject, take.sequence]).or_default().push((take, index));
     }
     films.values_mut().for_each(|frames| frames.sort_unstable());
     let label_set = if options.neutral { LabelSet::FerPlus } else { LabelSet::CkPlus };
     let mut listing = Listing::new(&pictures.name, label_set);
+    for error in stray {
+        listing.add(Err(error), skip_broken)?;
+    }
     let (mut texts, mut told) = (String::new(), 0);
     let names: Vec<(usize, String)> = tree
         .others()
@@ -147,7 +161,7 @@ fn import_films(
                 .to_owned(),
         );
     }
-    listing.pack(tree, texts.as_bytes(), &pictures.shaping(), skip_broken, out, progress)
+    listing.pack(tree, texts.as_bytes(), pictures, out, progress)
 }
 
 /// The label in a file such as `   3.0000000e+00`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::expression::LabelSet;
+use crate::expression::{LabelSet, MOST_CLASSES};
 
 /// The user's choice of classes; without one they are what the data names.
 ///
@@ -44,20 +44,32 @@ impl ClassChoice {
     /// A sentence: too few or too many classes, a name that cannot be one, two names of one class, a name that is nearly
     /// that of an expression, a name in the map that the data does not have.
     pub fn label_set_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<LabelSet, String> {
-        let found: BTreeSet<&str> = names.into_iter().map(str::trim).collect();
+        let found: BTreeSet<&str> =
+            names.into_iter().map(str::trim).filter(|name| !name.is_empty()).collect();
+        let some = || {
+            found.iter().take(12).map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        if found.len() > MOST_CLASSES + self.map.len() && self.label_set.is_none() {
+            let count = found.len();
+            return Err(format!(
+                "it names {count} classes, expected 2 to {MOST_CLASSES}: {}, ...; in a table, --column label=NAME names the right column",
+                some()
+            ));
+        }
         if let Some((from, to)) = self.map.iter().find(|(from, _)| !found.contains(from.as_str())) {
-            let named = found.into_iter().take(12).collect::<Vec<_>>().join(", ");
-            return Err(format!("`{from}={to}` maps a name that the data does not have, it has {named}"));
+            return Err(format!("`{from}={to}` maps a name that the data does not have, it has {}", some()));
         }
         if let Some(label_set) = self.label_set {
             return Ok(label_set);
         }
         let mut classes: Vec<&str> = Vec::new();
         let mapped = self.map.iter().map(|(_, to)| to.as_str());
-        let mut others: Vec<&str> = found.into_iter().filter(|name| self.meaning(name) == *name).collect();
+        let mut others: Vec<&str> =
+            found.iter().copied().filter(|name| self.meaning(name) == *name).collect();
         others.sort_by_key(|name| (name.parse::<u32>().unwrap_or(u32::MAX), usual_or_own(name)));
         for name in mapped.chain(others) {
-            if !classes.contains(&name) {
+            // `Happy` in one folder and `happiness` in another are one class.
+            if !classes.iter().any(|class| usual_or_own(class) == usual_or_own(name)) {
                 classes.push(name);
             }
         }
@@ -68,8 +80,8 @@ impl ClassChoice {
         {
             return Ok(usual);
         }
-        let label_set = LabelSet::of_classes(&classes)
-            .map_err(|error| format!("its classes are {}: {error}", classes.join(", ")))?;
+        let label_set =
+            LabelSet::of_classes(&classes).map_err(|error| format!("its classes are {}: {error}", some()))?;
         if let LabelSet::Own(_) = label_set
             && let Some((name, usual)) =
                 classes.iter().find_map(|name| Some((*name, LabelSet::misspelt(name)?)))
@@ -133,7 +145,13 @@ mod tests {
         assert!(question.contains("--classes happy,suprise,tired"), "{question}");
         assert!(map(&[("suprise", "surprise")]).label_set_of(["happy", "suprise", "tired"]).is_ok());
         assert!(error(&map(&[("4", "sad")]), &["1", "2"]).contains("it has 1, 2"));
-        assert!(error(&map(&[]), &["anger", "angry"]).contains("name the same class"));
+        let merged = map(&[]).label_set_of(["anger", "angry", "Tired", "tired"]).unwrap();
+        assert_eq!(merged.names(), ["angry", "Tired"]);
+        assert_eq!(map(&[]).label("tired", merged), Ok(1));
+        let many: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+        assert!(
+            error(&map(&[]), &many.iter().map(String::as_str).collect::<Vec<_>>()).contains("300 classes")
+        );
         assert!(error(&map(&[]), &["one"]).contains("1 class"));
         assert_eq!(map(&[]).label_set_of(["Happiness"]), Ok(LabelSet::Fer2013));
         let fixed = ClassChoice::exactly(LabelSet::own(&["tired", "awake"]).unwrap());

@@ -9,8 +9,9 @@ use crate::data::Progress;
 use crate::data::error::{DataError, RowProblem, excerpt};
 use crate::data::import::folder::PictureOptions;
 use crate::data::import::listing::{Listed, Listing};
-use crate::data::import::picture_tree::{Bounds, PictureTree, Wanted};
-use crate::data::import::rafdb::by_file_name;
+use crate::data::import::lookup::Lookup;
+use crate::data::import::picture_tree::{PictureTree, Wanted};
+use crate::data::import::sample::Bounds;
 use crate::data::packed::builder::Imported;
 use crate::data::packed::split::Split;
 use crate::expression::LabelSet;
@@ -34,11 +35,10 @@ pub fn import(
     let list = list.ok_or_else(|| DataError::file(source, format!("holds no list of faces `{LIST}`")))?;
     let text = tree.text(list)?;
     let mut listing = Listing::new(&options.name, LabelSet::Fer2013);
-    let files = by_file_name(&tree);
+    let files = Lookup::new(&tree);
     for (line, row) in text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
         let listed = face(line).and_then(|(name, bounds, label)| {
-            let shown = || format!("there is no picture `{}`", excerpt(name.as_bytes()));
-            let picture = *files.get(name).ok_or_else(shown)?;
+            let picture = files.find(name)?;
             let wanted = Wanted { picture, bounds: Some(bounds) };
             Ok(Listed { wanted, ..Listed::photograph(picture, label, Split::Training) })
         });
@@ -52,7 +52,7 @@ pub fn import(
     listing
         .notes
         .push("ExpW has no splits: all faces are training; `duchenne data split` draws splits".to_owned());
-    listing.pack(&mut tree, text.as_bytes(), &options.shaping(), options.skip_broken, out, progress)
+    listing.pack(&mut tree, text.as_bytes(), options, out, progress)
 }
 
 /// Picture, place and label of a line.

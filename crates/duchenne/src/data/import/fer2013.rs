@@ -47,7 +47,7 @@ pub fn import(
     let mut has_usage = true;
     let source_checksum = if form_of_file(source)? == Form::Plain {
         // Plain text is read as fast as the disk can write, and its checksum taken while it is read.
-        builder.begin_file(out)?;
+        builder.begin_file(out, &SourceChecksum::new().text())?;
         let mut checksum = SourceChecksum::new();
         with_csv(source, MAX_TEXT_BYTES, progress, |reader| {
             has_usage = parse(source, &mut Observed { reader, checksum: &mut checksum }, &mut builder)?;

@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::data::error::{DataError, RowProblem, excerpt};
 use crate::data::import::folder::PictureOptions;
 use crate::data::import::listing::{Listed, Listing};
+use crate::data::import::lookup::Lookup;
 use crate::data::import::picture_tree::PictureTree;
 use crate::data::packed::builder::Imported;
 use crate::data::packed::split::Split;
@@ -55,7 +56,7 @@ pub fn import(
         ));
     }
     let mut listing = Listing::new(&options.name, LabelSet::FerPlus);
-    let pictures = tree.by_name();
+    let pictures = Lookup::new(&tree);
     let (mut texts, mut without) = (String::new(), 0);
     for (index, parts) in lists {
         let folder = parts.get(parts.len().wrapping_sub(2)).map_or("", String::as_str);
@@ -75,9 +76,7 @@ pub fn import(
             let record = record.map_err(|error| csv_error(&path, row, error))?;
             let listed = folder_row(&record).and_then(|(name, votes)| {
                 let inside = [&parts[..parts.len() - 1], &[name.clone()]].concat().join("/");
-                let missing =
-                    || RowProblem::Field(format!("there is no picture `{}`", excerpt(name.as_bytes())));
-                Ok((*pictures.get(&inside).ok_or_else(missing)?, votes))
+                Ok((pictures.find(&inside).map_err(RowProblem::Field)?, votes))
             });
             match listed.map_err(|problem| DataError::Row { path, row, problem }) {
                 Ok((picture, votes)) => match vote_shares(&votes) {
@@ -97,7 +96,7 @@ pub fn import(
         let pictures = counted(without, "picture");
         listing.notes.push(format!("left out {pictures} in which raters saw no face or no expression"));
     }
-    listing.pack(&mut tree, texts.as_bytes(), &options.shaping(), options.skip_broken, out, progress)
+    listing.pack(&mut tree, texts.as_bytes(), options, out, progress)
 }
 
 /// Name and votes of a row of `label.csv`.

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::data::error::DataError;
 use crate::data::import::classes::ClassChoice;
 use crate::data::import::listing::{Listed, Listing};
-use crate::data::import::picture_tree::{FaceCropper, PictureTree, Shaping, Sizing};
+use crate::data::import::picture_tree::PictureTree;
+use crate::data::import::sample::{FaceCropper, Shaping, Sizing};
 use crate::data::import::subjects::SubjectPattern;
 use crate::data::packed::builder::Imported;
 use crate::data::packed::split::{Origin, SYNTHETIC_MARK, Split};
@@ -86,32 +87,40 @@ pub fn import(
 ) -> Result<Imported, DataError> {
     let mut tree = PictureTree::open(source)?;
     let listing = list(&tree, layout, options)?;
-    listing.pack(&mut tree, &[], &options.shaping(), options.skip_broken, out, progress)
+    listing.pack(&mut tree, &[], options, out, progress)
 }
 
 /// Reads all names, before the first picture is decoded.
 fn list(tree: &PictureTree, layout: Layout, options: &PictureOptions<'_>) -> Result<Listing, DataError> {
-    let around = if layout == Layout::Classes { folders_around(tree) } else { 0 };
-    let mut named = Vec::new();
+    let around = if layout == Layout::Classes { folders_around(tree, options) } else { 0 };
+    let (mut named, mut stray) = (Vec::new(), Vec::new());
     for (index, parts) in tree.paths().enumerate() {
-        named.push(Named::of(&parts[around..], layout).map_err(|problem| tree.error(index, problem))?);
+        match Named::of(&parts[around.min(parts.len())..], layout) {
+            Ok(one) => named.push((index, one)),
+            Err(problem) => stray.push(tree.error(index, problem)),
+        }
     }
     let has_split = |named: &Named<'_>| named.split.is_some();
-    if let Some(index) = named.iter().position(|one| has_split(one) != has_split(&named[0])) {
+    let first = named.first().map(|(_, named)| has_split(named));
+    if let Some((index, _)) = named.iter().find(|(_, named)| Some(has_split(named)) != first) {
         let problem = "the folder mixes <split>/<class>/ with <class>/; expected one of the two";
-        return Err(tree.error(index, problem));
+        return Err(tree.error(*index, problem));
     }
-    let label_set = options.classes.label_set_of(named.iter().map(|named| named.class));
+    // Without a single picture in its place, the stray ones say what is wrong.
+    if named.is_empty()
+        && let Some(error) = stray.pop()
+    {
+        return Err(error);
+    }
+    let label_set = options.classes.label_set_of(named.iter().map(|(_, named)| named.class));
     let label_set = label_set.map_err(|problem| DataError::file(tree.path(), problem))?;
     let mut listing = Listing::new(&options.name, label_set);
+    for error in stray {
+        listing.add(Err(error), options.skip_broken)?;
+    }
     let mut untold = 0;
-    for (index, (named, parts)) in named.iter().zip(tree.paths()).enumerate() {
-        let listed = named.listed(index, layout, label_set, options).and_then(|mut listed| {
-            if let Some(pattern) = &options.subjects {
-                listed.subject = Some(pattern.subject(&parts.join("/"))?);
-            }
-            Ok(listed)
-        });
+    for (index, named) in named.iter().map(|(index, named)| (*index, named)) {
+        let listed = named.listed(index, layout, label_set, options);
         untold += usize::from(layout == Layout::Fer2013 && is_untold(named));
         listing.add(listed.map_err(|problem| tree.error(index, problem)), options.skip_broken)?;
     }
@@ -125,13 +134,17 @@ fn list(tree: &PictureTree, layout: Layout, options: &PictureOptions<'_>) -> Res
     Ok(listing)
 }
 
-/// How many folders are around `<split>/<class>/` or `<class>/`: those that all pictures lie in and that are no split.
-fn folders_around(tree: &PictureTree) -> usize {
+/// How many folders are around `<split>/<class>/` or `<class>/`: those that all pictures lie in and that are neither a split nor
+/// known to be a class.
+fn folders_around(tree: &PictureTree, options: &PictureOptions<'_>) -> usize {
     let Some(first) = tree.paths().next() else { return 0 };
     let shallowest = tree.paths().map(<[String]>::len).min().unwrap_or(0);
     let is_around = |depth: &usize| {
         let name = &first[*depth];
-        Split::from_word(name).is_none() && tree.paths().all(|parts| parts[*depth] == *name)
+        let class = options.classes.meaning(name);
+        let is_class = LabelSet::usual_name(class).is_some()
+            || options.classes.label_set.is_some_and(|set| set.label_of(class).is_some());
+        !is_class && Split::from_word(name).is_none() && tree.paths().all(|parts| parts[*depth] == *name)
     };
     // A class folder and the file remain.
     (0..shallowest.saturating_sub(2)).take_while(is_around).count()

@@ -52,7 +52,7 @@ pub fn import(
                 .to_owned(),
         );
     }
-    listing.pack(&mut tree, &[], &options.shaping(), options.skip_broken, out, progress)
+    listing.pack(&mut tree, &[], options, out, progress)
 }
 
 /// Person and label in a file name.

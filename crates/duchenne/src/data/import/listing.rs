@@ -6,12 +6,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::data::error::DataError;
-use crate::data::import::picture_tree::{PictureTree, Shaping, Wanted};
+use crate::data::import::folder::PictureOptions;
+use crate::data::import::picture_tree::{PictureTree, Wanted};
+use crate::data::import::subjects::SubjectPattern;
 use crate::data::packed::builder::{Imported, PackedBuilder, Take};
 use crate::data::packed::split::{Origin, Split};
 use crate::data::packed::votes::VOTE_COLUMNS;
 use crate::data::{Progress, counted};
 use crate::expression::LabelSet;
+use crate::files::checksum::SourceChecksum;
 
 /// Names that a note lists of what was left out.
 const NAMED: usize = 20;
@@ -95,11 +98,18 @@ impl Listing {
         mut self,
         tree: &mut PictureTree,
         text: &[u8],
-        shaping: &Shaping<'_>,
-        skip_broken: bool,
+        options: &PictureOptions<'_>,
         out: &Path,
         progress: Progress<'_>,
     ) -> Result<Imported, DataError> {
+        let (shaping, skip_broken) = (&options.shaping(), options.skip_broken);
+        for error in tree.take_broken() {
+            self.add(Err(error), skip_broken)?;
+        }
+        if let Some(pattern) = &options.subjects {
+            self.name_subjects(pattern, tree, skip_broken)?;
+        }
+        let numbers = self.numbered_subjects(tree)?;
         if self.listed.is_empty() {
             let first = self.broken.first().map_or(String::new(), |problem| format!("; first: {problem}"));
             return Err(DataError::file(tree.path(), format!("holds no picture that can be read{first}")));
@@ -109,7 +119,7 @@ impl Listing {
         if shaping.color {
             builder = builder.in_color();
         }
-        builder.begin_file(out)?;
+        builder.begin_file(out, &SourceChecksum::new().text())?;
         let wanted: Vec<Wanted> = self.listed.iter().map(|listed| listed.wanted).collect();
         // Which of the listed pictures became samples.
         let mut kept: Vec<usize> = Vec::with_capacity(wanted.len());
@@ -137,7 +147,7 @@ impl Listing {
             };
             return Err(DataError::file(tree.path(), problem));
         }
-        self.keep_what_is_known(&kept, &mut builder, tree)?;
+        self.keep_what_is_known(&kept, &numbers, &mut builder)?;
         let mut notes = std::mem::take(&mut self.notes);
         notes.extend(left_out(&self.broken));
         if !faceless.is_empty() {
@@ -158,26 +168,54 @@ impl Listing {
         Ok(Imported { samples, notes })
     }
 
+    /// Takes the persons from the pictures' paths, where the set does not name them itself.
+    fn name_subjects(
+        &mut self,
+        pattern: &SubjectPattern,
+        tree: &PictureTree,
+        skip_broken: bool,
+    ) -> Result<(), DataError> {
+        if self.listed.iter().any(|listed| listed.subject.is_some() || listed.take.is_some()) {
+            self.notes.push("the set names its persons itself: the subject pattern is not used".to_owned());
+            return Ok(());
+        }
+        for mut listed in std::mem::take(&mut self.listed) {
+            let picture = listed.wanted.picture;
+            let named = pattern.subject(&tree.name(picture)).map(|subject| {
+                listed.subject = Some(subject);
+                listed
+            });
+            self.add(named.map_err(|problem| tree.error(picture, problem)), skip_broken)?;
+        }
+        Ok(())
+    }
+
+    /// A number for each person, in the order of their names.
+    fn numbered_subjects(&self, tree: &PictureTree) -> Result<HashMap<String, u16>, DataError> {
+        let all: BTreeSet<&String> =
+            self.listed.iter().filter_map(|listed| listed.subject.as_ref()).collect();
+        if all.len() > usize::from(u16::MAX) + 1 {
+            let problem = format!(
+                "{} are named, at most 65,536 are kept apart; leave the subject column or pattern out",
+                counted(all.len(), "person")
+            );
+            return Err(DataError::file(tree.path(), problem));
+        }
+        Ok(all.into_iter().cloned().zip(0..=u16::MAX).collect())
+    }
+
     /// Persons, films and votes of the samples, where all of them have these.
     fn keep_what_is_known(
         &self,
         kept: &[usize],
+        numbers: &HashMap<String, u16>,
         builder: &mut PackedBuilder,
-        tree: &PictureTree,
     ) -> Result<(), DataError> {
         let rows = || kept.iter().map(|index| &self.listed[*index]);
         if let Some(takes) = rows().map(|listed| listed.take).collect::<Option<Vec<_>>>() {
             builder.set_takes(takes)?;
-        } else if let Some(names) = rows().map(|listed| listed.subject.as_deref()).collect::<Option<Vec<_>>>()
-        {
-            let all: BTreeSet<&str> = names.iter().copied().collect();
-            if all.len() > usize::from(u16::MAX) + 1 {
-                let problem =
-                    format!("names {}, at most 65,536 are kept apart", counted(all.len(), "person"));
-                return Err(DataError::file(tree.path(), problem));
-            }
-            let numbers: HashMap<&str, u16> = all.into_iter().zip(0..=u16::MAX).collect();
-            builder.set_subjects(names.iter().map(|name| numbers[name]).collect())?;
+        } else if let Some(names) = rows().map(|listed| listed.subject.as_ref()).collect::<Option<Vec<_>>>() {
+            builder.set_subjects(names.into_iter().map(|name| numbers[name]).collect())?;
         }
         if let Some(votes) = rows().map(|listed| listed.votes).collect::<Option<Vec<_>>>() {
             builder.set_votes(votes)?;

@@ -7,17 +7,17 @@
 //!
 //! The numbers are 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, 7 neutral.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use crate::data::Progress;
 use crate::data::error::{DataError, RowProblem, excerpt};
 use crate::data::import::classes::ClassChoice;
 use crate::data::import::folder::{self, Layout, PictureOptions};
 use crate::data::import::listing::{Listed, Listing};
+use crate::data::import::lookup::Lookup;
 use crate::data::import::picture_tree::PictureTree;
 use crate::data::packed::builder::Imported;
 use crate::data::packed::split::Split;
+use crate::data::{Progress, counted};
 use crate::expression::LabelSet;
 
 /// The names of the list, as its authors spell it and as they meant to.
@@ -43,25 +43,27 @@ pub fn import(
     };
     let text = tree.text(list)?;
     let mut listing = Listing::new(&options.name, LabelSet::RafDb);
-    let files: HashMap<&str, usize> = by_file_name(&tree);
+    let files = Lookup::new(&tree);
+    let mut originals = 0;
     for (line, row) in text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
-        let listed = listed(line, &files).map_err(|problem| DataError::Row {
+        let listed = listed(line, &files, &mut originals).map_err(|problem| DataError::Row {
             path: source.join(LISTS[0]),
             row,
             problem: RowProblem::Field(problem),
         });
         listing.add(listed, options.skip_broken)?;
     }
-    listing.pack(&mut tree, text.as_bytes(), &options.shaping(), options.skip_broken, out, progress)
+    if originals > 0 && originals < listing.listed.len() {
+        let count = counted(originals, "picture");
+        listing
+            .notes
+            .push(format!("{count} without an _aligned copy: whole pictures are among the aligned faces"));
+    }
+    listing.pack(&mut tree, text.as_bytes(), options, out, progress)
 }
 
-/// All pictures by their file names; the list names no folders.
-pub(super) fn by_file_name(tree: &PictureTree) -> HashMap<&str, usize> {
-    let named = tree.paths().enumerate();
-    named.filter_map(|(index, parts)| Some((parts.last()?.as_str(), index))).collect()
-}
-
-fn listed(line: &str, files: &HashMap<&str, usize>) -> Result<Listed, String> {
+/// The picture of a line; counts those of which there is no aligned copy.
+fn listed(line: &str, files: &Lookup, originals: &mut usize) -> Result<Listed, String> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [name, number] = fields[..] else {
         return Err(format!("`{}`, expected `train_00001.jpg 5`", excerpt(line.as_bytes())));
@@ -74,7 +76,13 @@ fn listed(line: &str, files: &HashMap<&str, usize>) -> Result<Listed, String> {
         split.ok_or_else(|| format!("`{}`, expected a name that begins with train_ or test_", shown()))?;
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, "jpg"));
     let aligned = format!("{stem}_aligned.{ending}");
-    let picture = files.get(aligned.as_str()).or_else(|| files.get(name));
-    let picture = picture.ok_or_else(|| format!("there is neither `{}` nor its _aligned copy", shown()))?;
-    Ok(Listed::photograph(*picture, label, split))
+    let picture = match files.find(&aligned) {
+        Ok(picture) => picture,
+        Err(_) => {
+            let original = files.find(name).map_err(|problem| format!("{problem}, nor its _aligned copy"))?;
+            *originals += 1;
+            original
+        }
+    };
+    Ok(Listed::photograph(picture, label, split))
 }

@@ -11,7 +11,7 @@
 //!
 //! Other columns are ignored. Rows become samples in their order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
@@ -21,7 +21,9 @@ use crate::data::import::archive::MAX_TEXT_BYTES;
 use crate::data::import::ferplus;
 use crate::data::import::folder::PictureOptions;
 use crate::data::import::listing::{Listed, Listing};
-use crate::data::import::picture_tree::{Bounds, PictureTree, Wanted};
+use crate::data::import::lookup::Lookup;
+use crate::data::import::picture_tree::{PictureTree, Wanted};
+use crate::data::import::sample::Bounds;
 use crate::data::packed::builder::Imported;
 use crate::data::packed::split::{Origin, Split};
 use crate::data::packed::votes::VOTE_COLUMNS;
@@ -73,7 +75,7 @@ pub fn import(
     let text = read_text(source, MAX_TEXT_BYTES).map_err(DataError::from)?;
     let folder = source.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut tree = PictureTree::open(table.root.as_deref().unwrap_or(folder))?;
-    let rows = Rows::read(source, &text, &table.columns)?;
+    let mut rows = Rows::read(source, &text, &table.columns)?;
     let mut listing = rows.listing(&tree, options)?;
     // The table itself, and whatever else a root holds.
     listing.has_others = true;
@@ -89,7 +91,7 @@ pub fn import(
                 .to_owned(),
         );
     }
-    listing.pack(&mut tree, text.as_bytes(), &options.shaping(), options.skip_broken, out, progress)
+    listing.pack(&mut tree, text.as_bytes(), options, out, progress)
 }
 
 /// The columns of a table by what they are.
@@ -167,6 +169,8 @@ pub(super) struct Rows {
     path: PathBuf,
     pub(super) columns: Columns,
     records: Vec<StringRecord>,
+    /// Rows that are none, in their order.
+    broken: Vec<DataError>,
 }
 
 impl Rows {
@@ -186,19 +190,20 @@ impl Rows {
         };
         let header = reader.headers().map_err(|error| bad(0, error))?.clone();
         let columns = Columns::of(&header, named).map_err(|problem| DataError::file(path, problem))?;
-        let mut records = Vec::new();
+        let (mut records, mut broken) = (Vec::new(), Vec::new());
         for (record, row) in reader.records().zip(1..) {
             let record = record.map_err(|error| bad(row, error))?;
             if record.len() != header.len() {
                 let problem = RowProblem::FieldCount { got: record.len(), expected: header.len() };
-                return Err(DataError::Row { path: path.to_owned(), row, problem });
+                broken.push(DataError::Row { path: path.to_owned(), row, problem });
+            } else {
+                records.push(record);
             }
-            records.push(record);
         }
-        if records.is_empty() {
+        if records.is_empty() && broken.is_empty() {
             return Err(DataError::file(path, "has no data rows; expected one row a picture"));
         }
-        Ok(Self { path: path.to_owned(), columns, records })
+        Ok(Self { path: path.to_owned(), columns, records, broken })
     }
 
     /// How many there are.
@@ -214,7 +219,7 @@ impl Rows {
 
     /// Finds the pictures of the rows in `tree` and reads the other fields.
     pub(super) fn listing(
-        &self,
+        &mut self,
         tree: &PictureTree,
         options: &PictureOptions<'_>,
     ) -> Result<Listing, DataError> {
@@ -222,7 +227,10 @@ impl Rows {
         let label_set = options.classes.label_set_of(labels);
         let label_set = label_set.map_err(|problem| DataError::file(&self.path, problem))?;
         let mut listing = Listing::new(&options.name, label_set);
-        let pictures = tree.by_name();
+        for error in self.broken.drain(..) {
+            listing.add(Err(error), options.skip_broken)?;
+        }
+        let pictures = Lookup::new(tree);
         for record in &self.records {
             // The header is the record before the first.
             let row = record.position().map_or(0, csv::Position::record);
@@ -238,18 +246,11 @@ impl Rows {
         &self,
         record: &StringRecord,
         label_set: crate::LabelSet,
-        pictures: &HashMap<String, usize>,
+        pictures: &Lookup,
         options: &PictureOptions<'_>,
     ) -> Result<Listed, String> {
         let columns = &self.columns;
-        let path = record[columns.path].replace('\\', "/");
-        let path = path.trim_start_matches("./");
-        let picture = *pictures.get(path).ok_or_else(|| {
-            let shown = excerpt_of(path);
-            format!(
-                "there is no picture `{shown}` under the root; --root names the folder that paths begin in"
-            )
-        })?;
+        let picture = pictures.find(&record[columns.path])?;
         let label = options.classes.label(&record[columns.label], label_set)?;
         let split = match columns.split.map(|column| &record[column]) {
             None => Split::Training,
@@ -257,12 +258,10 @@ impl Rows {
                 format!("split `{}`, expected training, validation, test or unassigned", excerpt_of(word))
             })?,
         };
-        let subject = match (columns.subject.map(|column| &record[column]), &options.subjects) {
-            (Some(""), _) => return Err("names no subject, while the table has a column for it".to_owned()),
-            (Some(name), _) => Some(name.to_owned()),
-            (None, Some(pattern)) => Some(pattern.subject(path)?),
-            (None, None) => None,
-        };
+        let subject = columns.subject.map(|column| record[column].to_owned());
+        if subject.as_deref() == Some("") {
+            return Err("names no subject, while the table has a column for it".to_owned());
+        }
         if options.synthetic && split != Split::Training {
             return Err(format!("is synthetic and in the {split} split; generated faces may only train"));
         }

@@ -16,7 +16,6 @@ use crate::data::packed::provenance::SyntheticProvenance;
 use crate::data::packed::split::{Origin, Split};
 use crate::data::packed::votes::VOTE_COLUMNS;
 use crate::expression::LabelSet;
-use crate::files::checksum::SourceChecksum;
 
 /// As long as every fingerprint.
 fn no_fingerprint() -> String {
@@ -98,19 +97,20 @@ impl PackedBuilder {
         [self.height, self.width, self.channels]
     }
 
-    /// Begins the file at `path` now: pictures go to it as they come. A provenance cannot follow.
+    /// Begins the file at `path` now: pictures go to it as they come. A provenance cannot follow, nor a longer checksum of the
+    /// source; that of an importer is as long as [`SourceChecksum`](crate::files::checksum::SourceChecksum)'s.
     ///
     /// # Errors
     /// [`DataError::Write`] when the file cannot be begun.
-    pub(crate) fn begin_file(&mut self, path: &Path) -> Result<(), DataError> {
+    pub(crate) fn begin_file(&mut self, path: &Path, source_checksum: &str) -> Result<(), DataError> {
         assert!(self.is_empty(), "the file begins with the first picture");
         let columns = Self {
             votes: Some(Vec::new()),
             takes: Some(Vec::new()),
             ..Self::new(&self.name, self.label_set, self.height, self.width)
         };
-        // A checksum as the importers take it, any number of rows.
-        let metadata = self.metadata(&SourceChecksum::new().text(), &no_fingerprint());
+        // Room for any number of rows.
+        let metadata = self.metadata(source_checksum, &no_fingerprint());
         let size = self.size();
         let room = room_for(metadata, size, u32::MAX as usize, &columns.columns());
         self.images = Images::Streamed(Box::new(PackedFile::begin(path, room, size)?));
@@ -293,6 +293,7 @@ impl PackedBuilder {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::files::checksum::SourceChecksum;
 
     /// Four pictures of 2x3: Training, Validation, Test, and a synthetic one in Training.
     pub(crate) fn small() -> PackedBuilder {
@@ -352,7 +353,7 @@ pub(crate) mod tests {
         for (path, early) in paths.iter().zip([false, true]) {
             let mut builder = PackedBuilder::new("noise", LabelSet::Fer2013, 700, 700);
             if early {
-                builder.begin_file(path).unwrap();
+                builder.begin_file(path, &checksum).unwrap();
             }
             fill(&mut builder);
             builder.write(path, &checksum).unwrap();
@@ -367,7 +368,7 @@ pub(crate) mod tests {
     fn a_file_begun_and_given_up_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut builder = PackedBuilder::new("none", LabelSet::Fer2013, 2, 2);
-        builder.begin_file(&folder.path().join("set")).unwrap();
+        builder.begin_file(&folder.path().join("set"), "none").unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         builder.push(&[1; 4], 0, Split::Training, Origin::Photograph).unwrap();
         drop(builder);

@@ -75,8 +75,9 @@ pub struct PackedDataset {
     /// The split of every row in place of the file's.
     drawn: Option<Arc<[Split]>>,
     targets: Targets,
-    /// The raters' label of every row, `None` where the row is left out; empty where the labels are the file's own.
-    raters_labels: Vec<Option<u8>>,
+    /// The label of every row in place of the file's, those of raters or of another set; `None` where the row is left out,
+    /// empty where the labels are the file's own.
+    other_labels: Vec<Option<u8>>,
 }
 
 impl PackedDataset {
@@ -148,7 +149,7 @@ impl PackedDataset {
             map: Arc::new(map),
             drawn: None,
             targets: Targets::Labels,
-            raters_labels: Vec::new(),
+            other_labels: Vec::new(),
             provenance,
             label_set,
             label_set_in_file: label_set,
@@ -266,7 +267,7 @@ impl PackedDataset {
 
     /// The label of `row`, an index into the label set.
     pub fn label(&self, row: usize) -> u8 {
-        match self.raters_labels.get(row) {
+        match self.other_labels.get(row) {
             Some(label) => label.unwrap_or(0),
             None => self.map[self.labels.clone()][row],
         }
@@ -274,7 +275,7 @@ impl PackedDataset {
 
     /// The split of `row`; [`Split::Unassigned`] where its raters' votes leave it out.
     pub fn split(&self, row: usize) -> Split {
-        match self.raters_labels.get(row) {
+        match self.other_labels.get(row) {
             Some(None) => Split::Unassigned,
             _ => self.assigned_split(row),
         }
@@ -296,7 +297,12 @@ impl PackedDataset {
     /// The same data set with these splits, one for every row, in place of the file's.
     pub(crate) fn with_splits(&self, splits: Vec<Split>) -> Self {
         assert_eq!(splits.len(), self.len, "a split for every row");
-        Self { drawn: Some(splits.into()), ..self.clone() }
+        let drawn = Self { drawn: Some(splits.into()), ..self.clone() };
+        match self.targets {
+            Targets::Labels => drawn,
+            // Which label a picture has depends on its split.
+            targets => drawn.with_targets(targets).expect("it has the votes that it had"),
+        }
     }
 
     /// Whose labels the pictures have.
@@ -325,7 +331,7 @@ impl PackedDataset {
     /// [`DataError::NoVotes`] when raters' labels are asked for and the file has no votes.
     pub fn with_targets(&self, targets: Targets) -> Result<Self, DataError> {
         let own =
-            Self { targets, raters_labels: Vec::new(), label_set: self.label_set_in_file, ..self.clone() };
+            Self { targets, other_labels: Vec::new(), label_set: self.label_set_in_file, ..self.clone() };
         if targets == Targets::Labels {
             return Ok(own);
         }
@@ -339,7 +345,42 @@ impl PackedDataset {
         if self.votes.is_none() {
             return Err(DataError::NoVotes { name: self.name.clone() });
         }
-        Ok(Self { raters_labels: (0..self.len).map(label).collect(), label_set: LabelSet::FerPlus, ..own })
+        Ok(Self { other_labels: (0..self.len).map(label).collect(), label_set: LabelSet::FerPlus, ..own })
+    }
+
+    /// The same pictures with labels of another set, classes going by name; pictures of a class that it lacks are left out
+    /// ([`left_out`](Self::left_out) counts them).
+    ///
+    /// # Errors
+    /// [`DataError::NoCommonClass`] when the sets share no class that occurs.
+    pub fn with_label_set(&self, label_set: LabelSet) -> Result<Self, DataError> {
+        let own = self.with_targets(Targets::Labels)?;
+        let source = own.label_set;
+        if source == label_set {
+            return Ok(own);
+        }
+        let labels: Vec<Option<u8>> =
+            (0..own.len).map(|row| source.translate(own.label(row), label_set)).collect();
+        if labels.iter().all(Option::is_none) {
+            return Err(DataError::NoCommonClass {
+                name: self.name.clone(),
+                got: source.to_string(),
+                expected: label_set.to_string(),
+            });
+        }
+        Ok(Self { other_labels: labels, label_set, ..own })
+    }
+
+    /// The label set of the file, whatever set the labels are of now.
+    pub fn label_set_in_file(&self) -> LabelSet {
+        self.label_set_in_file
+    }
+
+    /// How many pictures of a split have no label of the present set, and are left out.
+    pub fn left_out(&self, split: Split) -> usize {
+        let is_left_out =
+            |(row, label): (usize, &Option<u8>)| label.is_none() && self.assigned_split(row) == split;
+        self.other_labels.iter().enumerate().filter(|labelled| is_left_out(*labelled)).count()
     }
 
     /// The origin of `row`.

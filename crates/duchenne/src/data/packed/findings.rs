@@ -79,7 +79,7 @@ pub fn check(dataset: &PackedDataset) -> Findings {
 }
 
 /// Persons whose pictures stand in more than one split; pictures without a split count for none.
-fn subjects_across_splits(dataset: &PackedDataset) -> Vec<u16> {
+pub fn subjects_across_splits(dataset: &PackedDataset) -> Vec<u16> {
     let mut splits: BTreeMap<u16, BTreeSet<Split>> = BTreeMap::new();
     for row in 0..dataset.len() {
         if let (Some(subject), split) = (dataset.subject(row), dataset.split(row))

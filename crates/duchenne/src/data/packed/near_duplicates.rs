@@ -46,8 +46,9 @@ struct Print {
     hash: u64,
     /// Of its mirror image.
     mirrored_hash: u64,
-    /// Pixels at [`SIDE`] x [`SIDE`], their mean 0 and their squares' sum 1; all 0 for a constant picture.
+    /// Pixels at [`SIDE`] x [`SIDE`], halved, their mean taken off.
     pixels: Vec<i8>,
+    /// The root of their squares' sum; 0 for a constant picture.
     norm: f32,
 }
 
@@ -116,7 +117,7 @@ fn pair(
         return None;
     }
     let correlation = one.correlation(other, mirrored);
-    if correlation < CORRELATION || (!mirrored && dataset.image(first) == dataset.image(second)) {
+    if correlation < CORRELATION || dataset.image(first) == dataset.image(second) {
         return None;
     }
     Some(NearPair { first: first as u32, second: second as u32, correlation, mirrored })

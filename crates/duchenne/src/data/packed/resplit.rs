@@ -12,9 +12,9 @@ use crate::data::packed::votes::VOTE_COLUMNS;
 /// Which shares of a data set become its splits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SplitShares {
-    /// Share of the photographs that becomes the validation split (`0..1`).
+    /// Share of the photographs drawn that becomes the validation split (`0..1`).
     pub validation: f64,
-    /// Share of the photographs that becomes the test split (`0..1`).
+    /// Share of the photographs drawn that becomes the test split (`0..1`).
     pub test: f64,
     /// What is kept together.
     pub together: Together,
@@ -25,8 +25,9 @@ pub struct SplitShares {
     pub anew: bool,
 }
 
-/// Draws the validation and test splits of `dataset`: every photograph without one of them goes to Training, and shares of
-/// all photographs leave it. Generated faces stay in Training.
+/// Draws validation and test splits from the photographs of `dataset` that are in neither, or, anew, from all; those that are
+/// drawn into neither are Training. Generated faces stay in Training. What is identical to a picture of a kept split, or shows a
+/// person of one, is drawn like the others: [`check`](super::findings::check) finds it.
 ///
 /// # Errors
 /// [`DataError::Splits`] where the shares leave nothing to train on, or a split is there already;
@@ -81,7 +82,7 @@ pub fn write(dataset: &PackedDataset, out: &Path) -> Result<(), DataError> {
         builder.set_provenance(provenance.clone());
     } else {
         // The pictures go to the file as they come.
-        builder.begin_file(out)?;
+        builder.begin_file(out, dataset.source_checksum())?;
     }
     for row in 0..dataset.len() {
         let split = dataset.assigned_split(row);

@@ -67,9 +67,11 @@ impl Split {
     }
 
     /// The split that a folder, a column or an option means by a word: a [`key`](Self::key) or another name in use
-    /// (`train`, `val`, `valid`, `dev`, FER-2013's `PublicTest` and `PrivateTest` in any spelling); case is ignored.
+    /// (`train`, `val`, `valid`, `dev`, `train_set`, FER-2013's `PublicTest` and `PrivateTest` in any spelling); case is
+    /// ignored.
     pub fn from_word(word: &str) -> Option<Self> {
-        match word.trim().to_ascii_lowercase().replace(['-', '_', ' '], "").as_str() {
+        let word = word.trim().to_ascii_lowercase().replace(['-', '_', ' '], "");
+        match word.strip_suffix("set").unwrap_or(&word) {
             "train" | "training" => Some(Split::Training),
             "val" | "valid" | "validation" | "dev" | "publictest" => Some(Split::Validation),
             "test" | "testing" | "privatetest" => Some(Split::Test),

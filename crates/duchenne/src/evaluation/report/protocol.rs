@@ -54,7 +54,8 @@ pub(super) const ROBUSTNESS: &str = "Accuracy on pictures corrupted in nine ways
 
 /// Cross-validation.
 pub(super) const FOLDS: &str = "Every fold is tested by a model that the others trained, but for the next one, which chose \
-    its epoch and temperature. The figures above are of all pictures together; below, the mean over folds with the 95 % \
+    its epoch and temperature. The figures above are of all pictures together, calibrated by each fold's own \
+    temperature, of which the mean is shown; below, the mean over folds with the 95 % \
     interval of Student's t distribution.";
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Faces from the generators of a run, as a synthetic packed data set or one row of a figure: what the `gan`
 //! commands and `reproduce` share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, refuse};
@@ -43,8 +43,8 @@ impl Generators {
             }
             members.push((checksum_of_file(&path)?, generator));
         }
-        let sets: BTreeSet<&str> = members.iter().map(|(_, one)| one.manifest().label_set.key()).collect();
-        if sets.len() > 1 {
+        let set = |(_, one): &(String, Synthesizer)| one.manifest().label_set;
+        if members.iter().any(|member| set(member) != set(&members[0])) {
             refuse!("`{}` holds generators of several label sets; name the folder of one", run.display());
         }
         members.sort_by_key(|(_, generator)| generator.manifest().labels.first().copied());

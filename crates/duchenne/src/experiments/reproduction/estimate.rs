@@ -202,7 +202,7 @@ impl<'a> Stopwatch<'a> {
         let dataset = PackedDataset::open(&path)?;
         let run = RunDirectory::open(&folder.path().join("run"))?;
         let mut marks = Vec::new();
-        let task = recipe.check("timing", GivenModels::default())?.load(dataset.label_set(), self.device)?;
+        let task = recipe.check("timing", GivenModels::default())?.load(&dataset, self.device)?;
         let job = Job {
             task: &task,
             training: &dataset.training()?,

@@ -107,8 +107,7 @@ impl Workshop<'_> {
                 let open = |id: &StageId| PackedDataset::open(self.folder(*id).file(FACES_FILE));
                 let sets = faces.iter().map(open).collect::<Result<Vec<_>, _>>()?;
                 let data = data.with_synthetic(sets, Some(*per_class as usize), *neutral)?;
-                let label_set = data.dataset().label_set();
-                let task = recipe.as_ref().clone().load(label_set, self.session.device)?;
+                let task = recipe.as_ref().clone().load(data.dataset(), self.session.device)?;
                 let run = ClassifierRun {
                     task: &task,
                     dataset: data.dataset(),

@@ -111,7 +111,7 @@ impl DeepSvmRecipe {
         let mut models = Vec::new();
         for NetworkStage { name, recipe } in &self.networks {
             session.watch.note(&Note::Network(name));
-            let task = recipe.clone().load(dataset.label_set(), session.device)?;
+            let task = recipe.clone().load(dataset, session.device)?;
             let run = ClassifierRun { task: &task, dataset, training, directory: &run.join(name), session };
             match run.finish()? {
                 Some(best) => models.push(best),

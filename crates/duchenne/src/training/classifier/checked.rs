@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 
-use crate::expression::LabelSet;
+use crate::data::PackedDataset;
 use crate::training::classifier::frozen::keeps_maps;
 use crate::training::classifier::initial::InitialWeights;
 use crate::training::classifier::recipe::{Initialization, Recipe};
@@ -84,17 +84,17 @@ impl CheckedRecipe {
         &self.models
     }
 
-    /// Reads the models, the teachers onto a device without autodiff.
+    /// Reads the models for training on `dataset`, the teachers onto a device without autodiff.
     ///
     /// # Errors
     /// A file that is no such model, weights of another architecture, a teacher of other labels or of another
     /// preprocessing than the recipe's.
-    pub fn load(self, label_set: LabelSet, device: &Device) -> Result<ClassifierTask, TrainingError> {
+    pub fn load(self, dataset: &PackedDataset, device: &Device) -> Result<ClassifierTask, TrainingError> {
         let initial = self.models.initial.as_deref();
         let initial = initial.map(|path| InitialWeights::read(path, &self.recipe)).transpose()?;
         let teachers = &self.models.teachers;
         let teacher = (!teachers.is_empty())
-            .then(|| Teacher::read(teachers, &self.recipe, label_set, device))
+            .then(|| Teacher::read(teachers, &self.recipe.manifest_for(dataset), device))
             .transpose()?;
         Ok(ClassifierTask { recipe: self, initial, teacher })
     }

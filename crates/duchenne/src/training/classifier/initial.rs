@@ -74,7 +74,7 @@ impl InitialWeights {
     }
 
     /// The weights as `fresh`'s. Those of a model of this program that knows other labels than `label_set` fill all but
-    /// the last layer, which stays as it is drawn. Pre-trained weights must fill every layer but those of the head, of which the ones
+    /// the last layer, of which the rows of classes that both know are taken, and the others stay as they are drawn. Pre-trained weights must fill every layer but those of the head, of which the ones
     /// of another shape are drawn from a normal distribution, biases zero.
     pub fn fitted(&self, fresh: &Network, recipe: &Recipe, label_set: LabelSet) -> Vec<NamedTensor> {
         let mut weights = self.weights.clone();
@@ -82,8 +82,13 @@ impl InitialWeights {
             if self.label_set != Some(label_set) {
                 let own = collect(fresh);
                 let last = last_layer(&own);
+                let mut layer: Vec<NamedTensor> =
+                    own.iter().filter(|tensor| layer_of(&tensor.name) == last).cloned().collect();
+                if let Some(known) = self.label_set {
+                    layer.iter_mut().for_each(|tensor| take_common_rows(tensor, label_set, &weights, known));
+                }
                 weights.retain(|tensor| layer_of(&tensor.name) != last);
-                weights.extend(own.iter().filter(|tensor| layer_of(&tensor.name) == last).cloned());
+                weights.extend(layer);
             }
             return weights;
         }
@@ -109,6 +114,23 @@ impl InitialWeights {
             }
         }
         weights
+    }
+}
+
+/// Takes the rows of the classes of `labels` that `known` has too from the same tensor among `weights`: a row of weights, or
+/// one number of the bias, for each class.
+fn take_common_rows(tensor: &mut NamedTensor, labels: LabelSet, weights: &[NamedTensor], known: LabelSet) {
+    let Some(source) = weights.iter().find(|source| source.name == tensor.name) else { return };
+    let fits = source.shape.first() == Some(&known.len()) && tensor.shape.first() == Some(&labels.len());
+    if !fits || source.shape[1..] != tensor.shape[1..] {
+        return;
+    }
+    let length: usize = tensor.shape[1..].iter().product();
+    for label in 0..labels.len() {
+        if let Some(there) = labels.translate(label as u8, known) {
+            let from = &source.values[usize::from(there) * length..][..length];
+            tensor.values[label * length..][..length].copy_from_slice(from);
+        }
     }
 }
 
@@ -160,5 +182,30 @@ mod tests {
             assert_eq!(of(deep).values, source.iter().find(|tensor| tensor.name == deep).unwrap().values);
             crate::models::weights::assign(fresh, weights).unwrap();
         }
+    }
+
+    #[test]
+    fn classes_that_both_know_keep_their_rows() {
+        let device = Device::flex();
+        let recipe = Recipe::built_in("compact-votes").unwrap();
+        let labels = LabelSet::own(&["bored", "happy", "angry"]).unwrap();
+        let fresh = recipe.manifest(labels).network.init(2, &device);
+        let own = collect(&fresh);
+        let initial = InitialWeights::read("built-in-compact".as_ref(), &recipe).unwrap();
+        let weights = initial.fitted(&fresh, &recipe, labels);
+        for part in ["weight", "bias"] {
+            let name = format!("{}.{part}", last_layer(&own));
+            let of = |all: &[NamedTensor]| all.iter().find(|tensor| tensor.name == name).unwrap().clone();
+            let (got, drawn, known) = (of(&weights), of(&own), of(&initial.weights));
+            assert_eq!(got.shape, drawn.shape);
+            let length = got.values.len() / 3;
+            let row = |tensor: &NamedTensor, row: usize| tensor.values[row * length..][..length].to_vec();
+            assert_eq!(row(&got, 0), row(&drawn, 0));
+            for (label, name) in [(1, "happy"), (2, "angry")] {
+                let there = usize::from(LabelSet::FerPlus.label_of(name).unwrap());
+                assert_eq!(row(&got, label), row(&known, there), "{name}");
+            }
+        }
+        crate::models::weights::assign(fresh, weights).unwrap();
     }
 }

@@ -111,11 +111,8 @@ impl<'a> Inputs<'a> {
             let count = job.training.len();
             return Err(TrainingError::Data(format!("{count} training images, expected at least 2")));
         }
-        let mut manifest = job.recipe().manifest(label_set);
+        let mut manifest = job.recipe().manifest_for(dataset);
         manifest.provenance = provenance(job);
-        // Three channels see colour where there is colour.
-        let is_colored = dataset.shape()[2] == 3;
-        manifest.preprocessing.color = is_colored && manifest.preprocessing.channels() == 3;
         let mut counts = vec![0; label_set.len()];
         for index in 0..job.training.len() {
             counts[usize::from(job.training.label(index))] += 1;

@@ -93,6 +93,13 @@ mod tests {
         let expected = sum - (2.0 * 2.0 + 1.0) / 3.0;
         assert!((cross_entropy_to_targets(&logits, &public, &dataset) - expected).abs() < 1e-6);
 
+        // Whose label a picture has follows the split that it is drawn into.
+        let turned = [Split::Validation, Split::Validation, Split::Test, Split::Training, Split::Training];
+        let drawn = dataset.with_splits(turned.to_vec());
+        assert_eq!(drawn.training().unwrap().rows(), [3, 4]);
+        assert!(drawn.validation().is_err(), "neither has a majority");
+        assert_eq!(drawn.test().unwrap().label(0), 1);
+
         let majority = file.with_targets(Targets::Majority).unwrap();
         assert_eq!(majority.training().unwrap().rows(), [2]);
         assert!(

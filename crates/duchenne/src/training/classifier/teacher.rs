@@ -8,13 +8,11 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::faces::preprocessing::Preprocessing;
-use crate::expression::LabelSet;
 use crate::files::checksum::checksum;
 use crate::inference::built_in::BuiltInModel;
 use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
-use crate::training::classifier::recipe::Recipe;
 use crate::training::error::TrainingError;
 
 /// Trained models whose mean probabilities are taught.
@@ -46,11 +44,9 @@ impl Teacher {
     /// A file that is no network of this program, a model of other labels or of another preprocessing than `recipe`'s.
     pub(super) fn read(
         models: &[PathBuf],
-        recipe: &Recipe,
-        label_set: LabelSet,
+        student: &Manifest,
         device: &Device,
     ) -> Result<Self, TrainingError> {
-        let student = recipe.manifest(label_set);
         let mut members = Vec::new();
         for path in models {
             if LinearSvm::read_if_one(path).is_ok_and(|svm| svm.is_some()) {
@@ -59,7 +55,7 @@ impl Teacher {
             }
             let bytes = BuiltInModel::bytes_of(path)?;
             let model = Checkpoint::from_bytes(&bytes, path)?;
-            if let Some(difference) = difference(&model.manifest, &student) {
+            if let Some(difference) = difference(&model.manifest, student) {
                 return Err(TrainingError::Teacher(format!("`{}` {difference}", path.display())));
             }
             let (manifest, network) = model.into_network(device, path)?;
@@ -69,7 +65,7 @@ impl Teacher {
         }
         Ok(Self {
             members,
-            preprocessing: student.preprocessing,
+            preprocessing: student.preprocessing.clone(),
             classes: student.network.classes,
             device: device.clone(),
         })
@@ -140,7 +136,9 @@ fn difference(teacher: &Manifest, student: &Manifest) -> Option<String> {
 mod tests {
     use super::*;
     use crate::data::faces::views::Views;
+    use crate::expression::LabelSet;
     use crate::inference::predictor::Predictor;
+    use crate::training::classifier::recipe::Recipe;
     use crate::training::recipe_file::Setting;
     use image::GrayImage;
 
@@ -150,7 +148,7 @@ mod tests {
 
     fn read(models: &[&str], text: &str) -> Result<Teacher, TrainingError> {
         let models: Vec<PathBuf> = models.iter().map(PathBuf::from).collect();
-        Teacher::read(&models, &recipe(text), LabelSet::Fer2013, &Device::flex())
+        Teacher::read(&models, &recipe(text).manifest(LabelSet::Fer2013), &Device::flex())
     }
 
     #[test]
@@ -192,7 +190,8 @@ mod tests {
         refused(&["built-in-fer2013"], &format!("{share}\ninput.mean = 0.1"), "mean [0.1]");
         refused(&["missing.safetensors"], share, "missing.safetensors");
         let models = [PathBuf::from("built-in-fer2013-compact")];
-        let other = Teacher::read(&models, &recipe(share), LabelSet::FerPlus, &Device::flex()).unwrap_err();
+        let other =
+            Teacher::read(&models, &recipe(share).manifest(LabelSet::FerPlus), &Device::flex()).unwrap_err();
         assert!(other.to_string().contains("knows the labels `fer2013`"), "{other}");
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use duchenne::LabelSet;
 use duchenne::data::import::classes::ClassChoice;
 use duchenne::data::import::folder::PictureOptions;
-use duchenne::data::import::picture_tree::{FaceCropper, Sizing};
+use duchenne::data::import::sample::{FaceCropper, Sizing};
 use duchenne::data::import::subjects::SubjectPattern;
 use duchenne::inference::face_detection::FaceDetector;
 use duchenne::inference::recognition::FaceFinder;
@@ -79,9 +79,7 @@ pub(super) struct ClassArgs {
 impl ClassArgs {
     /// Sets the classes of a reader's options.
     pub(super) fn apply(&self, options: &mut PictureOptions<'_>) -> anyhow::Result<()> {
-        let own = (!self.classes.is_empty()).then(|| LabelSet::of_classes(&self.classes)).transpose()?;
-        // One's own order is kept, also of the classes of a set in use.
-        let own = own.map(|_| LabelSet::own(&self.classes)).transpose()?;
+        let own = (!self.classes.is_empty()).then(|| LabelSet::own(&self.classes)).transpose()?;
         options.classes = ClassChoice { label_set: self.labels.or(own), map: self.map.clone() };
         Ok(())
     }

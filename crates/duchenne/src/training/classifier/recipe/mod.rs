@@ -237,6 +237,13 @@ impl Recipe {
         checksum(recipe.to_toml().as_bytes())
     }
 
+    /// The manifest of a model trained on a data set: three channels see colour where there is colour.
+    pub fn manifest_for(&self, dataset: &PackedDataset) -> Manifest {
+        let mut manifest = self.manifest(dataset.label_set());
+        manifest.preprocessing.color = dataset.shape()[2] == 3 && self.input.channels == 3;
+        manifest
+    }
+
     /// A data set as the recipe learns from it: with the labels that it asks for, and its share held out for validation.
     ///
     /// # Errors

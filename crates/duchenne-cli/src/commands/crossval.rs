@@ -25,7 +25,7 @@ use crate::terminal::Terminal;
 #[command(
     after_help = "Every fold is tested by a model that the others trained, but for the next one, which selects the epoch and fits the \
     temperature. Run the same command again to resume.\n\nExample:\n  duchenne crossval --recipe compact --data ckplus.safetensors \
-    --init built-in-fer2013-compact --epochs 15 --folds 10 --run runs/ckplus --out report"
+    --init built-in-compact --epochs 30 --folds 10 --run runs/ckplus --out report"
 )]
 pub(crate) struct CrossvalArgs {
     /// Built-in recipe (see `duchenne train --help`) or a TOML file; its seed also draws the folds

@@ -1,5 +1,5 @@
 //! *Data*: readers of the data sets in use, and the *packed data set* that they become: one
-//! memory-mapped file of small gray pictures, each with a label and a split.
+//! memory-mapped file of small pictures, gray or in colour, each with a label and a split.
 //!
 //! Importers ([`import::fer2013`], [`import::ckplus`], [`import::folder`], joined by [`import::ferplus`]) fill a
 //! [`PackedBuilder`], which writes the file whole or not at all; [`PackedDataset`]

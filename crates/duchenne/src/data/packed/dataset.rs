@@ -1,4 +1,4 @@
-//! A *packed data set* is one safetensors file of gray pictures with a label and a split each, mapped
+//! A *packed data set* is one safetensors file of pictures with a label and a split each, mapped
 //! into memory: opening it costs the same whatever its size, and Python opens it too.
 //!
 //! | tensor     | type | shape              |                                                     |

@@ -1,4 +1,4 @@
-//! The *packed data set*: one safetensors file of gray pictures of one size, each with label, split and origin;
+//! The *packed data set*: one safetensors file of pictures of one size, each with label, split and origin;
 //! its splits as distinct types.
 
 pub mod builder;

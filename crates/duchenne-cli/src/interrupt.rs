@@ -16,8 +16,9 @@ pub(crate) fn on_stop(message: &'static str, stop: impl Fn() + Send + 'static) -
             #[expect(clippy::exit, reason = "the second Ctrl-C asks for exactly this")]
             std::process::exit(130);
         }
-        stop();
+        // Told first: what stops may end the program before another word.
         say(format_args!("\n{message}"));
+        stop();
     })
     .context("cannot listen for Ctrl-C")
 }

@@ -14,13 +14,13 @@
 //! ```
 //!
 //! A [`Recognizer`] is a face finder, a classifier ([`Predictor`]) and the [`Views`] of each face that are averaged. It
-//! serves several threads at once; [`Recognizer::recognize_all`] takes many pictures in common batches. The two
+//! serves several threads at once; [`Recognizer::recognize_all`] takes many pictures in common batches. The
 //! built-in models ([`BuiltInModel`]) and the face detector are part of the library: nothing is downloaded.
 //!
 //! # What the answer means, and what it does not
 //!
 //! The answer is the expression that a face *shows*, out of the classes of a [`LabelSet`], not what a person feels.
-//! Probabilities are calibrated on FER-2013's PublicTest split; the classes are uneven, the training labels noisy, and
+//! Probabilities of the built-in models are calibrated on FER-2013's validation split (PublicTest); the classes are uneven, the training labels noisy, and
 //! errors differ between groups of people. MODEL_CARD.md has the figures. In the EU, inferring emotions at work and in
 //! education is prohibited (AI Act, Art. 5(1)(f)), medical and safety uses excepted.
 //!

@@ -57,7 +57,7 @@ fn pictures_in_folders_become_a_model_that_answers_in_their_names() {
     let train = ["train", "--recipe", "compact", "--data", "own.safetensors", "--run", "run"];
     let (code, _, messages) = run(here, &train);
     assert!(code == 1 && messages.contains("--validation 0.1"), "{messages}");
-    assert!(messages.contains("duchenne data split"), "{messages}");
+    assert!(messages.contains("duchenne data split FILE"), "{messages}");
     succeeds(here, &[&train, &["--validation", "0.2"][..], SETTINGS].concat());
 
     let (code, _, messages) = run(here, &["eval", "run/best.safetensors", "--data", "own.safetensors"]);
@@ -74,6 +74,8 @@ fn pictures_in_folders_become_a_model_that_answers_in_their_names() {
     );
     let faces = json(faces.trim());
     assert_eq!(faces["faces"][0]["expression"], "tired");
+    // The validation split is small and all of it right, which is no reason to be certain of every other picture.
+    assert!(faces["faces"][0]["probabilities"]["tired"].as_f64().unwrap() < 0.999, "{faces}");
     assert_eq!(faces["faces"][0]["probabilities"].as_object().unwrap().len(), 3);
     let table =
         succeeds(here, &["predict", "faces/glad", "--whole", "--model", "run/best.safetensors", "--csv"]);

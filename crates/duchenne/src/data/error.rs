@@ -223,8 +223,8 @@ impl DataError {
 fn remedy_of(split: Split) -> &'static str {
     match split {
         Split::Validation => {
-            "train with `--validation 0.1` to hold out a tenth of training, or draw a lasting split: duchenne data split \
-             FILE --validation 0.1 --out NEW"
+            "train with `--validation 0.1` to hold out a tenth of training, draw a lasting split (duchenne data split FILE \
+             --validation 0.1 --out NEW), or evaluate another one with --split"
         }
         Split::Training | Split::Test => {
             "draw the splits: duchenne data split FILE --validation 0.1 --test 0.2 --out NEW (`duchenne data info` shows \

@@ -16,7 +16,9 @@ use crate::data::packed::votes::Targets;
 use crate::data::{
     DataError, Images, PackedDataset, Samples, Split, TestSplit, TrainingSplit, ValidationSplit,
 };
-use crate::evaluation::{EvaluationReport, ScoredSplit, evaluate, fit_temperature};
+use crate::evaluation::{
+    EvaluationReport, ScoredSplit, TEMPERATURE_MAX, TEMPERATURE_MIN, evaluate, fit_temperature,
+};
 use crate::experiments::watch::{Note, Watch};
 use crate::expression::LabelSet;
 use crate::inference::predictor::Predictor;
@@ -167,14 +169,21 @@ pub fn figures(
     let of = |split| score_split(predictor, dataset, split, seen, views);
     if split == EvaluatedSplit::Validation {
         let scored = of(split)?;
-        return Ok(evaluate(&scored, fit_temperature(&scored)?)?);
+        return Ok(evaluate(&scored, fitted_temperature(&scored)?.unwrap_or(1.0))?);
     }
     let temperature = match dataset.validation() {
-        Ok(_) => fit_temperature(&of(EvaluatedSplit::Validation)?)?,
+        Ok(_) => fitted_temperature(&of(EvaluatedSplit::Validation)?)?.unwrap_or(1.0),
         Err(DataError::NoSamples { .. }) => predictor.manifest().temperature,
         Err(error) => return Err(error.into()),
     };
     Ok(evaluate(&of(split)?, temperature)?)
+}
+
+/// The temperature fitted on a split; `None` where no finite one is best, as on a small split of which all is right: what it would
+/// say of other pictures is far too sure.
+fn fitted_temperature(validation: &ScoredSplit) -> crate::Result<Option<f64>> {
+    let temperature = fit_temperature(validation)?;
+    Ok((temperature > TEMPERATURE_MIN && temperature < TEMPERATURE_MAX).then_some(temperature))
 }
 
 /// The data set with the labels that a model of `known` is scored by: those of FER+'s raters where it knows their classes and the
@@ -304,7 +313,7 @@ impl Samples for EvaluatedSamples<'_> {
 }
 
 /// Fits the temperature of a finished model on the validation split, mirror image averaged in as `predict` does,
-/// and stores it in the file, unless it has one.
+/// and stores it in the file, unless it has one, or none is best.
 pub fn calibrate(
     model: &Path,
     dataset: &PackedDataset,
@@ -318,7 +327,9 @@ pub fn calibrate(
     let predictor = Predictor::load(model, device)?;
     let seen = vec![false; dataset.len()];
     let scored = score(&predictor, dataset, validation, "validation", &seen, Views::Mirrored)?;
-    let temperature = fit_temperature(&scored)?;
+    let Some(temperature) = fitted_temperature(&scored)? else {
+        return Ok(checkpoint.manifest.temperature);
+    };
     checkpoint.manifest.temperature = temperature;
     checkpoint.manifest.provenance.temperature_protocol =
         Some("fitted on the validation split, mirror image averaged in".to_owned());

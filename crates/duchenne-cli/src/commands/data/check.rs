@@ -177,6 +177,12 @@ fn balance(dataset: &PackedDataset) -> String {
     };
     let largest = of(|one, other| one.cmp(other)).map(shown);
     let smallest = of(|one, other| other.cmp(one)).map(shown);
+    if counts.iter().all(|count| Some(count) == counts.first()) {
+        return format!(
+            "\nevery class has {} images\n",
+            counts.first().map_or(String::new(), |count| grouped(*count))
+        );
+    }
     format!("\nlargest class {}, smallest {}\n", largest.unwrap_or_default(), smallest.unwrap_or_default())
 }
 

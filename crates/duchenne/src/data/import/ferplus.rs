@@ -75,7 +75,7 @@ pub fn import(
             let path = source.join(parts.join("/"));
             let record = record.map_err(|error| csv_error(&path, row, error))?;
             let listed = folder_row(&record).and_then(|(name, votes)| {
-                let inside = [&parts[..parts.len() - 1], &[name.clone()]].concat().join("/");
+                let inside = [&parts[..parts.len() - 1], std::slice::from_ref(&name)].concat().join("/");
                 Ok((pictures.find(&inside).map_err(RowProblem::Field)?, votes))
             });
             match listed.map_err(|problem| DataError::Row { path, row, problem }) {

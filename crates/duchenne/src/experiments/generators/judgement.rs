@@ -167,7 +167,7 @@ fn last_accuracy(dataset: &PackedDataset, run: &Path, device: &Device) -> crate:
         Setting::new("training.weight_average", 0.0),
     ];
     let recipe = Recipe::read("compact", &settings)?.check("compact", GivenModels::default())?;
-    let task = recipe.load(&dataset, device)?;
+    let task = recipe.load(dataset, device)?;
     let mut last = 0.0;
     let job = Job {
         task: &task,

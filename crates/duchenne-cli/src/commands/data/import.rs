@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use self::options::{ClassArgs, Output, PictureArgs, named_column};
 use crate::terminal::{Terminal, clear, counted, say};
 use duchenne::data::import::ckplus::CkPlusOptions;
-use duchenne::data::import::folder::Layout;
+use duchenne::data::import::folder::{Layout, PictureOptions};
 use duchenne::data::import::table::TableOptions;
 use duchenne::data::import::{affectnet, ckplus, expw, fer2013, ferplus, folder, jaffe, rafdb, table};
 use duchenne::data::packed::builder::Imported;
@@ -179,40 +179,20 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
                 ckplus::import(source, &options, &output.out, progress)
             })
         }
-        Source::Ferplus { source, pictures: how, output } => {
-            let finder = how.finder();
-            let options = how.options("ferplus", &finder);
-            import(source, &output.out, pictures, |progress| {
-                ferplus::import(source, &options, &output.out, progress)
-            })
+        Source::Ferplus { source, pictures, output } => {
+            import_set(source, pictures, output, "ferplus", ferplus::import)
         }
-        Source::Rafdb { source, pictures: how, output } => {
-            let finder = how.finder();
-            let options = how.options("rafdb", &finder);
-            import(source, &output.out, pictures, |progress| {
-                rafdb::import(source, &options, &output.out, progress)
-            })
+        Source::Rafdb { source, pictures, output } => {
+            import_set(source, pictures, output, "rafdb", rafdb::import)
         }
-        Source::Affectnet { source, pictures: how, output } => {
-            let finder = how.finder();
-            let options = how.options("affectnet", &finder);
-            import(source, &output.out, pictures, |progress| {
-                affectnet::import(source, &options, &output.out, progress)
-            })
+        Source::Affectnet { source, pictures, output } => {
+            import_set(source, pictures, output, "affectnet", affectnet::import)
         }
-        Source::Jaffe { source, pictures: how, output } => {
-            let finder = how.finder();
-            let options = how.options("jaffe", &finder);
-            import(source, &output.out, pictures, |progress| {
-                jaffe::import(source, &options, &output.out, progress)
-            })
+        Source::Jaffe { source, pictures, output } => {
+            import_set(source, pictures, output, "jaffe", jaffe::import)
         }
-        Source::Expw { source, pictures: how, output } => {
-            let finder = how.finder();
-            let options = how.options("expw", &finder);
-            import(source, &output.out, pictures, |progress| {
-                expw::import(source, &options, &output.out, progress)
-            })
+        Source::Expw { source, pictures, output } => {
+            import_set(source, pictures, output, "expw", expw::import)
         }
         Source::Table { source, root, columns, classes, pictures: how, output } => {
             let finder = how.finder();
@@ -236,6 +216,22 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<()> {
             })
         }
     }
+}
+
+/// A reader of a public set of pictures.
+type Reader = fn(&Path, &PictureOptions<'_>, &Path, Progress<'_>) -> Result<Imported, DataError>;
+
+/// Imports a public set that needs no further word.
+fn import_set(
+    source: &Path,
+    pictures: &PictureArgs,
+    output: &Output,
+    name: &str,
+    read: Reader,
+) -> anyhow::Result<()> {
+    let finder = pictures.finder();
+    let options = pictures.options(name, &finder);
+    import(source, &output.out, Unit::Pictures, |progress| read(source, &options, &output.out, progress))
 }
 
 /// Checks the output and imports with a progress bar.

@@ -90,7 +90,7 @@ impl LabelSet {
         let has_all = |set: &LabelSet| {
             set.len() == own.names().len() && own.names().iter().all(|name| set.names().contains(name))
         };
-        Ok(Self::ALL.into_iter().find(has_all).unwrap_or(Self::own(names)?))
+        Ok(Self::ALL.into_iter().find(has_all).unwrap_or(Self::Own(own)))
     }
 
     /// The class names; a label is an index into this list. All sets use one vocabulary, whatever their authors call a

@@ -36,13 +36,7 @@ pub fn import(
 ) -> Result<Imported, DataError> {
     let options = &PictureOptions { classes: ClassChoice::exactly(LabelSet::AffectNet), ..options.clone() };
     let mut tree = PictureTree::open(source)?;
-    let is_list = |parts: &[String]| parts.last().is_some_and(|name| name.to_lowercase().ends_with(".csv"));
-    let lists: Vec<(usize, String)> = tree
-        .others()
-        .enumerate()
-        .filter(|(_, parts)| is_list(parts))
-        .map(|(index, parts)| (index, parts.join("/")))
-        .collect();
+    let lists = tree.others_named(|name| name.to_lowercase().ends_with(".csv"));
     if lists.is_empty() {
         return folder::import(source, Layout::Classes, options, out, progress);
     }

@@ -60,9 +60,9 @@ pub fn import(
     progress: Progress<'_>,
 ) -> Result<Imported, DataError> {
     let mut tree = PictureTree::open(source)?;
-    let is_emotion = |parts: &[String]| parts.last().is_some_and(|name| name.ends_with(EMOTION));
-    if tree.others().any(is_emotion) {
-        return import_films(&mut tree, options, out, progress);
+    let emotions = tree.others_named(|name| name.ends_with(EMOTION));
+    if !emotions.is_empty() {
+        return import_films(&mut tree, emotions, options, out, progress);
     }
     if options.neutral {
         let problem =
@@ -85,9 +85,10 @@ pub fn import(
     listing.pack(&mut tree, &[], &pictures, out, progress)
 }
 
-/// The frames of films as the university hands them out.
+/// The frames of films as the university hands them out; `emotions` are the files that name their expressions.
 fn import_films(
     tree: &mut PictureTree,
+    emotions: Vec<(usize, String)>,
     options: &CkPlusOptions<'_>,
     out: &Path,
     progress: Progress<'_>,
@@ -112,13 +113,7 @@ fn import_films(
         listing.add(Err(error), skip_broken)?;
     }
     let (mut texts, mut told) = (String::new(), 0);
-    let names: Vec<(usize, String)> = tree
-        .others()
-        .map(|parts| parts.join("/"))
-        .enumerate()
-        .filter(|(_, name)| name.ends_with(EMOTION))
-        .collect();
-    for (index, name) in names {
+    for (index, name) in emotions {
         let text = tree.text(index)?;
         let refused = |problem: String| DataError::entry(tree.path(), &name, problem);
         let file = name.rsplit('/').next().unwrap_or_default();
@@ -146,8 +141,7 @@ fn import_films(
                 listing.listed.extend(last.iter().map(|frame| sample(frame, label)));
                 told += 1;
             }
-            Err(error) if skip_broken => listing.broken.push(error.to_string()),
-            Err(error) => return Err(error),
+            Err(error) => listing.add(Err(error), skip_broken)?,
         }
         texts += &text;
     }
@@ -186,7 +180,7 @@ fn place_of(parts: &[String]) -> Result<(u8, Take), String> {
 }
 
 /// The take that a file name such as `S010_004_00000017.png` names.
-pub(super) fn take_of(file: &str) -> Option<Take> {
+fn take_of(file: &str) -> Option<Take> {
     let (stem, _) = file.rsplit_once('.')?;
     let mut numbers = stem.strip_prefix(['S', 's'])?.split('_');
     let mut next = || {

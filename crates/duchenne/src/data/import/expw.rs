@@ -30,10 +30,10 @@ pub fn import(
     progress: Progress<'_>,
 ) -> Result<Imported, DataError> {
     let mut tree = PictureTree::open(source)?;
-    let is_list = |parts: &[String]| parts.last().is_some_and(|name| name == LIST);
-    let list = tree.others().position(is_list);
-    let list = list.ok_or_else(|| DataError::file(source, format!("holds no list of faces `{LIST}`")))?;
-    let text = tree.text(list)?;
+    let lists = tree.others_named(|name| name == LIST);
+    let list =
+        lists.first().ok_or_else(|| DataError::file(source, format!("holds no list of faces `{LIST}`")));
+    let text = tree.text(list?.0)?;
     let mut listing = Listing::new(&options.name, LabelSet::Fer2013);
     let files = Lookup::new(&tree);
     for (line, row) in text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {

@@ -42,12 +42,7 @@ pub fn import(
     progress: Progress<'_>,
 ) -> Result<Imported, DataError> {
     let mut tree = PictureTree::open(source)?;
-    let lists: Vec<(usize, Vec<String>)> = tree
-        .others()
-        .map(<[String]>::to_vec)
-        .enumerate()
-        .filter(|(_, parts)| parts.last().is_some_and(|name| name == LIST))
-        .collect();
+    let lists = tree.others_named(|name| name == LIST);
     if lists.is_empty() {
         return Err(DataError::file(
             source,
@@ -58,12 +53,13 @@ pub fn import(
     let mut listing = Listing::new(&options.name, LabelSet::FerPlus);
     let pictures = Lookup::new(&tree);
     let (mut texts, mut without) = (String::new(), 0);
-    for (index, parts) in lists {
-        let folder = parts.get(parts.len().wrapping_sub(2)).map_or("", String::as_str);
+    for (index, list) in lists {
+        let around = list.rsplit_once('/').map_or("", |(around, _)| around);
+        let folder = around.rsplit('/').next().unwrap_or_default();
         let split = FOLDERS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(folder));
         let (_, split) = split.ok_or_else(|| {
             let names = FOLDERS.map(|(name, _)| name).join(", ");
-            DataError::entry(source, parts.join("/"), format!("lies in no folder of {names}"))
+            DataError::entry(source, &list, format!("lies in no folder of {names}"))
         })?;
         let text = tree.text(index)?;
         let mut reader = csv::ReaderBuilder::new()
@@ -72,10 +68,10 @@ pub fn import(
             .has_headers(false)
             .from_reader(text.as_bytes());
         for (record, row) in reader.byte_records().zip(1..) {
-            let path = source.join(parts.join("/"));
+            let path = source.join(&list);
             let record = record.map_err(|error| csv_error(&path, row, error))?;
             let listed = folder_row(&record).and_then(|(name, votes)| {
-                let inside = [&parts[..parts.len() - 1], std::slice::from_ref(&name)].concat().join("/");
+                let inside = format!("{around}/{name}");
                 Ok((pictures.find(&inside).map_err(RowProblem::Field)?, votes))
             });
             match listed.map_err(|problem| DataError::Row { path, row, problem }) {
@@ -86,8 +82,7 @@ pub fn import(
                     }),
                     None => without += 1,
                 },
-                Err(error) if options.skip_broken => listing.broken.push(error.to_string()),
-                Err(error) => return Err(error),
+                Err(error) => listing.add(Err(error), options.skip_broken)?,
             }
         }
         texts += &text;

@@ -5,25 +5,22 @@ use std::collections::HashMap;
 use crate::data::error::excerpt;
 use crate::data::import::picture_tree::PictureTree;
 
-/// The pictures of a tree by their paths and by their files' names.
+/// The pictures of a tree by their files' names.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     root: String,
-    paths: HashMap<String, usize>,
+    /// Path and number of each picture whose file has this name.
     by_file: HashMap<String, Vec<(String, usize)>>,
 }
 
 impl Lookup {
     pub(crate) fn new(tree: &PictureTree) -> Self {
         let mut by_file: HashMap<String, Vec<(String, usize)>> = HashMap::new();
-        let mut paths = HashMap::new();
         for (index, parts) in tree.paths().enumerate() {
-            let path = parts.join("/");
             let file = parts.last().cloned().unwrap_or_default();
-            by_file.entry(file).or_default().push((path.clone(), index));
-            paths.insert(path, index);
+            by_file.entry(file).or_default().push((parts.join("/"), index));
         }
-        Self { root: tree.path().display().to_string(), paths, by_file }
+        Self { root: tree.path().display().to_string(), by_file }
     }
 
     /// The picture at `path`: from the root, or, where there is none, the one picture whose path ends so. Backslashes and a
@@ -34,14 +31,13 @@ impl Lookup {
     pub(crate) fn find(&self, path: &str) -> Result<usize, String> {
         let path = path.replace('\\', "/");
         let path = path.trim_start_matches("./");
-        if let Some(index) = self.paths.get(path) {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let named = self.by_file.get(file).map_or(&[][..], Vec::as_slice);
+        if let Some((_, index)) = named.iter().find(|(known, _)| known == path) {
             return Ok(*index);
         }
-        let file = path.rsplit('/').next().unwrap_or(path);
         let ending = format!("/{path}");
-        let found =
-            self.by_file.get(file).into_iter().flatten().filter(|(known, _)| known.ends_with(&ending));
-        let found: Vec<&(String, usize)> = found.take(2).collect();
+        let found: Vec<_> = named.iter().filter(|(known, _)| known.ends_with(&ending)).take(2).collect();
         let shown = excerpt(path.as_bytes());
         match found[..] {
             [(_, index)] => Ok(*index),

@@ -98,12 +98,14 @@ impl PictureTree {
         self.others.len() - self.others_read
     }
 
-    /// The names of the files without a picture's extension, with their paths inside the tree.
-    pub(crate) fn others(&self) -> impl Iterator<Item = &[String]> {
-        self.others.iter().map(|entry| entry.parts.as_slice())
+    /// The files without a picture's extension whose names pass, each with its number and its path inside the tree.
+    pub(crate) fn others_named(&self, wanted: impl Fn(&str) -> bool) -> Vec<(usize, String)> {
+        let passes = |entry: &Entry| entry.parts.last().is_some_and(|name| wanted(name));
+        let others = self.others.iter().enumerate().filter(|(_, entry)| passes(entry));
+        others.map(|(index, entry)| (index, entry.parts.join("/"))).collect()
     }
 
-    /// The text of the file at `index` among [`others`](Self::others).
+    /// The text of the file with this number, which [`others_named`](Self::others_named) gave.
     pub(crate) fn text(&mut self, index: usize) -> Result<String, DataError> {
         let Entry { parts, place } = &self.others[index];
         let (name, place) = (parts.join("/"), place.clone());
@@ -286,20 +288,13 @@ fn push(entries: &mut Vec<Entry>, entry: Entry, path: &Path) -> Result<(), DataE
 mod tests {
     use super::*;
 
-    fn png(side: u32, value: u8) -> Vec<u8> {
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        let picture = image::GrayImage::from_pixel(side, side, image::Luma([value]));
-        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-        bytes.into_inner()
-    }
-
     #[test]
     fn files_come_in_the_order_of_their_paths() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["b/2.png", "a/10.png", "a/9.PNG", "a/.hidden.png", "a/notes.txt", "a/8.jfif"] {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, png(2, 1)).unwrap();
+            std::fs::write(path, "not looked at").unwrap();
         }
         let tree = PictureTree::open(folder.path()).unwrap();
         let names: Vec<String> = tree.paths().map(|parts| parts.join("/")).collect();

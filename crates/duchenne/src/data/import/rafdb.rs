@@ -35,13 +35,12 @@ pub fn import(
     progress: Progress<'_>,
 ) -> Result<Imported, DataError> {
     let mut tree = PictureTree::open(source)?;
-    let is_list = |parts: &[String]| parts.last().is_some_and(|name| LISTS.contains(&name.as_str()));
-    let list = tree.others().position(is_list);
-    let Some(list) = list else {
+    let lists = tree.others_named(|name| LISTS.contains(&name));
+    let Some((list, _)) = lists.first() else {
         let options = PictureOptions { classes: ClassChoice::exactly(LabelSet::RafDb), ..options.clone() };
         return folder::import(source, Layout::Classes, &options, out, progress);
     };
-    let text = tree.text(list)?;
+    let text = tree.text(*list)?;
     let mut listing = Listing::new(&options.name, LabelSet::RafDb);
     let files = Lookup::new(&tree);
     let mut originals = 0;

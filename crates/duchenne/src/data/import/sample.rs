@@ -39,13 +39,6 @@ pub struct Shaping<'a> {
     pub cropper: Option<&'a dyn FaceCropper>,
 }
 
-impl Shaping<'_> {
-    /// Whole pictures.
-    pub fn whole(sizing: Sizing) -> Self {
-        Self { sizing, color: false, cropper: None }
-    }
-}
-
 /// A rectangle in a picture, in pixels from its left and upper edge; right and bottom are outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
@@ -121,6 +114,10 @@ fn inside(bounds: Bounds, width: u32, height: u32) -> Result<[u32; 4], Unfit> {
 mod tests {
     use super::*;
 
+    fn whole(sizing: Sizing) -> Shaping<'static> {
+        Shaping { sizing, color: false, cropper: None }
+    }
+
     fn png(side: u32, value: u8) -> Vec<u8> {
         let mut bytes = std::io::Cursor::new(Vec::new());
         let picture = image::GrayImage::from_pixel(side, side, image::Luma([value]));
@@ -130,7 +127,7 @@ mod tests {
 
     #[test]
     fn sizes_are_exact_or_scaled() {
-        let of = |side, sizing| sample(&png(side, 9), None, &Shaping::whole(sizing));
+        let of = |side, sizing| sample(&png(side, 9), None, &whole(sizing));
         assert_eq!(of(48, Sizing::Exactly(48)).unwrap().unwrap(), vec![9; 48 * 48]);
         assert_eq!(of(64, Sizing::Scale(48)).unwrap().unwrap(), vec![9; 48 * 48]);
         let unfit = of(64, Sizing::Exactly(48)).unwrap_err();
@@ -160,11 +157,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_picture_is_told() {
-        let problem =
-            |bytes: &[u8]| match sample(bytes, None, &Shaping::whole(Sizing::Scale(48))).unwrap_err() {
-                Unfit::Unreadable(problem) => problem,
-                other => panic!("{other:?}"),
-            };
+        let problem = |bytes: &[u8]| match sample(bytes, None, &whole(Sizing::Scale(48))).unwrap_err() {
+            Unfit::Unreadable(problem) => problem,
+            other => panic!("{other:?}"),
+        };
         assert!(matches!(problem(b"hello"), PictureProblem::Format { .. }));
         assert!(matches!(problem(&png(48, 9)[..40]), PictureProblem::Damaged(_)));
     }

@@ -1,8 +1,10 @@
 //! `duchenne predict`: the expression of every face in pictures.
 
 mod annotated;
+mod left_out;
 mod output;
 mod paths;
+mod summary;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::arguments::RecognizerArgs;
 use crate::terminal::{Terminal, clear, say};
+use duchenne::data::faces::format::PictureFormat;
 use duchenne::data::faces::picture::{Limits, Picture};
 use duchenne::data::faces::warnings::PictureWarning;
 use duchenne::inference::drawing::annotation::{Marks, annotate};
@@ -22,8 +25,10 @@ use duchenne::inference::recognition::FoundFace;
 use duchenne::{Face, Recognizer, Unit, Watch as _, Work};
 
 use annotated::AnnotatedFolder;
+use left_out::LeftOut;
 use output::{Form, PictureResult, ResultWriter};
-use paths::{LeftOut, Refused, Source};
+use paths::{Refused, Source};
+use summary::Tally;
 
 /// Pictures decoded at once are limited to half of what the largest single picture may take, so that memory does not
 /// grow with the number of cores: while one window is classified and written, the next is decoded.
@@ -37,6 +42,7 @@ Examples:
   duchenne predict photo.jpg
   duchenne predict holiday/ --annotate holiday-annotated
   duchenne predict holiday/ --json > faces.jsonl
+  duchenne predict holiday/ --csv --summary summary.json > faces.csv
   curl -s https://example.org/photo.jpg | duchenne predict -
 
 The output is the expression that a face shows, not what the person feels.
@@ -46,7 +52,7 @@ Exit code: 0 done, 1 a picture could not be read, 2 wrong usage.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PredictArgs {
-    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF), folders of pictures, or - for standard input
+    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC), folders of pictures, or - for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
@@ -65,6 +71,10 @@ pub(crate) struct PredictArgs {
     /// Draw eyes, nose and corners of the mouth on the copies too
     #[arg(long, requires = "annotate")]
     landmarks: bool,
+
+    /// Write what was read, found, failed and left out into this JSON file
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
 
     /// How many expressions the table shows per face
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
@@ -105,13 +115,16 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
             let recognizer = &recognizer;
             let total = total(&args.paths, skipped.as_deref());
             let pending = Vec::new();
-            let mut run =
-                Run { recognizer, annotated, marks, writer, pending, total, pictures: 0, failed: 0 };
+            let tally = Tally::default();
+            let mut run = Run { recognizer, annotated, marks, writer, pending, total, tally };
             let left_out = LeftOut::default();
             run.all(paths::pictures(args.paths, skipped, left_out.clone()))?;
             clear();
-            left_out.summary().iter().for_each(say);
-            Ok((run.pictures, run.failed))
+            left_out.lines().iter().for_each(say);
+            if let Some(path) = &args.summary {
+                run.tally.write(&left_out, path).map_err(Failure::Other)?;
+            }
+            Ok((run.tally.pictures, run.tally.failed.len()))
         });
     match outcome {
         Ok((_, 0)) => Ok(ExitCode::SUCCESS),
@@ -162,10 +175,8 @@ struct Run<'a, W: Write> {
     pending: Vec<Result<Prepared, Refused>>,
     /// Pictures in all, where progress is shown.
     total: Option<u64>,
-    /// Pictures so far.
-    pictures: usize,
-    /// Pictures so far that could not be read, or whose copy could not be written.
-    failed: usize,
+    /// What was done so far.
+    tally: Tally,
 }
 
 /// A decoded picture whose faces are found.
@@ -178,7 +189,7 @@ struct Prepared {
     faces: Vec<FoundFace>,
     face_count: usize,
     /// What to annotate, when asked for.
-    canvas: Option<(RgbImage, ImageFormat)>,
+    canvas: Option<(RgbImage, PictureFormat)>,
 }
 
 impl<W: Write> Run<'_, W> {
@@ -227,10 +238,10 @@ impl<W: Write> Run<'_, W> {
         let recognized = self.recognizer.classify(faces).map_err(|error| Failure::Other(error.into()))?;
         let mut recognized = recognized.into_iter();
         for prepared in prepared {
-            self.pictures += 1;
+            self.tally.pictures += 1;
             if let Some(total) = self.total {
                 let work = Work { what: "recognising", unit: Unit::Pictures };
-                Terminal.progress(work, self.pictures as u64, total);
+                Terminal.progress(work, self.tally.pictures as u64, total);
             }
             match prepared {
                 Ok(prepared) => {
@@ -251,12 +262,13 @@ impl<W: Write> Run<'_, W> {
             say(format_args!("warning: `{path}` {warning}"));
         }
         let result = PictureResult { path, width, height, warning, faces };
+        self.tally.add(&result.faces, warning.is_some());
         self.writer.picture(&result)?;
         if let (Some(folder), Some((mut canvas, format))) = (&mut self.annotated, canvas) {
             annotate(&mut canvas, &result.faces, self.marks);
             if let Err(error) = folder.write(&source, format, &canvas) {
-                self.failed += 1;
                 say(format_args!("error: {error:#}"));
+                self.tally.failed.push((result.path, format!("{error:#}")));
             }
         }
         Ok(())
@@ -264,10 +276,11 @@ impl<W: Write> Run<'_, W> {
 
     /// Reports a picture that could not be recognised.
     fn fail(&mut self, refused: &Refused) -> Result<(), Failure> {
-        self.failed += 1;
-        if !self.writer.error(&refused.path.to_string_lossy(), &refused.reason)? {
+        let path = refused.path.to_string_lossy().into_owned();
+        if !self.writer.error(&path, &refused.reason)? {
             say(format_args!("error: {}", refused.reason));
         }
+        self.tally.failed.push((path, refused.reason.clone()));
         Ok(())
     }
 }
@@ -295,7 +308,7 @@ fn prepare(source: Source, recognizer: &Recognizer, annotated: bool) -> Result<P
 }
 
 /// A picture to draw on, and the format of its copy.
-fn canvas(picture: Picture) -> (RgbImage, ImageFormat) {
+fn canvas(picture: Picture) -> (RgbImage, PictureFormat) {
     let format = picture.format();
     (picture.into_rgb(), format)
 }

@@ -10,4 +10,5 @@ mod evaluation;
 mod floors;
 mod gan;
 mod golden;
+mod heic;
 mod models;

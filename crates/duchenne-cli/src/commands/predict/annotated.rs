@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::{ImageFormat, RgbImage};
 
 use crate::commands::predict::paths::Source;
-use duchenne::data::faces::picture::format_by_name;
+use duchenne::data::faces::format::PictureFormat;
 use duchenne::files::atomic::write_atomically;
 
 /// The quality of JPEG copies: text stays clean.
@@ -59,7 +59,7 @@ impl AnnotatedFolder {
         Ok(())
     }
 
-    /// Writes the annotated copy of `source`, as JPEG where that was JPEG and as PNG otherwise. Its name
+    /// Writes the annotated copy of `source`, as JPEG where that was JPEG or HEIC and as PNG otherwise. Its name
     /// is the source's; where another source of this run has taken it, a number is added.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl AnnotatedFolder {
     pub(super) fn write(
         &mut self,
         source: &Source,
-        format: ImageFormat,
+        format: PictureFormat,
         picture: &RgbImage,
     ) -> anyhow::Result<()> {
         if !source.is_standard_input() {
@@ -79,7 +79,7 @@ impl AnnotatedFolder {
                 .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
         }
         write_atomically(&path, |writer| -> anyhow::Result<()> {
-            if format == ImageFormat::Jpeg {
+            if matches!(format, PictureFormat::Jpeg | PictureFormat::Heic) {
                 picture.write_with_encoder(JpegEncoder::new_with_quality(&mut *writer, JPEG_QUALITY))
             } else {
                 picture.write_with_encoder(PngEncoder::new(&mut *writer))
@@ -90,13 +90,13 @@ impl AnnotatedFolder {
     }
 
     /// A path that no other source of this run has got.
-    fn free_path(&mut self, relative: &Path, format: ImageFormat) -> PathBuf {
+    fn free_path(&mut self, relative: &Path, format: PictureFormat) -> PathBuf {
         let stem = relative.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let extension = match (format, relative.extension().and_then(|extension| extension.to_str())) {
-            (ImageFormat::Jpeg, Some(extension)) if format_by_name(relative) == Some(format) => {
+            (PictureFormat::Jpeg, Some(extension)) if PictureFormat::by_name(relative) == Some(format) => {
                 extension.to_owned()
             }
-            (ImageFormat::Jpeg, _) => "jpg".to_owned(),
+            (PictureFormat::Jpeg | PictureFormat::Heic, _) => "jpg".to_owned(),
             _ => "png".to_owned(),
         };
         let folder = self.root.join(relative.parent().unwrap_or(Path::new("")));
@@ -115,7 +115,7 @@ impl AnnotatedFolder {
 mod tests {
     use super::*;
 
-    fn name(folder: &mut AnnotatedFolder, relative: &str, format: ImageFormat) -> String {
+    fn name(folder: &mut AnnotatedFolder, relative: &str, format: PictureFormat) -> String {
         let path = folder.free_path(Path::new(relative), format);
         path.strip_prefix(folder.root()).unwrap().to_string_lossy().replace('\\', "/")
     }
@@ -124,13 +124,14 @@ mod tests {
     fn names_are_kept_and_never_taken_twice() {
         let root = tempfile::tempdir().unwrap();
         let mut folder = AnnotatedFolder::create(&root.path().join("new/out"), &[]).unwrap();
-        assert_eq!(name(&mut folder, "a.png", ImageFormat::Png), "a.png");
-        assert_eq!(name(&mut folder, "a.png", ImageFormat::Png), "a-2.png");
-        assert_eq!(name(&mut folder, "a.webp", ImageFormat::WebP), "a-3.png");
-        assert_eq!(name(&mut folder, "A.PNG", ImageFormat::Png), "A-4.png");
-        assert_eq!(name(&mut folder, "sub/a.JPEG", ImageFormat::Jpeg), "sub/a.JPEG");
-        assert_eq!(name(&mut folder, "sub/b.png", ImageFormat::Jpeg), "sub/b.jpg");
-        assert_eq!(name(&mut folder, "standard-input", ImageFormat::Gif), "standard-input.png");
+        assert_eq!(name(&mut folder, "a.png", PictureFormat::Png), "a.png");
+        assert_eq!(name(&mut folder, "a.png", PictureFormat::Png), "a-2.png");
+        assert_eq!(name(&mut folder, "a.webp", PictureFormat::WebP), "a-3.png");
+        assert_eq!(name(&mut folder, "A.PNG", PictureFormat::Png), "A-4.png");
+        assert_eq!(name(&mut folder, "sub/a.JPEG", PictureFormat::Jpeg), "sub/a.JPEG");
+        assert_eq!(name(&mut folder, "sub/b.png", PictureFormat::Jpeg), "sub/b.jpg");
+        assert_eq!(name(&mut folder, "standard-input", PictureFormat::Gif), "standard-input.png");
+        assert_eq!(name(&mut folder, "IMG_1.HEIC", PictureFormat::Heic), "IMG_1.jpg");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! From the paths on the command line to the pictures behind them, one at a time.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use walkdir::WalkDir;
 
-use duchenne::data::faces::picture::{self, Content, Limits, Picture, PictureError};
+use duchenne::data::faces::format::{Content, PictureFormat, READ_FORMATS, START_BYTES};
+use duchenne::data::faces::picture::{Limits, Picture, PictureError};
+
+use super::left_out::LeftOut;
 
 /// The name of standard input on the command line and in results.
 const STANDARD_INPUT: &str = "-";
@@ -72,60 +72,6 @@ pub(super) struct Refused {
     pub path: PathBuf,
     /// What is wrong with it.
     pub reason: String,
-}
-
-/// What folders held that was not read: how many files of each kind, with the endings of their names; links that lead
-/// nowhere.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LeftOut(Rc<RefCell<Counted>>);
-
-#[derive(Debug, Default)]
-struct Counted {
-    kinds: BTreeMap<Content, (usize, BTreeSet<String>)>,
-    links: Vec<String>,
-}
-
-/// Endings that a summary names of each kind.
-const MOST_ENDINGS: usize = 5;
-
-impl LeftOut {
-    fn add(&self, content: Content, path: &Path) {
-        let mut counted = self.0.borrow_mut();
-        let (count, endings) = counted.kinds.entry(content).or_default();
-        *count += 1;
-        let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy()));
-        endings.insert(ending.unwrap_or_else(|| "no ending".to_owned()));
-    }
-
-    fn link(&self, note: String) {
-        self.0.borrow_mut().links.push(note);
-    }
-
-    /// A line for each link, and one about all files; none where there are none.
-    pub(super) fn summary(&self) -> Vec<String> {
-        let counted = self.0.borrow();
-        let of_kind = |(content, (count, endings)): (&Content, &(usize, BTreeSet<String>))| {
-            let (one, many, remedy) = match content {
-                Content::Heic => ("HEIC picture", "HEIC pictures", "; export as JPEG to read"),
-                Content::Avif => ("AVIF picture", "AVIF pictures", "; export as JPEG to read"),
-                Content::Picture | Content::OtherPicture => {
-                    ("picture of another format", "pictures of other formats", "; export as JPEG to read")
-                }
-                Content::Video => ("video", "videos", ""),
-                Content::Empty => ("empty file", "empty files", ""),
-                Content::Other => ("other file", "other files", ""),
-            };
-            let mut named: Vec<&str> = endings.iter().take(MOST_ENDINGS).map(String::as_str).collect();
-            if endings.len() > MOST_ENDINGS {
-                named.push("...");
-            }
-            let noun = if *count == 1 { one } else { many };
-            format!("{count} {noun} ({}{remedy})", named.join(", "))
-        };
-        let kinds: Vec<String> = counted.kinds.iter().map(of_kind).collect();
-        let files = (!kinds.is_empty()).then(|| format!("not read: {}", kinds.join(", ")));
-        counted.links.iter().cloned().chain(files).collect()
-    }
 }
 
 /// The pictures behind `paths`, in order: files as they are named, folders searched recursively by name
@@ -216,24 +162,22 @@ impl Iterator for FolderPictures {
         if self.yielded || std::mem::replace(&mut self.ended, true) {
             return None;
         }
-        let reason = format!(
-            "folder `{}` holds no pictures, expected JPEG, PNG, WebP, BMP, TIFF or GIF files",
-            self.root.display()
-        );
+        let reason =
+            format!("folder `{}` holds no pictures, expected {READ_FORMATS} files", self.root.display());
         Some(Err(Refused { path: self.root.clone(), reason }))
     }
 }
 
 /// What a file is that is no picture by its name and none by its content, for which it is left out.
 fn left_out_as(path: &Path) -> Option<Content> {
-    if picture::format_by_name(path).is_some() {
+    if PictureFormat::by_name(path).is_some() {
         return None;
     }
     let mut start = Vec::new();
     // A file that cannot be opened is told like any picture that cannot.
-    std::fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut start)).ok()?;
+    std::fs::File::open(path).and_then(|file| file.take(START_BYTES as u64).read_to_end(&mut start)).ok()?;
     let content = Content::of(&start);
-    (content != Content::Picture).then_some(content)
+    (!matches!(content, Content::Picture(_))).then_some(content)
 }
 
 #[cfg(test)]
@@ -275,12 +219,11 @@ mod tests {
 
     #[test]
     fn pictures_are_known_by_content_and_the_rest_is_counted() {
-        let folder =
-            folder_with(&["empty.txt", "notes.txt", "film.mkv", "phone.heic", "renamed.dat", "bare"]);
+        let folder = folder_with(&["empty.txt", "notes.txt", "film.mkv", "web.bin", "renamed.dat", "bare"]);
         let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
         write("notes.txt", b"hello");
         write("film.mkv", &[0x1A, 0x45, 0xDF, 0xA3, 0]);
-        write("phone.heic", b"\0\0\0\x18ftypheic");
+        write("web.bin", b"\0\0\0\x18ftypavif");
         write("renamed.dat", b"\x89PNG\r\n\x1a\n");
         write("bare", b"GIF89a");
         let left_out = LeftOut::default();
@@ -288,10 +231,10 @@ mod tests {
         let names: Vec<String> =
             found.map(|item| item.unwrap().relative.to_string_lossy().into_owned()).collect();
         assert_eq!(names, ["bare", "renamed.dat"]);
-        let expected = "not read: 1 HEIC picture (.heic; export as JPEG to read), 1 video (.mkv), 1 empty file (.txt), \
+        let expected = "not read: 1 AVIF picture (.bin; export as JPEG to read), 1 video (.mkv), 1 empty file (.txt), \
                         1 other file (.txt)";
-        assert_eq!(left_out.summary(), [expected]);
-        assert!(LeftOut::default().summary().is_empty());
+        assert_eq!(left_out.lines(), [expected]);
+        assert!(LeftOut::default().lines().is_empty());
     }
 
     #[test]
@@ -337,7 +280,7 @@ mod tests {
         let left_out = LeftOut::default();
         let found = pictures(vec![folder.path().to_owned()], None, left_out.clone());
         assert_eq!(found.filter(Result::is_ok).count(), 1);
-        assert!(left_out.summary()[0].contains("b.png` leads nowhere"), "{left_out:?}");
+        assert!(left_out.lines()[0].contains("b.png` leads nowhere"), "{left_out:?}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub mod augmentation;
 pub mod batches;
 pub mod corruption;
+pub mod format;
+mod heic;
 pub mod picture;
 pub mod pixels;
 pub mod preprocessing;

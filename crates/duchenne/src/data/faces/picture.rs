@@ -8,8 +8,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageReader, RgbImage};
 
+use super::format::{Content, PictureFormat, READ_FORMATS, START_BYTES};
+use super::heic;
 use super::pixels::gray;
 use super::stretching::fill_upper_bits;
 use super::warnings::{PictureWarning, warning};
@@ -36,39 +38,14 @@ impl Limits {
     /// one a core decoded, at the same time.
     pub const IMPORT: Self =
         Self { file_bytes: 16 << 20, side: 8192, pixels: 1 << 26, decoder_bytes: 256 << 20 };
-}
 
-/// The extensions of the files that [`Picture`] reads, lower case, each with its format.
-const FORMATS: [(&str, ImageFormat); 10] = [
-    ("jpg", ImageFormat::Jpeg),
-    ("jpeg", ImageFormat::Jpeg),
-    ("jpe", ImageFormat::Jpeg),
-    ("jfif", ImageFormat::Jpeg),
-    ("png", ImageFormat::Png),
-    ("webp", ImageFormat::WebP),
-    ("bmp", ImageFormat::Bmp),
-    ("tif", ImageFormat::Tiff),
-    ("tiff", ImageFormat::Tiff),
-    ("gif", ImageFormat::Gif),
-];
-
-/// Extensions of the formats that [`Picture`] reads, lower case: JPEG, PNG, WebP, BMP, TIFF and GIF (its first
-/// frame).
-pub const EXTENSIONS: [&str; FORMATS.len()] = {
-    let mut extensions = [""; FORMATS.len()];
-    let mut index = 0;
-    while index < FORMATS.len() {
-        extensions[index] = FORMATS[index].0;
-        index += 1;
+    /// Refuses a picture that claims more than is read.
+    pub(super) fn check(&self, width: u32, height: u32) -> Result<(), PictureProblem> {
+        if width.max(height) > self.side || u64::from(width) * u64::from(height) > self.pixels {
+            return Err(PictureProblem::TooManyPixels { width, height, limits: *self });
+        }
+        Ok(())
     }
-    extensions
-};
-
-/// The format that the extension of `path` names, whatever its case; `None` where it names no format that is
-/// read. For the choice of files in folders and of names for copies: decoding goes by the content.
-pub fn format_by_name(path: &Path) -> Option<ImageFormat> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    FORMATS.iter().find(|(name, _)| *name == extension).map(|(_, format)| *format)
 }
 
 /// A picture that could not be read.
@@ -96,7 +73,7 @@ pub enum PictureError {
 #[derive(Debug, thiserror::Error)]
 pub enum PictureProblem {
     /// The content is not a picture, or of a kind that is not read.
-    #[error("is {found}, expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture{remedy}")]
+    #[error("is {found}, expected a {READ_FORMATS} picture{remedy}")]
     Format {
         /// The kind of content, by its first bytes.
         found: &'static str,
@@ -133,14 +110,14 @@ pub enum PictureProblem {
     },
     /// The format is known, but the content breaks its rules.
     #[error("is damaged or incomplete: {0}")]
-    Damaged(image::ImageError),
+    Damaged(String),
 }
 
 /// An upright 8-bit picture without transparency, in gray where the file was gray.
 #[derive(Debug, Clone)]
 pub struct Picture {
     pub(super) pixels: Pixels,
-    pub(super) format: ImageFormat,
+    pub(super) format: PictureFormat,
     pub(super) warning: Option<PictureWarning>,
 }
 
@@ -195,15 +172,22 @@ impl Picture {
     pub fn claimed_size(path: &Path) -> Result<(u32, u32), PictureError> {
         let limits = &Limits::RECOGNITION;
         let size = |mut reader: BufReader<File>| -> Result<(u32, u32), PictureProblem> {
-            let format = sniffed(&mut reader)?;
-            Ok(decoder(reader, format, limits)?.dimensions())
+            match sniffed(&mut reader)? {
+                PictureFormat::Heic => heic::size(&heic::bytes(&mut reader)?, limits),
+                format => Ok(decoder(reader, format, limits)?.dimensions()),
+            }
         };
         size(open_file(path, limits)?).map_err(|problem| content(path, problem))
     }
 
     fn decode(mut reader: impl BufRead + Seek, limits: &Limits) -> Result<Self, PictureProblem> {
         let format = sniffed(&mut reader)?;
-        let warning = warning(&mut reader, format).map_err(|error| PictureProblem::Damaged(error.into()))?;
+        let warning =
+            warning(&mut reader, format).map_err(|error| PictureProblem::Damaged(error.to_string()))?;
+        if format == PictureFormat::Heic {
+            let image = heic::decode(&heic::bytes(&mut reader)?, limits)?;
+            return Ok(Self { pixels: Pixels::from_decoded(image), format, warning });
+        }
         let mut decoder = decoder(reader, format, limits)?;
         // A picture whose metadata is broken still has its pixels: it is shown as stored.
         let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
@@ -235,7 +219,7 @@ impl Picture {
     }
 
     /// The format of the file.
-    pub fn format(&self) -> ImageFormat {
+    pub fn format(&self) -> PictureFormat {
         self.format
     }
 
@@ -268,14 +252,14 @@ impl Picture {
 /// Pixels decoded elsewhere; [`Picture::format`] is then PNG, which keeps them.
 impl From<GrayImage> for Picture {
     fn from(image: GrayImage) -> Self {
-        Self { pixels: Pixels::Gray(image), format: ImageFormat::Png, warning: None }
+        Self { pixels: Pixels::Gray(image), format: PictureFormat::Png, warning: None }
     }
 }
 
 /// Pixels decoded elsewhere; [`Picture::format`] is then PNG, which keeps them.
 impl From<RgbImage> for Picture {
     fn from(image: RgbImage) -> Self {
-        Self { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None }
+        Self { pixels: Pixels::Color(image), format: PictureFormat::Png, warning: None }
     }
 }
 
@@ -347,103 +331,39 @@ fn check_file_size(bytes: u64, limits: &Limits) -> Result<(), PictureProblem> {
     if bytes > most { Err(PictureProblem::FileTooLarge { bytes, most }) } else { Ok(()) }
 }
 
-/// The format that `reader` begins with.
-fn sniffed(reader: &mut impl BufRead) -> Result<ImageFormat, PictureProblem> {
-    sniff(reader.fill_buf().map_err(|error| PictureProblem::Damaged(error.into()))?)
+/// The format of what `reader` holds, by its start.
+fn sniffed(reader: &mut impl BufRead) -> Result<PictureFormat, PictureProblem> {
+    let start = reader.fill_buf().map_err(|error| PictureProblem::Damaged(error.to_string()))?;
+    match Content::of(&start[..start.len().min(START_BYTES)]) {
+        Content::Picture(format) => Ok(format),
+        other => {
+            let (found, remedy) = other.description();
+            Err(PictureProblem::Format { found, remedy })
+        }
+    }
 }
 
 /// The decoder for what `reader` holds, with its claimed size checked and its memory bounded.
 fn decoder<'a>(
     reader: impl BufRead + Seek + 'a,
-    format: ImageFormat,
+    format: PictureFormat,
     limits: &Limits,
 ) -> Result<impl ImageDecoder + 'a, PictureProblem> {
     let mut memory = image::Limits::no_limits();
     memory.max_alloc = Some(limits.decoder_bytes);
+    let format = format.of_image().expect("HEIC has its own decoder, all others are the crate's");
     let mut reader = ImageReader::with_format(reader, format);
     reader.limits(memory.clone());
     let mut decoder = reader.into_decoder().map_err(|error| decoding_problem(error, limits))?;
 
     let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if width.max(height) > limits.side || pixels > limits.pixels {
-        return Err(PictureProblem::TooManyPixels { width, height, limits: *limits });
-    }
+    limits.check(width, height)?;
     // What the output takes is no longer free for the decoder's own buffers.
     memory
         .reserve(decoder.total_bytes())
         .and_then(|()| decoder.set_limits(memory))
         .map_err(|error| decoding_problem(error, limits))?;
     Ok(decoder)
-}
-
-/// What a file is by its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Content {
-    /// A picture of a format that is read.
-    Picture,
-    /// A HEIC picture, as phones make them.
-    Heic,
-    /// An AVIF picture.
-    Avif,
-    /// A picture of another format.
-    OtherPicture,
-    /// A video.
-    Video,
-    /// Nothing at all.
-    Empty,
-    /// Something else.
-    Other,
-}
-
-impl Content {
-    /// Of a file that begins with `start`; a dozen bytes are enough.
-    pub fn of(start: &[u8]) -> Self {
-        if start.is_empty() {
-            return Self::Empty;
-        }
-        if start.get(4..8) == Some(b"ftyp") {
-            return match start.get(8..12) {
-                Some(b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc") => Self::Heic,
-                Some(b"avif" | b"avis") => Self::Avif,
-                _ => Self::Video,
-            };
-        }
-        let is_avi = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"AVI ");
-        // Matroska and WebM; MPEG program streams.
-        if is_avi || start.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) || start.starts_with(&[0, 0, 1, 0xBA]) {
-            return Self::Video;
-        }
-        match image::guess_format(start) {
-            Ok(format) if FORMATS.iter().any(|(_, read)| *read == format) => Self::Picture,
-            Ok(_) => Self::OtherPicture,
-            Err(_) => Self::Other,
-        }
-    }
-
-    /// What it is, and what helps where it is not read: empty, or begins with "; ".
-    pub fn description(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Picture => ("a picture", ""),
-            Self::Heic => ("a HEIC picture", "; export it as JPEG"),
-            Self::Avif => ("an AVIF picture", "; export it as PNG or JPEG"),
-            Self::OtherPicture => ("in an unsupported picture format", "; export it as PNG or JPEG"),
-            Self::Video => ("a video", "; extract its frames as pictures"),
-            Self::Empty => ("empty", ""),
-            Self::Other => ("not a picture by its content", ""),
-        }
-    }
-}
-
-/// The format of a file that begins with `start`.
-fn sniff(start: &[u8]) -> Result<ImageFormat, PictureProblem> {
-    match (Content::of(start), image::guess_format(start)) {
-        (Content::Picture, Ok(format)) => Ok(format),
-        (content, _) => {
-            let (found, remedy) = content.description();
-            Err(PictureProblem::Format { found, remedy })
-        }
-    }
 }
 
 /// Sorts a decoder's complaint: too large, unsupported or damaged.
@@ -454,13 +374,13 @@ fn decoding_problem(error: image::ImageError, limits: &Limits) -> PictureProblem
             found: "of an unsupported variant",
             remedy: "; export it as PNG or JPEG",
         },
-        error => PictureProblem::Damaged(error),
+        error => PictureProblem::Damaged(error.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use image::{ExtendedColorType, ImageEncoder as _, Luma, LumaA, Rgb, Rgba};
+    use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, Luma, LumaA, Rgb, Rgba};
 
     use super::*;
 
@@ -484,14 +404,14 @@ mod tests {
     #[test]
     fn every_format_is_read_by_content() {
         for format in [
-            ImageFormat::Jpeg,
-            ImageFormat::Png,
-            ImageFormat::WebP,
-            ImageFormat::Bmp,
-            ImageFormat::Tiff,
-            ImageFormat::Gif,
+            PictureFormat::Jpeg,
+            PictureFormat::Png,
+            PictureFormat::WebP,
+            PictureFormat::Bmp,
+            PictureFormat::Tiff,
+            PictureFormat::Gif,
         ] {
-            let picture = decode(&encoded(ramp(), format)).unwrap();
+            let picture = decode(&encoded(ramp(), format.of_image().unwrap())).unwrap();
             assert_eq!((picture.width(), picture.height(), picture.format()), (32, 16, format));
             let rgb = picture.into_rgb();
             for x in [0, 10, 31] {
@@ -625,7 +545,8 @@ mod tests {
         for (bytes, part) in [
             (&b"this is text\n"[..], "x.png` is not a picture by its content, expected a JPEG"),
             (b"", "is empty"),
-            (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture"),
+            (b"\0\0\0\x10ftypheic\0\0\0\0", "is damaged or incomplete"),
+            (b"\0\0\0\x10ftypavif\0\0\0\0", "an AVIF picture"),
             (b"\0\0\0\x18ftypisom\0\0\0\0", "a video"),
             (b"P5 1 1 255 x", "in an unsupported picture format"),
             (b"BMX", "is damaged or incomplete"),
@@ -647,15 +568,6 @@ mod tests {
         for length in 0..jpeg.len() {
             let _ = decode(&jpeg[..length]);
         }
-    }
-
-    #[test]
-    fn names_tell_formats_whatever_their_case() {
-        let named = |name: &str| format_by_name(Path::new(name));
-        assert_eq!(named("a/b.JFIF"), Some(ImageFormat::Jpeg));
-        assert_eq!(named("b.tar.Png"), Some(ImageFormat::Png));
-        assert_eq!([named("png"), named(".png"), named("b.txt"), named("b.")], [None; 4]);
-        assert!(EXTENSIONS.iter().all(|extension| named(&format!("x.{extension}")).is_some()));
     }
 
     #[test]

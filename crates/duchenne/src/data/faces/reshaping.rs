@@ -151,12 +151,12 @@ fn seen<P: Pixel<Subpixel = u8>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{ImageFormat, Rgb, RgbImage};
+    use image::{Rgb, RgbImage};
 
     #[test]
     fn points_of_a_turned_picture_are_found_again() {
         let image = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8, y as u8, 9]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
+        let picture = Picture::from(image);
         for turn in Turn::ALL {
             let turned = picture.turned(turn);
             let Pixels::Color(image) = &turned.pixels else { unreachable!("colour stays colour") };
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_window_shows_what_is_there_upright() {
         let image = RgbImage::from_fn(40, 30, |x, y| Rgb([x as u8 * 4, y as u8 * 4, 9]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
+        let picture = Picture::from(image);
         for (side, angle) in [(8.0, 0.0), (8.0, 90.0), (16.0, -30.0)] {
             let window = Window { centre: [20.0, 15.0], side, angle };
             let shown = picture.window(&window, 8);
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_part_is_where_it_was() {
         let image = RgbImage::from_fn(4, 3, |x, y| Rgb([x as u8, y as u8, 9]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
+        let picture = Picture::from(image);
         assert_eq!(picture.part([2, 1, 2, 1]).bytes(), [2, 1, 9, 3, 1, 9]);
     }
 }

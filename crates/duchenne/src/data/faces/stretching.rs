@@ -94,11 +94,11 @@ fn shift_up(values: &mut [u16], channels: usize, colors: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+    use image::{GrayImage, Luma, Rgb, RgbImage};
 
     fn gray(level: impl Fn(u32, u32) -> u8) -> Picture {
         let image = GrayImage::from_fn(100, 100, |x, y| Luma([level(x, y)]));
-        Picture { pixels: Pixels::Gray(image), format: ImageFormat::Png, warning: None }
+        Picture::from(image)
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         assert!(gray(|x, _| (x * 2) as u8).stretched().is_none());
         assert!(gray(|_, _| 7).stretched().is_none());
         let image = RgbImage::from_fn(100, 100, |x, _| Rgb([20 + x as u8 / 5, 10, 10]));
-        let picture = Picture { pixels: Pixels::Color(image), format: ImageFormat::Png, warning: None };
+        let picture = Picture::from(image);
         assert!(picture.stretched().is_some());
     }
 }

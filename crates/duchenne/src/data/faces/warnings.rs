@@ -4,7 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
-use image::ImageFormat;
+use super::format::PictureFormat;
 
 /// What a user should know of a picture that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,24 +31,31 @@ impl Display for PictureWarning {
 /// When it cannot be read or sought in.
 pub(super) fn warning(
     reader: &mut (impl BufRead + Seek),
-    format: ImageFormat,
+    format: PictureFormat,
 ) -> io::Result<Option<PictureWarning>> {
     let start = reader.stream_position()?;
     let found = match format {
-        ImageFormat::Jpeg => jpeg_is_whole(reader).map(|whole| (!whole).then_some(PictureWarning::CutOff)),
-        ImageFormat::Gif => has_second_frame_of_gif(reader).map(first_frame),
-        ImageFormat::Png => is_animated_png(reader).map(first_frame),
-        ImageFormat::WebP => is_animated_webp(reader).map(first_frame),
+        PictureFormat::Jpeg => jpeg_is_whole(reader).map(|whole| (!whole).then_some(PictureWarning::CutOff)),
+        PictureFormat::Gif => has_second_frame_of_gif(reader).map(first_frame),
+        PictureFormat::Png => is_animated_png(reader).map(first_frame),
+        PictureFormat::WebP => is_animated_webp(reader).map(first_frame),
+        PictureFormat::Heic => is_heif_sequence(reader).map(first_frame),
         _ => Ok(None),
     };
     reader.seek(SeekFrom::Start(start))?;
     match found {
         // What else may be wrong with a file that ends too early is the decoder's to say.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Ok((format == ImageFormat::Jpeg).then_some(PictureWarning::CutOff))
+            Ok((format == PictureFormat::Jpeg).then_some(PictureWarning::CutOff))
         }
         found => found,
     }
+}
+
+/// Whether the file's own brand is one of a sequence of pictures (ISO/IEC 23008-12, annex B).
+fn is_heif_sequence(reader: &mut impl Read) -> io::Result<bool> {
+    pass(reader, 8)?;
+    Ok(matches!(&bytes::<4>(reader)?, b"hevc" | b"hevx" | b"msf1"))
 }
 
 fn first_frame(animated: bool) -> Option<PictureWarning> {
@@ -147,7 +154,7 @@ mod tests {
     use image::{DynamicImage, Frame, RgbImage, RgbaImage};
     use std::io::Cursor;
 
-    fn of(bytes: &[u8], format: ImageFormat) -> Option<PictureWarning> {
+    fn of(bytes: &[u8], format: PictureFormat) -> Option<PictureWarning> {
         let mut reader = Cursor::new(bytes);
         let found = warning(&mut reader, format).unwrap();
         assert_eq!(reader.position(), 0);
@@ -159,13 +166,13 @@ mod tests {
         let image =
             RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * 4) as u8, (x * y) as u8, (y * 7) as u8]));
         let mut file = Cursor::new(Vec::new());
-        DynamicImage::from(image).write_to(&mut file, ImageFormat::Jpeg).unwrap();
+        DynamicImage::from(image).write_to(&mut file, image::ImageFormat::Jpeg).unwrap();
         let file = file.into_inner();
-        assert_eq!(of(&file, ImageFormat::Jpeg), None);
+        assert_eq!(of(&file, PictureFormat::Jpeg), None);
         // What follows the end, as phones put films there, does not matter.
-        assert_eq!(of(&[&file[..], b"more"].concat(), ImageFormat::Jpeg), None);
+        assert_eq!(of(&[&file[..], b"more"].concat(), PictureFormat::Jpeg), None);
         for length in (3..file.len() - 1).step_by(7) {
-            assert_eq!(of(&file[..length], ImageFormat::Jpeg), Some(PictureWarning::CutOff), "{length}");
+            assert_eq!(of(&file[..length], PictureFormat::Jpeg), Some(PictureWarning::CutOff), "{length}");
         }
     }
 
@@ -178,18 +185,18 @@ mod tests {
             drop(encoder);
             file
         };
-        assert_eq!(of(&gif(1), ImageFormat::Gif), None);
-        assert_eq!(of(&gif(3), ImageFormat::Gif), Some(PictureWarning::FirstFrame));
+        assert_eq!(of(&gif(1), PictureFormat::Gif), None);
+        assert_eq!(of(&gif(3), PictureFormat::Gif), Some(PictureWarning::FirstFrame));
         let mut png = Cursor::new(Vec::new());
-        DynamicImage::new_luma8(4, 4).write_to(&mut png, ImageFormat::Png).unwrap();
+        DynamicImage::new_luma8(4, 4).write_to(&mut png, image::ImageFormat::Png).unwrap();
         let png = png.into_inner();
-        assert_eq!(of(&png, ImageFormat::Png), None);
+        assert_eq!(of(&png, PictureFormat::Png), None);
         // Behind the header's chunk, of 8 + 25 bytes.
         let control = [&[0, 0, 0, 8][..], b"acTL", &[0; 12]].concat();
         let animated = [&png[..33], &control, &png[33..]].concat();
-        assert_eq!(of(&animated, ImageFormat::Png), Some(PictureWarning::FirstFrame));
+        assert_eq!(of(&animated, PictureFormat::Png), Some(PictureWarning::FirstFrame));
         let webp = |flags: u8| [b"RIFF\x1a\0\0\0WEBPVP8X\x0a\0\0\0".as_slice(), &[flags, 0, 0, 0]].concat();
-        assert_eq!(of(&webp(2), ImageFormat::WebP), Some(PictureWarning::FirstFrame));
-        assert_eq!(of(&webp(16), ImageFormat::WebP), None);
+        assert_eq!(of(&webp(2), PictureFormat::WebP), Some(PictureWarning::FirstFrame));
+        assert_eq!(of(&webp(16), PictureFormat::WebP), None);
     }
 }

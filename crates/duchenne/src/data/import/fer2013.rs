@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 
 use crate::data::error::{DataError, RowProblem};
-use crate::data::faces::picture::format_by_name;
+use crate::data::faces::format::PictureFormat;
 use crate::data::import::archive::{Form, MAX_TEXT_BYTES, form_of_file, open_zip, with_csv, zip_entry_name};
 use crate::data::import::fer2013_text::parse;
 use crate::data::import::ferplus::{self, VoteRow};
@@ -99,7 +99,7 @@ fn is_tree_of_pictures(source: &Path) -> Result<bool, DataError> {
     for index in 0..archive.len() {
         let name = zip_entry_name(source, &archive, index)?;
         text |= name.to_ascii_lowercase().ends_with(".csv");
-        picture |= format_by_name(Path::new(&name)).is_some();
+        picture |= PictureFormat::by_name(Path::new(&name)).is_some();
     }
     Ok(picture && !text)
 }

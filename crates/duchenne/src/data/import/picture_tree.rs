@@ -10,7 +10,8 @@ use zip::ZipArchive;
 
 use crate::data::Progress;
 use crate::data::error::DataError;
-use crate::data::faces::picture::{EXTENSIONS, Limits, format_by_name};
+use crate::data::faces::format::{EXTENSIONS, PictureFormat};
+use crate::data::faces::picture::Limits;
 use crate::data::import::archive::{
     Form, MAX_ENTRIES, MAX_TEXT_BYTES, form_of_file, open_zip, safe_components, too_large, too_many_entries,
     zip_entry_name, zip_error,
@@ -234,7 +235,7 @@ impl PictureTree {
         if hidden {
             return Ok(());
         }
-        if parts.last().is_none_or(|name| format_by_name(Path::new(name)).is_none()) {
+        if parts.last().is_none_or(|name| PictureFormat::by_name(Path::new(name)).is_none()) {
             return push(&mut self.others, Entry { parts, place }, &self.path);
         }
         push(&mut self.entries, Entry { parts, place }, &self.path)

@@ -1,0 +1,80 @@
+//! The summary of a run, for programs: what was read, found and left out.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use duchenne::Face;
+use duchenne::files::atomic::write_atomically;
+
+use super::left_out::{KindLeftOut, LeftOut};
+
+/// What a run did so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Pictures met.
+    pub(super) pictures: usize,
+    /// Pictures that could not be read, or whose copy could not be written, with the reason.
+    pub(super) failed: Vec<(String, String)>,
+    without_faces: usize,
+    with_warning: usize,
+    expressions: BTreeMap<String, usize>,
+}
+
+/// The summary as it is written.
+#[derive(Serialize)]
+struct Summary<'a> {
+    pictures: usize,
+    failed: Vec<Failed<'a>>,
+    without_faces: usize,
+    with_warning: usize,
+    faces: usize,
+    /// Faces by their likeliest expression.
+    expressions: &'a BTreeMap<String, usize>,
+    not_read: Vec<KindLeftOut>,
+    links: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    path: &'a str,
+    error: &'a str,
+}
+
+impl Tally {
+    /// Counts a picture that was recognised.
+    pub(super) fn add(&mut self, faces: &[Face], has_warning: bool) {
+        self.without_faces += usize::from(faces.is_empty());
+        self.with_warning += usize::from(has_warning);
+        for face in faces {
+            *self.expressions.entry(face.expression().to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Writes the summary to `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn write(&self, left_out: &LeftOut, path: &Path) -> anyhow::Result<()> {
+        let (not_read, links) = left_out.counted();
+        let summary = Summary {
+            pictures: self.pictures,
+            failed: self.failed.iter().map(|(path, error)| Failed { path, error }).collect(),
+            without_faces: self.without_faces,
+            with_warning: self.with_warning,
+            faces: self.expressions.values().sum(),
+            expressions: &self.expressions,
+            not_read,
+            links,
+        };
+        write_atomically(path, |out| -> anyhow::Result<()> {
+            serde_json::to_writer_pretty(&mut *out, &summary)
+                .map_err(std::io::Error::from)
+                .and_then(|()| writeln!(out))
+                .with_context(|| format!("cannot write `{}`", path.display()))
+        })
+    }
+}

@@ -390,7 +390,7 @@ mod tests {
     use super::*;
     use crate::data::faces::picture::Limits;
     use crate::inference::suppression::overlap;
-    use image::{DynamicImage, GrayImage, ImageFormat, Luma};
+    use image::{DynamicImage, GrayImage, ImageFormat, Luma, RgbImage};
 
     /// How many faces `examples/faces.png` shows.
     const EXAMPLE_FACES: usize = 6;
@@ -431,8 +431,26 @@ mod tests {
         assert!(compared > 10, "only {compared} faces");
     }
 
-    /// Scenes of FER-2013's faces, of many sizes, dark, turned and cut by the edge, at three sizes of pictures, made as
-    /// reference/yunet_scenes.py makes them.
+    #[test]
+    #[allow(clippy::print_stderr, reason = "a skipped test says so")]
+    fn a_photograph_shows_what_libfacedetection_finds() {
+        let Some(folder) = std::env::var_os("DUCHENNE_PICTURES") else {
+            eprintln!("skipped: DUCHENNE_PICTURES is not set");
+            return;
+        };
+        let picture = Picture::open(std::path::Path::new(&folder).join("astronaut.png")).unwrap().into_rgb();
+        let goldens = include_str!("../../tests/goldens/yunet_astronaut.json");
+        let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
+        let (width, height) = picture.dimensions();
+        let half = RgbImage::from_fn(width / 2, height / 2, |x, y| *picture.get_pixel(2 * x, 2 * y));
+        let twice = RgbImage::from_fn(2 * width, 2 * height, |x, y| *picture.get_pixel(x / 2, y / 2));
+        for (size, golden) in [half, picture, twice].into_iter().zip(&goldens) {
+            assert_ne!(compare(&size.into(), golden), 0);
+        }
+    }
+
+    /// Scenes of FER-2013's and CK+'s faces, of many sizes, dark, turned, tilted and cut by the edge, at three sizes of
+    /// pictures, made as reference/yunet_scenes.py makes them.
     #[test]
     #[allow(clippy::print_stderr, reason = "a skipped test says so")]
     fn scenes_of_the_data_set_show_what_libfacedetection_finds() {
@@ -445,6 +463,11 @@ mod tests {
         let source = std::path::Path::new(&data).join("fer2013.csv.xz");
         crate::data::import::fer2013::import(&source, None, &packed, &crate::data::no_progress).unwrap();
         let dataset = crate::data::PackedDataset::open(&packed).unwrap();
+        let packed = folder.path().join("ck.safetensors");
+        let source = std::path::Path::new(&data).join("CK+48.zip");
+        crate::data::import::ckplus::import(&source, &Default::default(), &packed, &crate::data::no_progress)
+            .unwrap();
+        let ck = crate::data::PackedDataset::open(&packed).unwrap();
         let goldens = include_str!("../../tests/goldens/yunet_scenes.json");
         let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
         let mut compared = 0;
@@ -453,7 +476,8 @@ mod tests {
             let mut scene = GrayImage::from_pixel(width, height, Luma([110]));
             for place in 0..4 {
                 let factor = [1, 2, 3, 4, 6][(index + place) % 5];
-                let face = dataset.image((37 * index + 11 * place) % 400);
+                let source = if index >= 24 && index % 2 == 0 { &ck } else { &dataset };
+                let face = source.image((37 * index + 11 * place) % 400);
                 let place = place as u32;
                 let left = place * width / 4 + if place == 3 { width / 8 } else { 0 };
                 let top = place % 2 * (height / 2);
@@ -469,11 +493,24 @@ mod tests {
                     picture(GrayImage::from_fn(width, height, |x, y| Luma([scene.get_pixel(x, y)[0] / 8])))
                 }
                 "turned" => picture(scene).turned(Turn::Right),
+                "tilted" => picture(tilted(&scene, [[12, 5, 13], [4, 3, 5], [5, 12, 13]][index / 3 % 3])),
                 _ => picture(scene),
             };
             compared += compare(&scene, &golden["faces"]);
         }
-        assert!(compared > 40, "only {compared} faces");
+        assert!(compared > 90, "only {compared} faces");
+    }
+
+    /// Turned about its middle by the angle of a triangle with whole sides; gray where nothing was.
+    fn tilted(scene: &GrayImage, [cosine, sine, whole]: [i32; 3]) -> GrayImage {
+        let (width, height) = (scene.width() as i32, scene.height() as i32);
+        GrayImage::from_fn(scene.width(), scene.height(), |x, y| {
+            let (across, along) = (x as i32 - width / 2, y as i32 - height / 2);
+            let column = (across * cosine + along * sine).div_euclid(whole) + width / 2;
+            let row = (along * cosine - across * sine).div_euclid(whole) + height / 2;
+            let inside = (0..width).contains(&column) && (0..height).contains(&row);
+            if inside { *scene.get_pixel(column as u32, row as u32) } else { Luma([110]) }
+        })
     }
 
     fn numbers(value: &serde_json::Value) -> Vec<f32> {

@@ -141,14 +141,52 @@ pub(crate) fn sample(
     y: f32,
     x: f32,
 ) -> f32 {
-    let (y, x) = (y.clamp(0.0, (height - 1) as f32), x.clamp(0.0, (width - 1) as f32));
-    let (top, left) = (y as usize, x as usize);
-    let (bottom, right) = ((top + 1).min(height - 1), (left + 1).min(width - 1));
-    let (down, across) = (y - top as f32, x - left as f32);
-    let pixel = |row: usize, column: usize| f32::from(pixels[(row * width + column) * channels + channel]);
-    let upper = pixel(top, left) * (1.0 - across) + pixel(top, right) * across;
-    let lower = pixel(bottom, left) * (1.0 - across) + pixel(bottom, right) * across;
-    upper * (1.0 - down) + lower * down
+    Between::new([height, width], y, x).value(pixels, channels, channel)
+}
+
+/// A place between four pixels of an image, the nearest ones where it lies beyond the edge.
+pub(crate) struct Between {
+    /// Upper left, upper right, lower left, lower right, in pixels from the first.
+    corners: [usize; 4],
+    down: f32,
+    across: f32,
+}
+
+impl Between {
+    /// The place `(y, x)`, in pixels from the middle of the first pixel.
+    #[inline]
+    pub(crate) fn new([height, width]: [usize; 2], y: f32, x: f32) -> Self {
+        let (y, x) = (y.clamp(0.0, (height - 1) as f32), x.clamp(0.0, (width - 1) as f32));
+        let (top, left) = (y as usize, x as usize);
+        let (bottom, right) = ((top + 1).min(height - 1), (left + 1).min(width - 1));
+        let (upper, lower) = (top * width, bottom * width);
+        Self {
+            corners: [upper + left, upper + right, lower + left, lower + right],
+            down: y - top as f32,
+            across: x - left as f32,
+        }
+    }
+
+    /// The interpolated value of a channel of `channels` interleaved ones.
+    #[inline]
+    pub(crate) fn value(&self, pixels: &[u8], channels: usize, channel: usize) -> f32 {
+        self.mean(self.corners.map(|corner| pixels[corner * channels + channel]))
+    }
+
+    /// The interpolated values of all channels.
+    #[inline]
+    pub(crate) fn values<const CHANNELS: usize>(&self, pixels: &[[u8; CHANNELS]]) -> [f32; CHANNELS] {
+        let corners = self.corners.map(|corner| pixels[corner]);
+        std::array::from_fn(|channel| self.mean(corners.map(|corner| corner[channel])))
+    }
+
+    #[inline]
+    fn mean(&self, corners: [u8; 4]) -> f32 {
+        let [upper_left, upper_right, lower_left, lower_right] = corners.map(f32::from);
+        let upper = upper_left * (1.0 - self.across) + upper_right * self.across;
+        let lower = lower_left * (1.0 - self.across) + lower_right * self.across;
+        upper * (1.0 - self.down) + lower * self.down
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The program `duchenne`: command line, terminal, server. It prints, reads the environment and decides exit codes; what
 //! it does is in the library [`duchenne`].
 //!
-//! [`main`] runs the program on the process's arguments, for those who carry it inside another package; [`server::router`]
-//! is the recogniser as routes of a server of one's own (`examples/serve.rs`).
+//! [`run`] runs the program on given arguments, for those who carry it inside another package; [`server::router`] is the recogniser as routes of a server of one's own (`examples/serve.rs`).
 
 mod arguments;
 mod commands;
@@ -12,6 +11,7 @@ mod report;
 pub mod server;
 mod terminal;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -54,16 +54,42 @@ enum Command {
     Manual(commands::manual::ManualArgs),
 }
 
+/// How a command ended that did not end with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All was done.
+    Done,
+    /// A part was not, and the user was told which.
+    Incomplete,
+}
+
 /// Runs the program on the process's arguments: 0 done, 1 failed, 2 usage.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    // The library's warnings.
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .without_time()
-        .with_target(false)
-        .init();
+    ExitCode::from(run(std::env::args_os().skip(1)))
+}
+
+/// Runs the program on `arguments`, without its own name, and gives the exit code: 0 done, 1 failed, 2 usage.
+///
+/// It prints, and may listen for Ctrl-C, as a program of its own would.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let name = OsString::from(env!("CARGO_PKG_NAME").trim_end_matches("-cli"));
+    let cli = match Cli::try_parse_from(std::iter::once(name).chain(arguments)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and the version go to standard output, whose reader may have left.
+            drop(error.print());
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    // The library's warnings; who carries the program may listen to them already.
+    drop(
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_max_level(tracing::Level::WARN)
+            .without_time()
+            .with_target(false)
+            .try_init(),
+    );
     let result = match cli.command {
         Command::Data(args) => commands::data::run(args),
         Command::Train(args) => commands::train::run(args),
@@ -81,10 +107,11 @@ pub fn main() -> ExitCode {
     };
     terminal::clear();
     match result {
-        Ok(code) => code,
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::Incomplete) => 1,
         Err(error) => {
             terminal::say(format_args!("error: {}", message(&error)));
-            ExitCode::from(1)
+            1
         }
     }
 }

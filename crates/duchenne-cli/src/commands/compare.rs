@@ -1,8 +1,8 @@
 //! `duchenne compare`: models on the same images, after the evaluation protocol.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use crate::Outcome;
 use crate::arguments::ScoringArgs;
 use crate::terminal::{print, print_json};
 use duchenne::Predictor;
@@ -26,7 +26,7 @@ pub(crate) struct CompareArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: CompareArgs) -> anyhow::Result<Outcome> {
     let dataset = PackedDataset::open(&args.scoring.data)?;
     let views = args.scoring.views;
     let seen = vec![false; dataset.len()];
@@ -53,5 +53,5 @@ pub(crate) fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
     } else {
         print(render_comparison(&comparison))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

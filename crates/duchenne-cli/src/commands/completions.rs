@@ -1,9 +1,8 @@
 //! `duchenne completions`: what a shell needs to complete the command line.
 
-use std::process::ExitCode;
-
 use clap_complete::Shell;
 
+use crate::Outcome;
 use crate::terminal::print;
 
 /// Arguments of `duchenne completions`.
@@ -17,9 +16,9 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &CompletionsArgs, mut program: clap::Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &CompletionsArgs, mut program: clap::Command) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "duchenne", &mut script);
     print(String::from_utf8(script)?)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

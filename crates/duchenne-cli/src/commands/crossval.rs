@@ -1,7 +1,6 @@
 //! `duchenne crossval`: a recipe's accuracy on data that has no test split, by cross-validation.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use duchenne::data::PackedDataset;
@@ -14,6 +13,7 @@ use duchenne::files::atomic::check_writable;
 use duchenne::training::classifier::GivenModels;
 use duchenne::training::classifier::recipe::Recipe;
 
+use crate::Outcome;
 use crate::arguments::{DeviceArgs, OverrideArgs, views};
 use crate::commands::data::By;
 use crate::interrupt::stop_flag;
@@ -65,7 +65,7 @@ pub(crate) struct CrossvalArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: CrossvalArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: CrossvalArgs) -> anyhow::Result<Outcome> {
     let recipe = Recipe::read(&args.recipe, &args.overrides.all())?;
     let dataset = recipe.data(&PackedDataset::open(&args.data)?)?;
     if let Some(folder) = &args.out {
@@ -87,7 +87,7 @@ pub(crate) fn run(args: CrossvalArgs) -> anyhow::Result<ExitCode> {
         session: Session { device, stop: &stop, watch: &Terminal },
     };
     let Some(result) = validation.finish()? else {
-        return Ok(ExitCode::from(1));
+        return Ok(Outcome::Incomplete);
     };
     let kind =
         if args.views == Views::Centre { ImageViews::SingleCrop } else { ImageViews::TestTimeAugmentation };
@@ -112,5 +112,5 @@ pub(crate) fn run(args: CrossvalArgs) -> anyhow::Result<ExitCode> {
         kept_epoch: None,
     };
     present(&page, args.out.as_deref(), args.json)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

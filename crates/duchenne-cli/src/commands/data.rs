@@ -6,9 +6,9 @@ mod import;
 mod info;
 mod split;
 
-use std::process::ExitCode;
-
 pub(crate) use split::By;
+
+use crate::Outcome;
 
 use clap::Subcommand;
 
@@ -34,7 +34,7 @@ enum DataCommand {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: DataArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DataArgs) -> anyhow::Result<Outcome> {
     match args.command {
         DataCommand::Import(args) => import::run(&args),
         DataCommand::Info(args) => info::run(&args),
@@ -42,5 +42,5 @@ pub(crate) fn run(args: DataArgs) -> anyhow::Result<ExitCode> {
         DataCommand::Split(args) => split::run(&args),
         DataCommand::Export(args) => export::run(&args),
     }?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

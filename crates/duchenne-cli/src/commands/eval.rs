@@ -1,10 +1,10 @@
 //! `duchenne eval`: the figures of a model on a split, after the evaluation protocol.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use crate::Outcome;
 use crate::arguments::ScoringArgs;
 use crate::report::present;
 use crate::terminal::{Terminal, counted};
@@ -49,7 +49,7 @@ pub(crate) struct EvalArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: EvalArgs) -> anyhow::Result<Outcome> {
     let dataset = PackedDataset::open(&args.scoring.data)?;
     // What can fail, before the long work.
     let training = training_curve(&args.models)?;
@@ -90,7 +90,7 @@ pub(crate) fn run(args: EvalArgs) -> anyhow::Result<ExitCode> {
         kept_epoch: predictor.manifest().provenance.epoch,
     };
     present(&page, args.out.as_deref(), args.scoring.json)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 fn provenance(args: &EvalArgs, predictor: &Predictor, dataset: &PackedDataset) -> Vec<Provenance> {

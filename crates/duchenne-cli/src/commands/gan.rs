@@ -5,7 +5,7 @@ mod grid;
 mod sample;
 mod train;
 
-use std::process::ExitCode;
+use crate::Outcome;
 
 /// Arguments of `duchenne gan`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ enum GanCommand {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: GanArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: GanArgs) -> anyhow::Result<Outcome> {
     match args.command {
         GanCommand::Train(args) => train::run(args),
         GanCommand::Sample(args) => sample::run(args),

@@ -1,11 +1,11 @@
 //! `duchenne manual`: manual pages of the program and of each of its commands.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use duchenne::files::atomic::{AtomicError, write_atomically};
 
+use crate::Outcome;
 use crate::terminal::{counted, say};
 
 /// Arguments of `duchenne manual`.
@@ -18,11 +18,11 @@ pub(crate) struct ManualArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &ManualArgs, program: clap::Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &ManualArgs, program: clap::Command) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make `{}`", args.out.display()))?;
     let pages = write_pages("duchenne", program, &args.out)?;
     say(format_args!("{}: {}", args.out.display(), counted(pages, "manual page")));
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 /// Writes the page of a command, named with all that stands before it, and those of its own commands: how many.

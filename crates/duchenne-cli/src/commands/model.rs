@@ -1,11 +1,11 @@
 //! `duchenne model`: weights from and to torchvision's names, and what a model file says.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
+use crate::Outcome;
 use crate::arguments::{label_set, one_of};
 use crate::terminal::{print_json, print_line, say};
 use duchenne::data::faces::preprocessing::Preprocessing;
@@ -96,7 +96,7 @@ struct InfoArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: ModelArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ModelArgs) -> anyhow::Result<Outcome> {
     match args.command {
         ModelCommand::Import(args) => import(args),
         ModelCommand::Export(args) => export(&args),
@@ -104,7 +104,7 @@ pub(crate) fn run(args: ModelArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
+fn import(args: ImportArgs) -> anyhow::Result<Outcome> {
     let label_set = match args.labels {
         Some(labels) => labels,
         None => LabelSet::own(&args.classes)?,
@@ -138,23 +138,23 @@ fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let (manifest, network) = checkpoint.into_network(&Device::cpu(), &args.weights)?;
     Checkpoint::of(manifest, &network).write(&args.out, Precision::Full)?;
     print_line(args.out.display())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 fn file_name(path: &std::path::Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
     check_writable(&args.out)?;
     let (manifest, network) = Checkpoint::read(&args.model)?.into_network(&Device::cpu(), &args.model)?;
     let precision = if args.half { Precision::Half } else { Precision::Full };
     Checkpoint::of(manifest, &network).write(&args.out, precision)?;
     print_line(args.out.display())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
-fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
+fn info(args: &InfoArgs) -> anyhow::Result<Outcome> {
     let predictor = Predictor::named(&args.model, &Device::cpu())?;
     let manifest = predictor.manifest();
     let side = manifest.preprocessing.crop;
@@ -164,7 +164,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
             "manifest": manifest, "parameters": parameters, "multiply_adds": multiply_adds,
         });
         print_json(&json)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Outcome::Done);
     }
     let preprocessing = &manifest.preprocessing;
     let mut lines = vec![
@@ -183,5 +183,5 @@ fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
     lines.extend(manifest.provenance.lines().map(|(name, value)| format!("{name:<28}{value}")));
     lines.extend(manifest.metrics.iter().map(|(name, value)| format!("{name:<28}{value:.4}")));
     print_line(lines.join("\n"))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

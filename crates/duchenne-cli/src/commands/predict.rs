@@ -9,12 +9,12 @@ mod summary;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use image::RgbImage;
 use rayon::prelude::*;
 
+use crate::Outcome;
 use crate::arguments::RecognizerArgs;
 use crate::terminal::{Terminal, clear, say};
 use duchenne::data::faces::format::PictureFormat;
@@ -93,7 +93,7 @@ pub(crate) struct PredictArgs {
 /// # Errors
 /// Where no picture can be recognised at all: the model does not load, the folder of copies is unfit,
 /// the output fails.
-pub(crate) fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: PredictArgs) -> anyhow::Result<Outcome> {
     let recognizer = args.recognizer.recognizer()?;
     let recognizer = if args.whole { recognizer.whole_picture() } else { recognizer };
     let annotated = match &args.annotate {
@@ -127,15 +127,15 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
             Ok((run.tally.pictures, run.tally.failed.len()))
         });
     match outcome {
-        Ok((_, 0)) => Ok(ExitCode::SUCCESS),
+        Ok((_, 0)) => Ok(Outcome::Done),
         Ok((pictures, failed)) => {
             if pictures > 1 {
                 say(format_args!("{failed} of {pictures} pictures failed"));
             }
-            Ok(ExitCode::from(1))
+            Ok(Outcome::Incomplete)
         }
         // The reader, such as `head`, has seen enough.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Outcome::Done),
         Err(Failure::Output(error)) => Err(error).context("cannot write the results"),
         Err(Failure::Other(error)) => Err(error),
     }

@@ -1,10 +1,10 @@
 //! `duchenne reproduce`: the whole paper in one command.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::Outcome;
 use crate::arguments::{DeviceArgs, NeutralChoice};
 use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, counted, print, print_line, say};
@@ -70,7 +70,7 @@ pub(crate) struct ReproduceArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ReproduceArgs) -> anyhow::Result<Outcome> {
     let device = args.device.device;
     let mut scale = Scale::read(&args.scale, &[])?;
     scale.choose(&args.rows)?;
@@ -99,7 +99,7 @@ pub(crate) fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
         run_stages(&graph, Session { device: &device, stop: &stop, watch: &Terminal }, &scored)?
     else {
         say("stopped; run the same command again to resume");
-        return Ok(ExitCode::from(1));
+        return Ok(Outcome::Incomplete);
     };
     let report = write(&states)?;
     print(render_table(&report))?;
@@ -107,9 +107,9 @@ pub(crate) fn run(args: ReproduceArgs) -> anyhow::Result<ExitCode> {
     let failed = states.values().filter(|state| matches!(state, StageState::Failed(_))).count();
     if failed > 0 {
         say(format_args!("{} failed or skipped; see the report", counted(failed, "stage")));
-        return Ok(ExitCode::from(1));
+        return Ok(Outcome::Incomplete);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 /// How many folders in the place of the stages are none of them, and their bytes, as far as they can be read.
@@ -127,7 +127,7 @@ fn others(out: &Path, graph: &Graph) -> (usize, u64) {
 }
 
 /// Prints what every stage will take.
-fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<ExitCode> {
+fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<Outcome> {
     say("timing a few steps of every network and generator on this machine ...");
     let mut stopwatch = Stopwatch::new(device);
     let mut kept = Plan::default();
@@ -166,5 +166,5 @@ fn plan(request: &Request, graph: &Graph, device: &Device) -> anyhow::Result<Exi
             bytes as f64 / 1e9
         ))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

@@ -1,13 +1,13 @@
 //! `duchenne serve`: recognition over HTTP, and a page for pictures, videos and the camera.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::Outcome;
 use crate::arguments::RecognizerArgs;
 use crate::interrupt::on_stop;
 use crate::server::{AllowedOrigins, router};
@@ -48,7 +48,7 @@ pub(crate) struct ServeArgs {
 }
 
 /// Runs the command until it is told to stop.
-pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<Outcome> {
     let origins = origins(&args.origins)?;
     let router = router(args.recognizer.recognizer()?, usize::from(args.max_upload) << 20, origins);
     let stop = Arc::new(Notify::new());
@@ -76,7 +76,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
             .await
             .context("the server stopped")
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 /// What `--allow-origin` names.

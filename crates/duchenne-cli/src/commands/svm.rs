@@ -3,7 +3,7 @@
 mod eval;
 mod fit;
 
-use std::process::ExitCode;
+use crate::Outcome;
 
 /// Arguments of `duchenne svm`.
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ enum SvmCommand {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: SvmArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: SvmArgs) -> anyhow::Result<Outcome> {
     match args.command {
         SvmCommand::Fit(args) => fit::run(args),
         SvmCommand::Eval(args) => eval::run(args),

@@ -1,8 +1,8 @@
 //! `duchenne train`: trains a classifier, or resumes a run.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use crate::Outcome;
 use crate::arguments::{DeviceArgs, NeutralChoice, OverrideArgs, label_set};
 use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, print_line, say};
@@ -75,7 +75,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: TrainArgs) -> anyhow::Result<Outcome> {
     let dataset = PackedDataset::open(&args.data)?;
     let recipe = recipe(&args, &dataset)?;
     let data = TrainingData::new(recipe.data(&dataset)?)?;
@@ -102,7 +102,7 @@ pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         session: Session { device, stop: &stop, watch: &Terminal },
     };
     let Some(best) = run.finish()? else {
-        return Ok(ExitCode::from(1));
+        return Ok(Outcome::Incomplete);
     };
     print_line(best.display())?;
     let (best, data) = (best.display(), args.data.display());
@@ -120,7 +120,7 @@ pub(crate) fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
              --validation 0.1 --test 0.2 --out NEW"
         )),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 fn recipe(args: &TrainArgs, dataset: &PackedDataset) -> anyhow::Result<CheckedRecipe> {

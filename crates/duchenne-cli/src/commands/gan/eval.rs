@@ -1,10 +1,10 @@
 //! `duchenne gan eval`: generated faces judged against photographs.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::Outcome;
 use crate::arguments::DeviceArgs;
 use crate::terminal::{Terminal, print, say};
 use duchenne::Predictor;
@@ -42,7 +42,7 @@ pub(super) struct GanEvalArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: GanEvalArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: GanEvalArgs) -> anyhow::Result<Outcome> {
     let generated = PackedDataset::open(&args.faces)?;
     let real = PackedDataset::open(&args.real)?;
     let device = args.device.device;
@@ -58,5 +58,5 @@ pub(super) fn run(args: GanEvalArgs) -> anyhow::Result<ExitCode> {
         say(format_args!("wrote {}", folder.join("report.html").display()));
     }
     print(if args.json { render_json(&report)? } else { render_table(&report) })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

@@ -1,8 +1,8 @@
 //! `duchenne gan grid`: the paper's Figure 1.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
+use crate::Outcome;
 use crate::arguments::DeviceArgs;
 use crate::terminal::{Terminal, say};
 use duchenne::experiments::generators::samples::draw_grid;
@@ -26,12 +26,12 @@ pub(super) struct GridArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: GridArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: GridArgs) -> anyhow::Result<Outcome> {
     check_writable(&args.out)?;
     let runs: Vec<(String, PathBuf)> = args.runs.into_iter().map(|run| (name(&run), run)).collect();
     draw_grid(&runs, args.seed, &args.device.device, &args.out, &Terminal)?;
     say(format_args!("wrote {}", args.out.display()));
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 /// A run's name: that of its folder.

@@ -1,8 +1,8 @@
 //! `duchenne gan sample`: a synthetic packed data set from the generators of a run.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use crate::Outcome;
 use crate::arguments::DeviceArgs;
 use crate::terminal::{Terminal, say};
 use duchenne::data::PackedDataset;
@@ -34,7 +34,7 @@ pub(super) struct SampleArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: SampleArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: SampleArgs) -> anyhow::Result<Outcome> {
     let generators = Generators::load(&args.run, &args.device.device, &Terminal)?;
     check_writable(&args.out)?;
     if let Some(folder) = &args.png {
@@ -45,5 +45,5 @@ pub(super) fn run(args: SampleArgs) -> anyhow::Result<ExitCode> {
         export(&PackedDataset::open(&args.out)?, folder, &duchenne::data::no_progress)?;
         say(format_args!("{}: the same as PNG", folder.display()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

@@ -1,8 +1,8 @@
 //! `duchenne gan train`: one generator per class, or one for all.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use crate::Outcome;
 use crate::arguments::{DeviceArgs, OverrideArgs};
 use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, print_line, say};
@@ -38,7 +38,7 @@ pub(super) struct GanTrainArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: GanTrainArgs) -> anyhow::Result<Outcome> {
     let recipe = recipe(&args)?;
     let dataset = PackedDataset::open(&args.data)?;
     let run = GanRun {
@@ -50,7 +50,7 @@ pub(super) fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
         session: Session { device: &args.device.device, stop: &*stop_flag()?, watch: &Terminal },
     };
     let Some(finished) = run.finish()? else {
-        return Ok(ExitCode::from(1));
+        return Ok(Outcome::Incomplete);
     };
     for path in finished {
         print_line(path.display())?;
@@ -59,7 +59,7 @@ pub(super) fn run(args: GanTrainArgs) -> anyhow::Result<ExitCode> {
     say(format_args!(
         "finished; generate with: duchenne gan sample {run} --count 1000 --out faces.safetensors"
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 fn recipe(args: &GanTrainArgs) -> anyhow::Result<GanRecipe> {

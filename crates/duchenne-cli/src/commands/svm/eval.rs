@@ -1,7 +1,6 @@
 //! `duchenne svm eval`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use duchenne::PackedDataset;
@@ -12,6 +11,7 @@ use duchenne::experiments::svm::scoring::{score_data, score_file, write_decision
 use duchenne::files::atomic::check_writable;
 use duchenne::models::linear_svm::LinearSvm;
 
+use crate::Outcome;
 use crate::arguments::DeviceArgs;
 use crate::report::present;
 use crate::terminal::Terminal;
@@ -48,7 +48,7 @@ pub(super) struct SvmEvalArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: SvmEvalArgs) -> anyhow::Result<Outcome> {
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         check_writable(&folder.join(DECISIONS_FILE))?;
@@ -86,5 +86,5 @@ pub(super) fn run(args: SvmEvalArgs) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.out {
         write_decisions(&folder.join(DECISIONS_FILE), &scored.decisions, svm.manifest.classes)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }

@@ -1,7 +1,6 @@
 //! `duchenne svm fit`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use duchenne::PackedDataset;
@@ -15,6 +14,7 @@ use duchenne::models::linear_svm::LinearSvm;
 use duchenne::training::recipe_file::Setting;
 use duchenne::training::svm::{SvmSettings, check_labels};
 
+use crate::Outcome;
 use crate::arguments::DeviceArgs;
 use crate::interrupt::stop_flag;
 use crate::terminal::{Terminal, print_line, say};
@@ -65,7 +65,7 @@ pub(super) struct FitArgs {
 }
 
 /// Runs the command.
-pub(super) fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: FitArgs) -> anyhow::Result<Outcome> {
     let path = args.run.join(SVM_FILE);
     if path.exists() {
         bail!("`{}` is there already; use another --run, or delete it to fit again", path.display());
@@ -75,7 +75,7 @@ pub(super) fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
         (Some(file), _) => fit_on_file(file, &args.run, &SvmSettings::with(&args.settings)?, &Terminal)?,
         (None, Some(data)) => {
             let Some(svm) = on_data(&args, data)? else {
-                return Ok(ExitCode::from(1));
+                return Ok(Outcome::Incomplete);
             };
             svm
         }
@@ -83,7 +83,7 @@ pub(super) fn run(args: FitArgs) -> anyhow::Result<ExitCode> {
     };
     svm.write(&path)?;
     print_line(path.display())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::Done)
 }
 
 /// On networks that were trained before or that the recipe trains first; `None` when stopped.

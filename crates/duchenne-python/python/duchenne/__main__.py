@@ -1,0 +1,5 @@
+"""``python -m duchenne``: the program."""
+
+from ._program import main
+
+raise SystemExit(main())

@@ -1,0 +1,177 @@
+//! The recogniser as Python sees it: plain tuples, which the package makes into objects.
+
+use std::path::PathBuf;
+
+use duchenne::experiments::scoring::predictor_of;
+use duchenne::{Device, Face, Quiet, Views};
+use numpy::{PyArray2, PyArrayDyn, PyArrayMethods as _};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use rayon::prelude::*;
+
+use crate::pictures::{Given, crops};
+use crate::refused;
+use crate::research::named;
+
+/// Crops classified at once, so that memory stays flat.
+const CROPS: usize = 4096;
+/// Pictures decoded and searched at once.
+const PICTURES: usize = 32;
+
+/// Box, score, angle and landmarks, probabilities.
+type FaceValues = ([i64; 4], Option<f32>, Option<f32>, Option<[[f32; 2]; 5]>, Vec<f32>);
+/// Width, height, what is to be known of the file, faces; or why there is no picture.
+type PictureValues = (Option<String>, u32, u32, Option<String>, Vec<FaceValues>);
+
+/// A model, a face finder and a pool of threads.
+#[pyclass(frozen, module = "duchenne._duchenne")]
+pub(crate) struct Recognizer {
+    recognizer: duchenne::Recognizer,
+    views: Views,
+    pool: Option<rayon::ThreadPool>,
+}
+
+#[pymethods]
+impl Recognizer {
+    #[new]
+    #[pyo3(signature = (models, device, threads, views, min_face, min_score, whole))]
+    fn new(
+        py: Python<'_>,
+        models: Vec<PathBuf>,
+        device: &str,
+        threads: Option<usize>,
+        views: &str,
+        min_face: Option<u32>,
+        min_score: Option<f32>,
+        whole: bool,
+    ) -> PyResult<Self> {
+        let device: Device = named("device", device)?;
+        let views = views_named(views)?;
+        let pool = match threads {
+            None => None,
+            Some(0) => return Err(PyValueError::new_err("threads = 0, expected at least 1")),
+            Some(count) => Some(rayon::ThreadPoolBuilder::new().num_threads(count).build().map_err(refused)?),
+        };
+        let predictor = py.detach(|| predictor_of(&models, &device, &Quiet)).map_err(refused)?;
+        let mut recognizer = duchenne::Recognizer::new(predictor).views(views);
+        if let Some(score) = min_score {
+            recognizer = recognizer.min_score(score);
+        }
+        if let Some(pixels) = min_face {
+            recognizer = recognizer.min_face(pixels);
+        }
+        if whole {
+            recognizer = recognizer.whole_picture();
+        }
+        Ok(Self { recognizer, views, pool })
+    }
+
+    /// The classes, in the order of probabilities.
+    #[getter]
+    fn classes(&self) -> Vec<&'static str> {
+        self.recognizer.predictor().label_set().names().to_vec()
+    }
+
+    /// What is recognised in each picture.
+    fn recognize(&self, py: Python<'_>, pictures: Vec<Given>) -> PyResult<Vec<PictureValues>> {
+        py.detach(|| self.in_pool(|| self.recognized(pictures))).map_err(refused)
+    }
+
+    /// Probabilities `[n, classes]` of face crops.
+    fn probabilities<'py>(
+        &self,
+        py: Python<'py>,
+        faces: &Bound<'py, PyArrayDyn<u8>>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let faces = crops(faces)?;
+        let classes = self.recognizer.predictor().label_set().len();
+        let count = faces.len();
+        let work = || -> Result<Vec<f32>, duchenne::inference::InferenceError> {
+            let mut all = Vec::with_capacity(count * classes);
+            for faces in faces.chunks(CROPS) {
+                let rows = self.recognizer.predictor().probabilities(faces, self.views)?;
+                rows.into_iter().for_each(|row| all.extend(row));
+            }
+            Ok(all)
+        };
+        let all = py.detach(|| self.in_pool(work)).map_err(refused)?;
+        numpy::PyArray1::from_vec(py, all).reshape([count, classes])
+    }
+}
+
+/// The views that a word names.
+pub(crate) fn views_named(views: &str) -> PyResult<Views> {
+    match views {
+        "single" => Ok(Views::Centre),
+        "mirrored" => Ok(Views::Mirrored),
+        "ten-crop" => Ok(Views::TenCrop),
+        other => {
+            let problem = format!("views = {other:?}, expected 'single', 'mirrored' or 'ten-crop'");
+            Err(PyValueError::new_err(problem))
+        }
+    }
+}
+
+impl Recognizer {
+    /// In this recogniser's own threads, where it has such.
+    fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    fn recognized(
+        &self,
+        pictures: Vec<Given>,
+    ) -> Result<Vec<PictureValues>, duchenne::inference::InferenceError> {
+        let mut all = Vec::with_capacity(pictures.len());
+        let mut pictures = pictures.into_iter();
+        loop {
+            let window: Vec<Given> = pictures.by_ref().take(PICTURES).collect();
+            if window.is_empty() {
+                return Ok(all);
+            }
+            let opened: Vec<_> = window
+                .into_par_iter()
+                .map(|given| {
+                    given.open().map(|picture| {
+                        let size = [picture.width(), picture.height()];
+                        let warning = picture.warning().map(|warning| warning.to_string());
+                        (size, warning, self.recognizer.find(&picture))
+                    })
+                })
+                .collect();
+            let counts: Vec<usize> =
+                opened.iter().map(|one| one.as_ref().map_or(0, |(.., faces)| faces.len())).collect();
+            let mut places = Vec::with_capacity(opened.len());
+            let mut found = Vec::new();
+            for one in opened {
+                places.push(one.map(|(size, warning, faces)| {
+                    found.extend(faces);
+                    (size, warning)
+                }));
+            }
+            let mut faces = self.recognizer.classify(found)?.into_iter();
+            for (place, count) in places.into_iter().zip(counts) {
+                let faces: Vec<FaceValues> = faces.by_ref().take(count).map(|face| values(&face)).collect();
+                all.push(match place {
+                    Ok(([width, height], warning)) => (None, width, height, warning, faces),
+                    Err(problem) => (Some(problem), 0, 0, None, faces),
+                });
+            }
+        }
+    }
+}
+
+fn values(face: &Face) -> FaceValues {
+    let bounds = face.bounds();
+    let landmarks = face.landmarks();
+    (
+        [bounds.x.into(), bounds.y.into(), bounds.width.into(), bounds.height.into()],
+        face.score(),
+        landmarks.map(duchenne::Landmarks::angle),
+        landmarks.map(duchenne::Landmarks::points),
+        face.probabilities().map(|(_, probability)| probability).collect(),
+    )
+}

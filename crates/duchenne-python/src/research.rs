@@ -7,7 +7,7 @@ use duchenne::evaluation::comparison::{Comparison, Contestant};
 use duchenne::experiments::scoring::{EvaluatedSplit, figures, labelled, predictor_of, score_split};
 use duchenne::inference::synthesis::Synthesizer;
 use duchenne::training::recipe_file::Setting;
-use duchenne::training::svm::{SvmSettings, fit};
+use duchenne::training::svm::{SvmSettings, fit_weighted};
 use duchenne::{Device, LabelSet, PackedDataset, Quiet, Split, Views};
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods as _, PyUntypedArrayMethods as _};
 use pyo3::exceptions::PyValueError;
@@ -107,22 +107,22 @@ pub(crate) fn compare(
 /// Weights `[classes, features]`, intercepts, passes and whether each class converged.
 type Fitted<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<f64>>, Vec<usize>, Vec<bool>);
 
-/// Linear SVMs, one per class against the rest, of features `[n, d]` and labels `[n]` below `classes`.
+/// Linear SVMs, one per class against the rest, of features `[n, d]` and labels `[n]`; a weight for each class.
 #[pyfunction]
 pub(crate) fn fit_svm<'py>(
     py: Python<'py>,
     features: &Bound<'py, PyArray2<f32>>,
     labels: &Bound<'py, PyArray1<u8>>,
-    classes: usize,
+    class_weights: Vec<f64>,
     settings: Vec<String>,
 ) -> PyResult<Fitted<'py>> {
     let settings = SvmSettings::with(&parsed(&settings)?).map_err(refused)?;
     let length = features.shape()[1];
     let features: Vec<f32> = features.readonly().as_array().iter().copied().collect();
     let labels: Vec<u8> = labels.readonly().as_array().to_vec();
-    let fitted =
-        py.detach(|| fit(&features, length, &labels, classes, &settings, &|_, _| ())).map_err(refused)?;
-    let weights = PyArray1::from_vec(py, fitted.weights).reshape([classes, length])?;
+    let work = || fit_weighted(&features, length, &labels, &class_weights, &settings, &|_, _| ());
+    let fitted = py.detach(work).map_err(refused)?;
+    let weights = PyArray1::from_vec(py, fitted.weights).reshape([class_weights.len(), length])?;
     Ok((weights, PyArray1::from_vec(py, fitted.intercepts), fitted.passes, fitted.converged))
 }
 

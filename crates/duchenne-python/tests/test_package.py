@@ -15,6 +15,7 @@ import duchenne
 from duchenne import _duchenne
 
 PACKAGE = Path(duchenne.__file__).parent
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
 def test_everything_public_is_documented():
@@ -38,10 +39,10 @@ def test_the_stubs_name_what_the_module_holds():
     assert methods - {"__new__"} == {name for name in dir(_duchenne.Recognizer) if not name.startswith("_")}
 
 
-def test_types_are_sound():
+def test_types_are_sound(tmp_path):
     pytest.importorskip("mypy")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "-p", "duchenne"], capture_output=True, text=True, cwd=PACKAGE.parent
+        [sys.executable, "-m", "mypy", "--config-file", PROJECT, "-p", "duchenne"], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -52,7 +53,7 @@ def test_versions_agree(program):
 
 
 def test_the_program_has_its_exit_codes(program, example, tmp_path):
-    assert "Recognise facial expressions" in program("--help")
+    assert "facial-expression recognition" in program("--help")
     program("predict", tmp_path / "missing.jpg", code=1)
     program("no-such-command", code=2)
     command = Path(sys.executable).with_name("duchenne")

@@ -85,10 +85,10 @@ def test_ctrl_c_saves(packed, tmp_path):
 def test_what_training_refuses(packed, tmp_path):
     with pytest.raises(duchenne.DuchenneError, match="no-such-recipe"):
         duchenne.train("no-such-recipe", packed, tmp_path / "a")
-    with pytest.raises(duchenne.DuchenneError, match="training.unknown"):
+    with pytest.raises(duchenne.DuchenneError, match="unknown field `unknown`"):
         duchenne.train("compact", packed, tmp_path / "b", settings={"training.unknown": 1})
     with pytest.raises(ValueError, match="split"):
-        duchenne.evaluate_model("built-in", packed, split="dev")
+        duchenne.evaluate_model("built-in", packed, split="everything")
     with pytest.raises(duchenne.DuchenneError):
         duchenne.evaluate_model("built-in", packed)
 
@@ -107,8 +107,8 @@ def test_evaluation_of_anybodys_logits_is_scikit_learns():
     probabilities = exponentials / exponentials.sum(1, keepdims=True)
     assert json.dumps(report)
     fitted = duchenne.evaluate(labels, 3 * logits, ["a", "b", "c"], validation=(labels, 3 * logits))
-    assert fitted["calibration"]["temperature"] > report["calibration"]["temperature"]
-    assert report["calibration"]["raw"]["nll"] == pytest.approx(metrics.log_loss(labels, probabilities), abs=1e-6)
+    assert fitted["temperature"] > report["temperature"] == 1
+    assert figures["uncalibrated"]["nll"] == pytest.approx(metrics.log_loss(labels, probabilities), abs=1e-6)
 
 
 def test_what_evaluation_refuses():

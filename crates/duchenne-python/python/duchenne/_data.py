@@ -13,7 +13,7 @@ import numpy.typing
 from . import _duchenne
 from ._duchenne import DuchenneError
 
-_DTYPES = {"U8": numpy.dtype("<u1"), "U16": numpy.dtype("<u2")}
+_DTYPES: dict[str, numpy.dtype[Any]] = {"U8": numpy.dtype("<u1"), "U16": numpy.dtype("<u2")}
 
 Bytes = numpy.typing.NDArray[numpy.uint8]
 
@@ -103,7 +103,7 @@ def import_data(kind: str, *arguments: Union[str, os.PathLike[str]], out: str | 
     ``duchenne data import KIND --help``. What is wrong with the source stands on standard error, as in the program.
     """
     target = os.fspath(out)
-    code = _duchenne.run(["data", "import", kind, *map(os.fspath, arguments), "--out", target])
+    code = _duchenne.run(["data", "import", kind, *(os.fspath(argument) for argument in arguments), "--out", target])
     if code != 0:
         raise DuchenneError(f"`duchenne data import {kind}` failed with code {code}: see its message on standard error")
     return DataSet(target)

@@ -68,7 +68,7 @@ def compare(
 def fit_svm(
     features: numpy.typing.NDArray[numpy.float32],
     labels: numpy.typing.NDArray[numpy.uint8],
-    classes: int,
+    class_weights: Sequence[float],
     settings: Sequence[str],
 ) -> tuple[
     numpy.typing.NDArray[numpy.float64],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -60,7 +61,7 @@ class LinearSVC(*_BASES):  # type: ignore[misc]
     tol: the largest violation of optimality that counts as none.
     max_iter: passes over the samples after which a class gives up, with a warning.
     fit_intercept: whether there is an intercept: the weight of a feature that is always 1, regularised with the others.
-    class_weight: ``"balanced"`` counts each class's samples inversely to its frequency.
+    class_weight: ``"balanced"`` counts each class's samples inversely to its frequency; or a dictionary of weights by class.
     random_state: a whole number that decides the order of the samples.
 
     Attributes
@@ -77,7 +78,7 @@ class LinearSVC(*_BASES):  # type: ignore[misc]
         tol: float = 1e-4,
         max_iter: int = 1000,
         fit_intercept: bool = True,
-        class_weight: str | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         random_state: int | None = None,
     ) -> None:
         self.C = C
@@ -97,7 +98,7 @@ class LinearSVC(*_BASES):  # type: ignore[misc]
         if len(self.classes_) > 256:
             raise ValueError(f"{len(self.classes_)} classes, at most 256 are learned")
         weights, intercepts, passes, converged = _duchenne.fit_svm(
-            features, numbers.astype(numpy.uint8).ravel(), len(self.classes_), self._settings()
+            features, numbers.astype(numpy.uint8).ravel(), self._weights(numbers), self._settings()
         )
         if not all(converged):
             given_up = ", ".join(str(name) for name, done in zip(self.classes_, converged) if not done)
@@ -128,12 +129,25 @@ class LinearSVC(*_BASES):  # type: ignore[misc]
         predicted: numpy.typing.NDArray[Any] = self.classes_[chosen]
         return predicted
 
+    def _weights(self, numbers: numpy.typing.NDArray[numpy.intp]) -> list[float]:
+        """The weight of each class."""
+        if self.class_weight is None:
+            return [1.0] * len(self.classes_)
+        if isinstance(self.class_weight, str):
+            if self.class_weight != "balanced":
+                raise ValueError(f"class_weight = {self.class_weight!r}, expected None, 'balanced' or a dictionary")
+            counts = numpy.bincount(numbers.ravel())
+            return [len(numbers) / (len(counts) * int(count)) for count in counts]
+        known = self.classes_.tolist()
+        strange = [name for name in self.class_weight if name not in known]
+        if strange:
+            raise ValueError(f"class_weight names {strange}, expected classes out of {known}")
+        return [float(self.class_weight.get(name, 1.0)) for name in known]
+
     def _settings(self) -> list[str]:
         losses = {"squared_hinge": "squared-hinge", "hinge": "hinge"}
         if self.loss not in losses:
             raise ValueError(f"loss = {self.loss!r}, expected 'squared_hinge' or 'hinge'")
-        if self.class_weight not in (None, "balanced"):
-            raise ValueError(f"class_weight = {self.class_weight!r}, expected None or 'balanced'")
         seed = self.random_state
         if seed is None:
             seed = 0
@@ -145,7 +159,6 @@ class LinearSVC(*_BASES):  # type: ignore[misc]
             f"tolerance={float(self.tol)!r}",
             f"max_passes={int(self.max_iter)}",
             f"intercept={str(bool(self.fit_intercept)).lower()}",
-            f"class_weights={self.class_weight or 'none'}",
             f"seed={int(seed)}",
         ]
 

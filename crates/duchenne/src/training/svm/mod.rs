@@ -6,5 +6,5 @@ mod vectors;
 
 pub use recipe::SvmRecipe;
 pub use solver::{
-    ClassWeighting, Fit, FitError, HingeLoss, SvmSettings, check_labels, constant_features, fit,
+    ClassWeighting, Fit, FitError, HingeLoss, SvmSettings, check_labels, constant_features, fit, fit_weighted,
 };

@@ -169,19 +169,38 @@ pub fn fit(
     settings: &SvmSettings,
     watch: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Fit, FitError> {
+    let counts = counts_in(labels, classes);
+    let weight = |class: usize| match settings.class_weights {
+        ClassWeighting::None => 1.0,
+        ClassWeighting::Balanced => labels.len() as f64 / (classes as f64 * counts[class].max(1) as f64),
+    };
+    let weights: Vec<f64> = (0..classes).map(weight).collect();
+    fit_weighted(features, length, labels, &weights, settings, watch)
+}
+
+/// As [`fit`], with weights of one's own, one per class, instead of those that the settings ask for.
+///
+/// # Errors
+/// When something cannot be fitted; see [`FitError`].
+pub fn fit_weighted(
+    features: &[f32],
+    length: usize,
+    labels: &[u8],
+    weights: &[f64],
+    settings: &SvmSettings,
+    watch: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Fit, FitError> {
+    let classes = weights.len();
     check(features, length, labels, classes, settings)?;
-    let counts = counts(labels, classes);
+    if let Some(weight) = weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
+        return Err(FitError::Setting(format!("a class weight is {weight}, expected a positive number")));
+    }
     let vectors = Vectors::new();
     let squares: Vec<f64> = features
         .par_chunks_exact(length)
         .map(|row| row.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>())
         .collect();
     let problem = Problem { features, length, labels, squares: &squares, settings, vectors };
-    let weight = |class: usize| match settings.class_weights {
-        ClassWeighting::None => 1.0,
-        ClassWeighting::Balanced => labels.len() as f64 / (classes as f64 * counts[class] as f64),
-    };
-    let weights: Vec<f64> = (0..classes).map(weight).collect();
     let groups = rayon::current_num_threads().clamp(1, classes);
     let done = std::sync::atomic::AtomicUsize::new(0);
     // Class 0 goes to group 0, class 1 to group 1, ...: neighbours are alike in no way that matters.
@@ -189,7 +208,7 @@ pub fn fit(
         .into_par_iter()
         .map(|group| {
             let own = (group..classes).step_by(groups);
-            let mut svms: Vec<ClassSvm> = own.map(|class| ClassSvm::new(class, &weights, &problem)).collect();
+            let mut svms: Vec<ClassSvm> = own.map(|class| ClassSvm::new(class, weights, &problem)).collect();
             problem.descend(&mut svms, &done, watch);
             svms
         })
@@ -206,9 +225,14 @@ pub fn fit(
     })
 }
 
-fn counts(labels: &[u8], classes: usize) -> Vec<usize> {
+fn counts_in(labels: &[u8], classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
-    labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
+    // A label that is none is told of when labels are checked.
+    labels.iter().for_each(|label| {
+        if let Some(count) = counts.get_mut(usize::from(*label)) {
+            *count += 1
+        }
+    });
     counts
 }
 
@@ -242,7 +266,7 @@ pub fn check_labels(labels: &[u8], classes: usize) -> Result<(), FitError> {
     if let Some(sample) = labels.iter().position(|label| usize::from(*label) > highest) {
         return Err(FitError::Label { sample, label: labels[sample], highest });
     }
-    let counts = counts(labels, classes);
+    let counts = counts_in(labels, classes);
     if counts.iter().filter(|count| **count > 0).count() < 2 {
         return Err(FitError::OneClass);
     }
@@ -298,11 +322,15 @@ struct ClassSvm {
 impl ClassSvm {
     fn new(class: usize, class_weights: &[f64], problem: &Problem<'_>) -> Self {
         let samples = problem.labels.len();
+        // scikit-learn's class weights count for a class's own samples; in one against the rest, the rest has weight one,
+        // but where it is a class it has its own.
+        let rest = match class_weights {
+            [first, second] => [second, first][class],
+            _ => &1.0,
+        };
         Self {
             class,
-            // scikit-learn's class weights count for a class's own samples; in one against the rest, the rest
-            // has weight one.
-            costs: [problem.settings.c * class_weights[class], problem.settings.c],
+            costs: [class_weights[class], *rest].map(|weight| problem.settings.c * weight),
             weights: vec![0.0; problem.length],
             intercept: 0.0,
             alphas: vec![0.0; samples],

@@ -1,10 +1,12 @@
 //! Pictures from Python: paths, bytes of files, arrays of pixels.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use duchenne::Picture;
 use duchenne::data::faces::picture::Limits;
 use image::{GrayImage, RgbImage};
+use numpy::ndarray::Axis;
 use numpy::{PyArrayDyn, PyArrayMethods as _, PyUntypedArrayMethods as _};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -87,8 +89,9 @@ fn picture(pixels: Vec<u8>, shape: &[usize]) -> PyResult<Picture> {
     }
 }
 
-/// The face crops of an array `[n, height, width]` or `[n, height, width, 3]`.
-pub(crate) fn crops(array: &Bound<'_, PyArrayDyn<u8>>) -> PyResult<Vec<Picture>> {
+/// The face crops of an array `[n, height, width]` or `[n, height, width, 3]`, those of `range` alone: an array may be larger than
+/// what should be copied at once.
+pub(crate) fn crops(array: &Bound<'_, PyArrayDyn<u8>>, range: Range<usize>) -> PyResult<Vec<Picture>> {
     let shape = array.shape().to_vec();
     let [_, one @ ..] = shape.as_slice() else {
         return Err(PyValueError::new_err(
@@ -97,5 +100,6 @@ pub(crate) fn crops(array: &Bound<'_, PyArrayDyn<u8>>) -> PyResult<Vec<Picture>>
     };
     let readonly = array.readonly();
     let view = readonly.as_array();
-    view.outer_iter().map(|crop| picture(crop.iter().copied().collect(), one)).collect()
+    let crops = view.slice_axis(Axis(0), range.into());
+    crops.outer_iter().map(|crop| picture(crop.iter().copied().collect(), one)).collect()
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use duchenne::experiments::scoring::predictor_of;
+use duchenne::inference::InferenceError;
 use duchenne::{Device, Face, Quiet, Views};
-use numpy::{PyArray2, PyArrayDyn, PyArrayMethods as _};
+use numpy::{PyArray2, PyArrayDyn, PyArrayMethods as _, PyUntypedArrayMethods as _};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rayon::prelude::*;
@@ -14,9 +15,7 @@ use crate::refused;
 use crate::research::named;
 
 /// Crops classified at once, so that memory stays flat.
-const CROPS: usize = 4096;
-/// Pictures decoded and searched at once.
-const PICTURES: usize = 32;
+const CROPS: usize = 512;
 
 /// Box, score, angle and landmarks, probabilities.
 type FaceValues = ([i64; 4], Option<f32>, Option<f32>, Option<[[f32; 2]; 5]>, Vec<f32>);
@@ -83,18 +82,16 @@ impl Recognizer {
         py: Python<'py>,
         faces: &Bound<'py, PyArrayDyn<u8>>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let faces = crops(faces)?;
-        let classes = self.recognizer.predictor().label_set().len();
-        let count = faces.len();
-        let work = || -> Result<Vec<f32>, duchenne::inference::InferenceError> {
-            let mut all = Vec::with_capacity(count * classes);
-            for faces in faces.chunks(CROPS) {
-                let rows = self.recognizer.predictor().probabilities(faces, self.views)?;
-                rows.into_iter().for_each(|row| all.extend(row));
-            }
-            Ok(all)
-        };
-        let all = py.detach(|| self.in_pool(work)).map_err(refused)?;
+        let predictor = self.recognizer.predictor();
+        let classes = predictor.label_set().len();
+        let count = faces.shape().first().copied().unwrap_or(0);
+        let mut all = Vec::with_capacity(count * classes);
+        for begin in (0..count).step_by(CROPS) {
+            let crops = crops(faces, begin..count.min(begin + CROPS))?;
+            let work = || predictor.probabilities(&crops, self.views);
+            let rows = py.detach(|| self.in_pool(work)).map_err(refused)?;
+            rows.into_iter().for_each(|row| all.extend(row));
+        }
         numpy::PyArray1::from_vec(py, all).reshape([count, classes])
     }
 }
@@ -121,46 +118,33 @@ impl Recognizer {
         }
     }
 
-    fn recognized(
-        &self,
-        pictures: Vec<Given>,
-    ) -> Result<Vec<PictureValues>, duchenne::inference::InferenceError> {
-        let mut all = Vec::with_capacity(pictures.len());
-        let mut pictures = pictures.into_iter();
-        loop {
-            let window: Vec<Given> = pictures.by_ref().take(PICTURES).collect();
-            if window.is_empty() {
-                return Ok(all);
-            }
-            let opened: Vec<_> = window
-                .into_par_iter()
-                .map(|given| {
-                    given.open().map(|picture| {
-                        let size = [picture.width(), picture.height()];
-                        let warning = picture.warning().map(|warning| warning.to_string());
-                        (size, warning, self.recognizer.find(&picture))
-                    })
-                })
-                .collect();
-            let counts: Vec<usize> =
-                opened.iter().map(|one| one.as_ref().map_or(0, |(.., faces)| faces.len())).collect();
-            let mut places = Vec::with_capacity(opened.len());
-            let mut found = Vec::new();
-            for one in opened {
-                places.push(one.map(|(size, warning, faces)| {
-                    found.extend(faces);
-                    (size, warning)
-                }));
-            }
-            let mut faces = self.recognizer.classify(found)?.into_iter();
-            for (place, count) in places.into_iter().zip(counts) {
-                let faces: Vec<FaceValues> = faces.by_ref().take(count).map(|face| values(&face)).collect();
-                all.push(match place {
-                    Ok(([width, height], warning)) => (None, width, height, warning, faces),
-                    Err(problem) => (Some(problem), 0, 0, None, faces),
-                });
-            }
+    /// Decodes and searches pictures side by side, and classifies all of their faces together.
+    fn recognized(&self, pictures: Vec<Given>) -> Result<Vec<PictureValues>, InferenceError> {
+        let open = |given: Given| {
+            given.open().map(|picture| {
+                let size = [picture.width(), picture.height()];
+                (size, picture.warning().map(|warning| warning.to_string()), self.recognizer.find(&picture))
+            })
+        };
+        let opened: Vec<_> = pictures.into_par_iter().map(open).collect();
+        let mut found = Vec::new();
+        let mut places = Vec::with_capacity(opened.len());
+        for one in opened {
+            places.push(one.map(|(size, warning, faces)| {
+                let count = faces.len();
+                found.extend(faces);
+                (size, warning, count)
+            }));
         }
+        let mut faces = self.recognizer.classify(found)?.into_iter();
+        let of_picture = |place: Result<([u32; 2], Option<String>, usize), String>| match place {
+            Ok(([width, height], warning, count)) => {
+                let faces = faces.by_ref().take(count).map(|face| values(&face)).collect();
+                (None, width, height, warning, faces)
+            }
+            Err(problem) => (Some(problem), 0, 0, None, Vec::new()),
+        };
+        Ok(places.into_iter().map(of_picture).collect())
     }
 }
 

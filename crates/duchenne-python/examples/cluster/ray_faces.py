@@ -6,6 +6,7 @@ python ray_faces.py pictures/ faces/ --actors 2
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import ray
@@ -21,7 +22,9 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=16, help="pictures decoded at once by an actor")
     given = arguments.parse_args()
 
-    ray.init(ignore_reinit_error=True)
+    # On a machine of one's own the pictures are read beside the actors: with as many CPUs as actors nothing would begin.
+    own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": given.actors + 1}
+    ray.init(**own)
     if any(given.pictures.glob("*.parquet")):
         pictures = ray.data.read_parquet(str(given.pictures))
     else:

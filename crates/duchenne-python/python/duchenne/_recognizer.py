@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import warnings
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 #: The names of the five landmarks, in their order; right and left are the person's.
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+
+
+#: Pictures that are handed over together.
+AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -193,14 +198,18 @@ class Recognizer:
         return result
 
     def recognize_batch(self, pictures: Iterable[PictureLike]) -> Results:
-        """The faces of many pictures, decoded, searched and classified on all cores.
+        """The faces of many pictures, decoded, searched and classified on all cores, some dozens at a time: an iterator of any
+        number of pictures takes no memory to speak of.
 
         A picture that cannot be read does not stop the others: see :attr:`Picture.error`.
         """
-        given = list(pictures)
         classes = self.classes
-        values = self._recognizer.recognize([_plain(picture) for picture in given])
-        return Results((_picture(one, value, classes) for one, value in zip(given, values, strict=True)), classes)
+        recognized: list[Picture] = []
+        remaining = iter(pictures)
+        while given := list(itertools.islice(remaining, AT_ONCE)):
+            values = self._recognizer.recognize([_plain(picture) for picture in given])
+            recognized += (_picture(one, value, classes) for one, value in zip(given, values, strict=True))
+        return Results(recognized, classes)
 
     def probabilities(self, faces: numpy.typing.NDArray[numpy.uint8]) -> numpy.typing.NDArray[numpy.float32]:
         """Calibrated probabilities, n x classes, of face crops: uint8, n x height x width, or n x height x width x 3 in the

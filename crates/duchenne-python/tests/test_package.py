@@ -47,6 +47,13 @@ def test_types_are_sound(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_importing_brings_numpy_alone():
+    names = "sklearn pandas pyarrow PIL scipy torch"
+    program = f"import sys, duchenne; print([name for name in {names.split()} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done
+
+
 def test_versions_agree(program):
     assert duchenne.__version__ == importlib.metadata.version("duchenne")
     assert program("--version").strip() == f"duchenne {duchenne.__version__}"

@@ -7,12 +7,16 @@
 The answer is the expression that a face *shows*, not what a person feels.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ._data import DataSet, import_data
 from ._duchenne import DuchenneError, __version__
 from ._evaluation import evaluate
 from ._recognizer import Face, Picture, Recognizer, Results
 from ._research import compare, evaluate_model, generate, train
-from ._svm import LinearSVC
+
+if TYPE_CHECKING:
+    from ._svm import LinearSVC
 
 __all__ = [
     "DataSet",
@@ -30,3 +34,12 @@ __all__ = [
     "import_data",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # scikit-learn, where it is installed, takes seconds to import: only those wait who want its base classes.
+    if name == "LinearSVC":
+        from ._svm import LinearSVC
+
+        return LinearSVC
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

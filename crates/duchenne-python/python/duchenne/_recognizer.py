@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 
 
-#: Pictures that are handed over together.
-AT_ONCE = 64
+#: Pictures that are handed over together: enough for all threads, few enough that the crops of their faces take little memory.
+AT_ONCE = max(16, 4 * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ pub(crate) struct Recognizer {
 impl Recognizer {
     #[new]
     #[pyo3(signature = (models, device, threads, views, min_face, min_score, whole))]
+    #[expect(clippy::too_many_arguments, reason = "the package names them")]
     fn new(
         py: Python<'_>,
         models: Vec<PathBuf>,

@@ -7,6 +7,9 @@ use pyo3::prelude::*;
 
 use crate::refused;
 
+/// Labels `[n]` and logits `[n, classes]`.
+type Labelled<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray2<f32>>);
+
 /// The figures of logits `[n, classes]` for labels `[n]`, as JSON. The temperature is fitted on a validation split, or given.
 #[pyfunction]
 #[pyo3(signature = (split, classes, labels, logits, temperature, validation, seen, votes))]
@@ -18,7 +21,7 @@ pub(crate) fn evaluate(
     labels: &Bound<'_, PyArray1<u8>>,
     logits: &Bound<'_, PyArray2<f32>>,
     temperature: Option<f64>,
-    validation: Option<(Bound<'_, PyArray1<u8>>, Bound<'_, PyArray2<f32>>)>,
+    validation: Option<Labelled<'_>>,
     seen: Option<Vec<bool>>,
     votes: Option<&Bound<'_, PyArray2<u8>>>,
 ) -> PyResult<String> {

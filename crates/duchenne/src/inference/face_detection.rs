@@ -188,10 +188,17 @@ impl FaceDetector {
 
     /// A face as it is seen in the direction in which the network is surest of it.
     fn surest_view(&self, picture: &Picture, face: DetectedFace) -> DetectedFace {
-        let quarters = (0..4).map(|quarter| 90.0 * quarter as f32);
-        let seen = quarters.filter_map(|angle| Some((angle, self.in_patch(picture, &face, angle)?)));
-        let Some((mut angle, mut seen)) =
+        let surest_of = |first: f32| {
+            let angles = (0..4).map(|quarter| first + 90.0 * quarter as f32);
+            let seen = angles.filter_map(|angle| Some((angle, self.in_patch(picture, &face, angle)?)));
             seen.reduce(|one, other| if other.1.score > one.1.score { other } else { one })
+        };
+        // Between two quarters a head looks most upright to the network where it stands on its forehead.
+        let quarter = surest_of(0.0);
+        let diagonal = quarter.filter(|(_, seen)| seen.score < SURE).and_then(|_| surest_of(45.0));
+        let views = quarter.into_iter().chain(diagonal);
+        let Some((mut angle, mut seen)) =
+            views.reduce(|one, other| if other.1.score > one.1.score { other } else { one })
         else {
             return face;
         };

@@ -7,6 +7,8 @@ mod research;
 mod scoring;
 mod training;
 
+use std::sync::OnceLock;
+
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
@@ -16,6 +18,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pyo3::create_exception!(duchenne, DuchenneError, PyException, "What the library refuses, in its own words.");
 
+/// Notes that work begins in this process, and refuses it in a child that was forked after it had begun: the threads that would do it
+/// stayed in the parent, and the child would wait for them for good.
+fn begin() -> PyResult<()> {
+    static OWNER: OnceLock<u32> = OnceLock::new();
+    if *OWNER.get_or_init(std::process::id) == std::process::id() {
+        return Ok(());
+    }
+    Err(refused(
+        "this process was forked from one that used duchenne already, whose threads it lacks: start processes by 'spawn' or \
+         'forkserver' (multiprocessing.set_start_method), or use duchenne first in the child",
+    ))
+}
+
 /// An error of the library as Python's.
 fn refused(error: impl std::fmt::Display) -> PyErr {
     DuchenneError::new_err(error.to_string())
@@ -23,8 +38,9 @@ fn refused(error: impl std::fmt::Display) -> PyErr {
 
 /// Runs the program on these arguments, without its own name; its exit code.
 #[pyfunction]
-fn run(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> u8 {
-    py.detach(|| duchenne_cli::run(arguments))
+fn run(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> PyResult<u8> {
+    begin()?;
+    Ok(py.detach(|| duchenne_cli::run(arguments)))
 }
 
 #[pymodule]

@@ -44,6 +44,7 @@ impl<'py> FromPyObject<'_, 'py> for Given {
         }
         if let Ok(array) = object.cast::<PyArrayDyn<u8>>() {
             let shape = array.shape().to_vec();
+            check(&shape)?;
             let pixels: Vec<u8> = array.readonly().as_array().iter().copied().collect();
             return picture(pixels, &shape).map(Self::Pixels);
         }
@@ -58,35 +59,37 @@ impl<'py> FromPyObject<'_, 'py> for Given {
     }
 }
 
-/// A picture of pixels, gray `[height, width]` or `[height, width, 3]`.
-fn picture(pixels: Vec<u8>, shape: &[usize]) -> PyResult<Picture> {
-    let wrong = || {
-        PyValueError::new_err(format!(
-            "an array of shape {shape:?} is no picture, expected (height, width) or (height, width, 3) in the order red, green, blue"
-        ))
-    };
+/// Width, height and channels of pixels, gray `[height, width]` or `[height, width, 3]`, within what is read.
+fn check(shape: &[usize]) -> PyResult<(u32, u32, usize)> {
     let (height, width, channels) = match *shape {
         [height, width] => (height, width, 1),
         [height, width, 3] => (height, width, 3),
-        _ => return Err(wrong()),
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "an array of shape {shape:?} is no picture, expected (height, width) or (height, width, 3) in the order red, green, blue"
+            )));
+        }
     };
     let limits = Limits::RECOGNITION;
-    let is_fit = height > 0
-        && width > 0
-        && height.max(width) <= limits.side as usize
-        && (height * width) as u64 <= limits.pixels;
-    if !is_fit {
-        return Err(refused(format!(
+    let within = |side: usize| u32::try_from(side).ok().filter(|side| (1..=limits.side).contains(side));
+    match (within(width), within(height)) {
+        (Some(width), Some(height)) if u64::from(width) * u64::from(height) <= limits.pixels => {
+            Ok((width, height, channels))
+        }
+        _ => Err(refused(format!(
             "an array of {width} x {height} pixels is too small or too large to be a picture"
-        )));
+        ))),
     }
-    // Checked: both are below 65,536.
-    let (width, height) = (width as u32, height as u32);
-    if channels == 1 {
-        GrayImage::from_raw(width, height, pixels).map(Picture::from).ok_or_else(wrong)
-    } else {
-        RgbImage::from_raw(width, height, pixels).map(Picture::from).ok_or_else(wrong)
-    }
+}
+
+/// A picture of pixels.
+fn picture(pixels: Vec<u8>, shape: &[usize]) -> PyResult<Picture> {
+    let (width, height, channels) = check(shape)?;
+    let picture = match channels {
+        1 => GrayImage::from_raw(width, height, pixels).map(Picture::from),
+        _ => RgbImage::from_raw(width, height, pixels).map(Picture::from),
+    };
+    picture.ok_or_else(|| refused("an array has fewer pixels than its shape says"))
 }
 
 /// The face crops of an array `[n, height, width]` or `[n, height, width, 3]`, those of `range` alone: an array may be larger than

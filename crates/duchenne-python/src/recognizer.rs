@@ -1,18 +1,19 @@
 //! The recogniser as Python sees it: plain tuples, which the package makes into objects.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use duchenne::experiments::scoring::predictor_of;
 use duchenne::inference::InferenceError;
-use duchenne::{Device, Face, Quiet, Views};
+use duchenne::{Device, Face, Picture, Quiet, Views};
 use numpy::{PyArray2, PyArrayDyn, PyArrayMethods as _, PyUntypedArrayMethods as _};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rayon::prelude::*;
 
 use crate::pictures::{Given, crops};
-use crate::refused;
 use crate::research::named;
+use crate::{begin, refused};
 
 /// Crops classified at once, so that memory stays flat.
 const CROPS: usize = 512;
@@ -45,6 +46,7 @@ impl Recognizer {
         min_score: Option<f32>,
         whole: bool,
     ) -> PyResult<Self> {
+        begin()?;
         let device: Device = named("device", device)?;
         let views = views_named(views)?;
         let pool = match threads {
@@ -74,6 +76,7 @@ impl Recognizer {
 
     /// What is recognised in each picture.
     fn recognize(&self, py: Python<'_>, pictures: Vec<Given>) -> PyResult<Vec<PictureValues>> {
+        begin()?;
         py.detach(|| self.in_pool(|| self.recognized(pictures))).map_err(refused)
     }
 
@@ -83,6 +86,7 @@ impl Recognizer {
         py: Python<'py>,
         faces: &Bound<'py, PyArrayDyn<u8>>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        begin()?;
         let predictor = self.recognizer.predictor();
         let classes = predictor.label_set().len();
         let count = faces.shape().first().copied().unwrap_or(0);
@@ -121,11 +125,14 @@ impl Recognizer {
 
     /// Decodes and searches pictures side by side, and classifies all of their faces together.
     fn recognized(&self, pictures: Vec<Given>) -> Result<Vec<PictureValues>, InferenceError> {
+        let found = |picture: Picture| {
+            let size = [picture.width(), picture.height()];
+            (size, picture.warning().map(|warning| warning.to_string()), self.recognizer.find(&picture))
+        };
+        // A bug in a decoder, met by one strange file, must not end a batch, or a cluster's job over and over.
         let open = |given: Given| {
-            given.open().map(|picture| {
-                let size = [picture.width(), picture.height()];
-                (size, picture.warning().map(|warning| warning.to_string()), self.recognizer.find(&picture))
-            })
+            catch_unwind(AssertUnwindSafe(|| given.open().map(found)))
+                .unwrap_or_else(|_| Err("the picture made the package fail: please report it".to_owned()))
         };
         let opened: Vec<_> = pictures.into_par_iter().map(open).collect();
         let mut found = Vec::new();

@@ -14,7 +14,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::recognizer::views_named;
-use crate::refused;
+use crate::{begin, refused};
 
 /// A value that a word names.
 pub(crate) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, word: &str) -> PyResult<T> {
@@ -24,7 +24,8 @@ pub(crate) fn named<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, wo
 /// A built-in label set by its key.
 fn label_set(key: Option<&str>) -> PyResult<Option<LabelSet>> {
     let unknown = |key: &str| {
-        PyValueError::new_err(format!("labels = {key:?}, expected 'ferplus' or another label set"))
+        let known: Vec<&str> = LabelSet::ALL.iter().map(|set| set.key()).collect();
+        PyValueError::new_err(format!("labels = {key:?}, expected one of {}", known.join(", ")))
     };
     key.map(|key| LabelSet::from_key(key).ok_or_else(|| unknown(key))).transpose()
 }
@@ -36,8 +37,9 @@ pub(crate) fn parsed(settings: &[String]) -> PyResult<Vec<Setting>> {
 
 /// What a packed data set is, checked as the program checks it when it opens one, as JSON.
 #[pyfunction]
-pub(crate) fn describe(path: PathBuf) -> PyResult<String> {
-    let dataset = PackedDataset::open(&path).map_err(refused)?;
+pub(crate) fn describe(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    begin()?;
+    let dataset = py.detach(|| PackedDataset::open(&path)).map_err(refused)?;
     Ok(serde_json::json!({
         "name": dataset.name(),
         "classes": dataset.label_set().names(),
@@ -62,6 +64,7 @@ pub(crate) fn evaluate_model(
     labels: Option<&str>,
     device: &str,
 ) -> PyResult<String> {
+    begin()?;
     let split: EvaluatedSplit = named("split", split)?;
     let (views, device) = (views_named(views)?, named::<Device>("device", device)?);
     let asked = label_set(labels)?;
@@ -85,6 +88,7 @@ pub(crate) fn compare(
     labels: Option<&str>,
     device: &str,
 ) -> PyResult<String> {
+    begin()?;
     let split: EvaluatedSplit = named("split", split)?;
     let (views, device): (Views, Device) = (views_named(views)?, named("device", device)?);
     let asked = label_set(labels)?;
@@ -116,6 +120,7 @@ pub(crate) fn fit_svm<'py>(
     class_weights: Vec<f64>,
     settings: Vec<String>,
 ) -> PyResult<Fitted<'py>> {
+    begin()?;
     let settings = SvmSettings::with(&parsed(&settings)?).map_err(refused)?;
     let length = features.shape()[1];
     let features: Vec<f32> = features.readonly().as_array().iter().copied().collect();
@@ -136,8 +141,8 @@ pub(crate) fn generate<'py>(
     seed: u64,
     side: usize,
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
-    let device = Device::cpu();
-    let synthesizer = Synthesizer::load(&generator, &device).map_err(refused)?;
+    begin()?;
+    let synthesizer = py.detach(|| Synthesizer::load(&generator, &Device::cpu())).map_err(refused)?;
     let manifest = synthesizer.manifest();
     let names = manifest.label_set.names();
     let known: Vec<&str> = manifest.labels.iter().map(|label| names[usize::from(*label)]).collect();

@@ -14,8 +14,8 @@ use duchenne::{Device, Note, PackedDataset, Recipe, Watch, Work};
 use pyo3::prelude::*;
 use serde_json::json;
 
-use crate::refused;
 use crate::research::{named, parsed};
+use crate::{begin, refused};
 
 /// How often the interpreter's thread looks for Ctrl-C while nothing is told.
 const ATTENTION: Duration = Duration::from_millis(100);
@@ -76,6 +76,7 @@ pub(crate) fn train(
     device: &str,
     told: Option<Py<PyAny>>,
 ) -> PyResult<PathBuf> {
+    begin()?;
     let device: Device = named("device", device)?;
     let settings = parsed(&settings)?;
     let models = GivenModels { initial, teachers };

@@ -63,6 +63,8 @@ def test_a_table_keeps_its_rows(pictures):
     assert faces == list(expected(pictures).values())
     one = found.column("faces").to_pylist()[0][0]
     assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5) and len(one["landmarks"]) == 10
+    with pytest.raises(ValueError, match="already"):
+        RecognizeTable()(table.append_column("width", table.column("id")))
     with pytest.raises(ValueError, match="a column named bytes or path"):
         RecognizeTable()(table.select(["id"]))
 
@@ -73,6 +75,7 @@ def test_batches_and_frames_are_the_same_table(pictures):
     expected = RecognizeTable()(table)
     batches = list(recognize_batches(table.to_batches(max_chunksize=16), threads=1))
     assert pyarrow.Table.from_batches(batches).equals(expected)
+    assert list(recognize_batches([], model=["built-in", "built-in-compact"])) == []
     frame = recognize_frame(table.to_pandas(), threads=1)
     assert frame["path"].tolist() == paths and len(recognize_frame(table.to_pandas().head(0), threads=1)) == 0
 

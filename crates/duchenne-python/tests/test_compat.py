@@ -62,4 +62,9 @@ def test_fer_in_its_shape(example):
     assert faces[0]["emotions"][name] == score
     assert detector.top_emotion(numpy.zeros((80, 80, 3), numpy.uint8)) == (None, None)
     boxes = [face["box"] for face in faces]
+    shifted = [[-20, -20, 120, 120], [0, 0, 100, 100]]
+    clipped = detector.detect_emotions(bgr(example), face_rectangles=shifted)
+    assert clipped[0]["emotions"] == clipped[1]["emotions"]
+    with pytest.raises(ValueError, match="outside"):
+        detector.detect_emotions(bgr(example), face_rectangles=[[-200, -200, 100, 100]])
     assert [face["box"] for face in detector.detect_emotions(bgr(example), face_rectangles=boxes)] == boxes

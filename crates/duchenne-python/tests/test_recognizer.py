@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -62,15 +64,40 @@ def test_pil_images_are_turned_upright_and_laid_on_white(recognizer, example):
 
 def test_gray_arrays_are_pictures_too(recognizer, example):
     gray = numpy.asarray(Image.open(example).convert("L"))
-    assert len(recognizer.recognize(gray)) == 6
+    faces = recognizer.recognize(gray).faces
+    assert len(faces) == 6
+    # Of 16 bits, as scanners and cameras make them.
+    deep = Image.fromarray(gray.astype(numpy.uint16) * 257)
+    assert deep.mode.startswith("I;16") and recognizer.recognize(deep).faces == faces
+
+
+def test_several_pictures_are_asked_for(recognizer, example):
+    for one in (str(example), b"bytes", numpy.zeros((4, 4), numpy.uint8)):
+        with pytest.raises(TypeError, match="several pictures"):
+            recognizer.recognize_batch(one)
+    assert len(recognizer.recognize_batch(example for _ in range(40))) == 40
+
+
+def test_a_forked_child_is_told_and_does_not_hang(recognizer, example):
+    program = (
+        "import duchenne, multiprocessing, sys\n"
+        "recognizer = duchenne.Recognizer()\n"
+        "def work(): recognizer.recognize(sys.argv[1])\n"
+        "child = multiprocessing.get_context('fork').Process(target=work)\n"
+        "child.start(); child.join(20); print(child.exitcode)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(example)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "1" and "'spawn'" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("picture", "error", "part"),
     [
-        (numpy.zeros((4, 4, 4), numpy.uint8), ValueError, "red, green, blue"),
+        (numpy.zeros((4, 4, 4), numpy.uint8), duchenne.DuchenneError, "red, green, blue"),
         (numpy.zeros((4, 4), numpy.float32), TypeError, "float32"),
         (numpy.zeros((0, 4), numpy.uint8), duchenne.DuchenneError, "too small"),
+        (numpy.broadcast_to(numpy.uint8(0), (1 << 31, 1 << 31)), duchenne.DuchenneError, "too large"),
+        (Image.new("F", (40, 40)), TypeError, "mode F"),
         (7, TypeError, "a picture is a path"),
         ("missing.jpg", duchenne.DuchenneError, "missing.jpg"),
         (b"text", duchenne.DuchenneError, "not a picture by its content"),
@@ -82,8 +109,9 @@ def test_what_is_no_picture_is_refused_in_words(recognizer, picture, error, part
 
 
 def test_a_broken_picture_stops_no_batch(recognizer, example):
-    results = recognizer.recognize_batch([example, b"nothing", example])
-    assert [len(result) for result in results] == [6, 0, 6]
+    results = recognizer.recognize_batch([example, b"nothing", example, numpy.zeros((9, 9, 4), numpy.uint8)])
+    assert [len(result) for result in results] == [6, 0, 6, 0]
+    assert "red, green, blue" in results[3].error
     assert "not a picture" in results[1].error
 
 
@@ -102,7 +130,9 @@ def test_tables_have_a_row_a_face(recognizer, example):
     assert frame["expression"].tolist() == [face.expression for face in results[0]]
     table = results.to_arrow()
     assert table.num_rows == 6 and table.column_names == list(frame.columns)
-    assert duchenne.Results([], recognizer.classes).columns()["x"] == []
+    nothing = duchenne.Results([], recognizer.classes)
+    assert nothing.to_arrow().schema == table.schema
+    assert nothing.to_pandas().dtypes.tolist() == frame.dtypes.tolist()
 
 
 def test_crops_have_probabilities(recognizer):
@@ -125,6 +155,9 @@ def test_arguments_are_checked(tmp_path):
     for arguments, part in [
         ({"views": "many"}, "single"),
         ({"threads": 0}, "threads"),
+        ({"min_face": 5}, "min_face"),
+        ({"min_score": 2.0}, "min_score"),
+        ({"min_score": float("nan")}, "min_score"),
         ({"device": "toaster"}, "device"),
         ({"model": []}, "no model"),
         ({"whole": True, "min_face": 20}, "not searched"),

@@ -39,7 +39,7 @@ def test_what_is_no_data_set_is_refused(tmp_path):
 
 def test_training_tells_and_its_model_is_evaluated(packed, tmp_path):
     told = []
-    best = duchenne.train("compact", packed, tmp_path / "run", epochs=3, settings=FAST, callback=told.append)
+    best = duchenne.train("compact", packed, tmp_path / "run", epochs=numpy.int64(3), settings=FAST, callback=told.append)
     epochs = [event for event in told if event["event"] == "epoch"]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
     assert 0 <= epochs[-1]["validation_accuracy"] <= 1 and any(event["event"] == "progress" for event in told)
@@ -87,6 +87,11 @@ def test_what_training_refuses(packed, tmp_path):
         duchenne.train("no-such-recipe", packed, tmp_path / "a")
     with pytest.raises(duchenne.DuchenneError, match="unknown field `unknown`"):
         duchenne.train("compact", packed, tmp_path / "b", settings={"training.unknown": 1})
+    for value in (None, {"epochs": 1}, float("nan"), object()):
+        with pytest.raises(ValueError, match="settings"):
+            duchenne.train("compact", packed, tmp_path / "c", settings={"training.epochs": value})
+    with pytest.raises(ValueError, match="ferplus"):
+        duchenne.evaluate_model("built-in", packed, labels="foo")
     with pytest.raises(ValueError, match="split"):
         duchenne.evaluate_model("built-in", packed, split="everything")
     with pytest.raises(duchenne.DuchenneError):
@@ -116,8 +121,16 @@ def test_what_evaluation_refuses():
         duchenne.evaluate([0.5], [[1, 2]], ["a", "b"])
     with pytest.raises(ValueError, match="shape"):
         duchenne.evaluate([0, 1], [[1, 2]], ["a", "b"])
+    for bad in ([[1, numpy.nan], [0, 1]], [[1, -numpy.inf], [0, 1]], [[1e300, 0], [0, 1]]):
+        with pytest.raises(ValueError, match="logits hold"):
+            duchenne.evaluate([0, 1], bad, ["a", "b"])
+    with pytest.raises(ValueError, match="shape"):
+        duchenne.evaluate([0, 1], [1.0, 2.0], ["a", "b"])
+    for votes in ([[-1] * 10] * 2, [[256] * 10] * 2, [[0.5] * 10] * 2, [1] * 10):
+        with pytest.raises(ValueError, match="votes are"):
+            duchenne.evaluate([0, 1], [[1, 2], [3, 4]], ["a", "b"], votes=votes)
     with pytest.raises(duchenne.DuchenneError):
-        duchenne.evaluate([0, 1], [[1, numpy.nan], [0, 1]], ["a", "b"])
+        duchenne.evaluate([0, 5], [[1, 2], [3, 4]], ["a", "b"])
 
 
 def test_figures_of_the_built_in_model_are_the_published_ones(fer2013):

@@ -94,6 +94,9 @@ pub(crate) struct PredictArgs {
 /// Where no picture can be recognised at all: the model does not load, the folder of copies is unfit,
 /// the output fails.
 pub(crate) fn run(args: PredictArgs) -> anyhow::Result<Outcome> {
+    if let Some(path) = &args.summary {
+        summary::check(path)?;
+    }
     let recognizer = args.recognizer.recognizer()?;
     let recognizer = if args.whole { recognizer.whole_picture() } else { recognizer };
     let annotated = match &args.annotate {
@@ -118,12 +121,14 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<Outcome> {
             let tally = Tally::default();
             let mut run = Run { recognizer, annotated, marks, writer, pending, total, tally };
             let left_out = LeftOut::default();
-            run.all(paths::pictures(args.paths, skipped, left_out.clone()))?;
+            let ended = run.all(paths::pictures(args.paths, skipped, left_out.clone()));
             clear();
             left_out.lines().iter().for_each(say);
-            if let Some(path) = &args.summary {
+            // Of what was done, also where the reader of the results has left.
+            if let (Some(path), Ok(()) | Err(Failure::Output(_))) = (&args.summary, &ended) {
                 run.tally.write(&left_out, path).map_err(Failure::Other)?;
             }
+            ended?;
             Ok((run.tally.pictures, run.tally.failed.len()))
         });
     match outcome {

@@ -173,6 +173,42 @@ fn a_broken_picture_is_reported_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_summary_says_what_was_read_and_what_was_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    fs::copy(example(), folder.path().join("faces.png")).unwrap();
+    write("broken.png", b"\x89PNG\r\n\x1a\nnothing");
+    write("empty.gif", &plain(ImageFormat::Gif));
+    write("notes.txt", b"hello");
+    write("web.avif", b"\0\0\0\x10ftypavif\0\0\0\0");
+    let heic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../duchenne/tests/goldens/heic/quarter.heic");
+    fs::copy(heic, folder.path().join("IMG_0001.HEIC")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("summary.json");
+    let given = [folder.path().as_os_str(), "--csv".as_ref(), "--summary".as_ref(), path.as_os_str()];
+    let (code, output, _) = predict(given);
+    let summary: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!((code, &summary["pictures"], &summary["without_faces"]), (1, &4.into(), &1.into()));
+    let faces = summary["faces"].as_u64().unwrap() as usize;
+    assert!(faces > EXAMPLE_FACES && output.lines().count() == 1 + faces, "{output}");
+    assert!(summary["failed"][0]["path"].as_str().unwrap().ends_with("broken.png"), "{summary}");
+    let kinds: Vec<_> = summary["not_read"].as_array().unwrap().iter().map(|kind| &kind["kind"]).collect();
+    assert_eq!(kinds, ["AVIF picture", "other file"]);
+
+    // It replaces an earlier one, but nothing else, and says at once where it cannot be written.
+    let example = example();
+    let to = |summary: &Path| predict([example.as_os_str(), "--summary".as_ref(), summary.as_os_str()]);
+    assert_eq!(to(&path).0, 0);
+    let picture = folder.path().join("faces.png");
+    let before = fs::read(&picture).unwrap();
+    let (code, output, errors) = to(&picture);
+    assert!(code == 1 && output.is_empty() && errors.contains("is no summary"), "{errors}");
+    assert_eq!(fs::read(&picture).unwrap(), before);
+    let (code, output, _) = to(&out.path().join("missing/summary.json"));
+    assert!(code == 1 && output.is_empty(), "{output}");
+}
+
+#[test]
 fn a_folder_without_pictures_fails() {
     let folder = tempfile::tempdir().unwrap();
     let (code, output, errors) = predict([folder.path()]);

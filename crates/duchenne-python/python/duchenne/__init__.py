@@ -7,6 +7,7 @@
 The answer is the expression that a face *shows*, not what a person feels.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from ._data import DataSet, import_data
@@ -42,4 +43,6 @@ def __getattr__(name: str) -> Any:
         from ._svm import LinearSVC
 
         return LinearSVC
+    if name in ("cluster", "compat"):
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -32,7 +32,8 @@ def evaluate(
     Parameters
     ----------
     labels: n whole numbers, each an index into ``classes``.
-    logits: n x classes, the outputs before softmax (logarithms of probabilities will do).
+    logits: n x classes, the outputs before softmax; or logarithms of probabilities, of which zeros are clipped to a small number
+        first.
     classes: the names of the classes, 2 to 256.
     split: what the images are, for the report.
     validation: labels and logits of the validation split, which fits the temperature.
@@ -48,7 +49,7 @@ def evaluate(
         temperature,
         None if validation is None else (_labels(validation[0]), _logits(validation[1])),
         None if seen_in_training is None else [bool(seen) for seen in seen_in_training],
-        None if votes is None else numpy.ascontiguousarray(votes, dtype=numpy.uint8),
+        None if votes is None else _votes(votes),
     )
     loaded: dict[str, Any] = json.loads(report)
     return loaded
@@ -64,4 +65,19 @@ def _labels(labels: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.uint8]
 
 
 def _logits(logits: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float32]:
-    return numpy.ascontiguousarray(logits, dtype=numpy.float32)
+    array = numpy.asarray(logits, dtype=numpy.float64)
+    if array.ndim != 2:
+        raise ValueError(f"logits have shape {array.shape}, expected (n, classes)")
+    # Beyond, softmax knows no difference, and numbers of 32 bits end.
+    if not (numpy.abs(array) < 1e30).all():
+        raise ValueError("logits hold NaN, infinite or enormous values: clip probabilities before taking logarithms")
+    return numpy.ascontiguousarray(array, dtype=numpy.float32)
+
+
+def _votes(votes: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.uint8]:
+    array = numpy.asarray(votes)
+    if array.ndim != 2 or array.shape[1] != 10 or array.dtype.kind not in "iu":
+        raise ValueError(f"votes are {array.dtype} of shape {array.shape}, expected whole numbers, n x 10")
+    if array.size and (array.min() < 0 or array.max() > 255):
+        raise ValueError(f"votes are {array.min()} to {array.max()}, expected 0 to 255")
+    return numpy.ascontiguousarray(array, dtype=numpy.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import io
 import os
 import sys
 import warnings
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 
 
-#: Pictures that are handed over together: enough for all threads, few enough that the crops of their faces take little memory.
-AT_ONCE = max(16, 4 * (os.cpu_count() or 1))
+#: Pictures that are handed over together for each thread, and the most bytes of those that are arrays.
+AT_ONCE = 4
+BYTES_AT_ONCE = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,25 @@ class Results(Sequence[Picture]):
     def __len__(self) -> int:
         return len(self._pictures)
 
+    def _types(self) -> dict[str, str]:
+        """The kind of value of each column: the same whatever was found, so that tables of several batches fit each other."""
+        kinds = dict.fromkeys(["picture", "x", "y", "width", "height"], "int64")
+        kinds |= dict.fromkeys(["path", "expression"], "string")
+        return {name: kinds.get(name, "float64") for name in self._names()} | dict.fromkeys(self.classes, "float64")
+
+    def _names(self) -> list[str]:
+        names = ["picture", "path", "x", "y", "width", "height", "score", "angle"]
+        names += [f"{name}_{axis}" for name in LANDMARKS for axis in "xy"]
+        names += ["expression", "confidence"]
+        taken = sorted(set(names) & set(self.classes))
+        if taken:
+            raise ValueError(f"the model has classes named as columns of the table are: {', '.join(taken)}")
+        return [*names, *self.classes]
+
     def columns(self) -> dict[str, list[Any]]:
         """A column a list, a row a face: ``picture`` (its number), ``path``, ``x``, ``y``, ``width``, ``height``, ``score``,
         ``angle``, each landmark's ``_x`` and ``_y``, ``expression``, ``confidence``, then a column for each class."""
-        names = ["picture", "path", "x", "y", "width", "height", "score", "angle"]
-        names += [f"{name}_{axis}" for name in LANDMARKS for axis in "xy"]
-        names += ["expression", "confidence", *self.classes]
-        columns: dict[str, list[Any]] = {name: [] for name in names}
+        columns: dict[str, list[Any]] = {name: [] for name in self._names()}
         for number, picture in enumerate(self._pictures):
             for face in picture.faces:
                 row: list[Any] = [number, picture.path, *face.box, face.score, face.angle]
@@ -129,13 +142,14 @@ class Results(Sequence[Picture]):
         """The table of faces; needs pandas."""
         import pandas
 
-        return pandas.DataFrame(self.columns())
+        kinds = {name: "object" if kind == "string" else kind for name, kind in self._types().items()}
+        return pandas.DataFrame(self.columns()).astype(kinds)
 
     def to_arrow(self) -> pyarrow.Table:
         """The table of faces; needs pyarrow."""
         import pyarrow
 
-        return pyarrow.table(self.columns())
+        return pyarrow.table(self.columns(), schema=pyarrow.schema(list(self._types().items())))
 
 
 class Recognizer:
@@ -169,10 +183,17 @@ class Recognizer:
         models = [model] if isinstance(model, (str, os.PathLike)) else list(model)
         if not models:
             raise ValueError("no model was named")
+        if min_face is not None and not 12 <= min_face < 1 << 16:
+            raise ValueError(f"min_face = {min_face}, expected 12 to 65535 pixels")
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise ValueError(f"min_score = {min_score}, expected 0 to 1")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads = {threads}, expected at least 1")
         if whole and (min_face is not None or min_score is not None):
             raise ValueError("whole pictures are not searched: leave out min_face and min_score")
         self._arguments = (models, device, threads, views, min_face, min_score, whole)
         self._recognizer = _duchenne.Recognizer(*self._arguments)
+        self._at_once = AT_ONCE * (threads or os.cpu_count() or 1)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_again, self._arguments)
@@ -190,7 +211,7 @@ class Recognizer:
 
         Raises :class:`DuchenneError` where the picture cannot be read; warns where the file is cut off or an animation.
         """
-        [result] = self.recognize_batch([picture])
+        result = self._recognized([picture])[0]
         if result.error is not None:
             raise DuchenneError(result.error)
         if result.warning is not None:
@@ -198,18 +219,36 @@ class Recognizer:
         return result
 
     def recognize_batch(self, pictures: Iterable[PictureLike]) -> Results:
-        """The faces of many pictures, decoded, searched and classified on all cores, some dozens at a time: an iterator of any
-        number of pictures takes no memory to speak of.
+        """The faces of many pictures, decoded, searched and classified on all of this recogniser's threads, a few for each thread
+        at a time: an iterator of any number of pictures is never held as a whole.
 
-        A picture that cannot be read does not stop the others: see :attr:`Picture.error`.
+        A picture that cannot be read does not stop the others: see :attr:`Picture.error`. What is no picture at all, such as a
+        number, raises ``TypeError``.
         """
-        classes = self.classes
+        if isinstance(pictures, (str, bytes)) or (isinstance(pictures, numpy.ndarray) and pictures.ndim < 3):
+            raise TypeError(f"expected several pictures, got one {type(pictures).__name__}: see recognize")
         recognized: list[Picture] = []
-        remaining = iter(pictures)
-        while given := list(itertools.islice(remaining, AT_ONCE)):
-            values = self._recognizer.recognize([_plain(picture) for picture in given])
-            recognized += (_picture(one, value, classes) for one, value in zip(given, values, strict=True))
-        return Results(recognized, classes)
+        for given in _windows(pictures, self._at_once):
+            recognized += self._recognized(given)
+        return Results(recognized, self.classes)
+
+    def _recognized(self, given: Sequence[Any]) -> list[Picture]:
+        """What is recognised in each of a few pictures."""
+        classes = self.classes
+        plain: list[Any] = []
+        problems: dict[int, str] = {}
+        for number, picture in enumerate(given):
+            try:
+                plain.append(_plain(picture))
+            except (OSError, ValueError) as problem:
+                problems[number] = str(problem)
+        values = iter(self._recognizer.recognize(plain))
+        return [
+            Picture(None, 0, 0, None, problems[number], ())
+            if number in problems
+            else _picture(picture, next(values), classes)
+            for number, picture in enumerate(given)
+        ]
 
     def probabilities(self, faces: numpy.typing.NDArray[numpy.uint8]) -> numpy.typing.NDArray[numpy.float32]:
         """Calibrated probabilities, n x classes, of face crops: uint8, n x height x width, or n x height x width x 3 in the
@@ -242,18 +281,47 @@ def _plain(picture: Any) -> Any:
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(picture, pillow.Image):
         return _pixels_of(picture)
-    if isinstance(picture, numpy.ndarray) and picture.dtype != numpy.uint8:
-        raise TypeError(f"the picture's array is {picture.dtype}, expected uint8, 0 to 255")
+    if isinstance(picture, numpy.ndarray):
+        if picture.dtype != numpy.uint8:
+            raise TypeError(f"the picture's array is {picture.dtype}, expected uint8, 0 to 255")
+        gray, color = picture.ndim == 2, picture.ndim == 3 and picture.shape[2] == 3
+        if not (gray or color):
+            expected = "(height, width) or (height, width, 3) in the order red, green, blue"
+            raise ValueError(f"an array of shape {picture.shape} is no picture, expected {expected}")
+        height, width = picture.shape[:2]
+        if not (0 < height < 1 << 16 and 0 < width < 1 << 16 and height * width <= 1 << 27):
+            raise ValueError(f"an array of {width} x {height} pixels is too small or too large to be a picture")
     return picture
 
 
-def _pixels_of(image: PIL.Image.Image) -> numpy.typing.NDArray[numpy.uint8]:
+def _windows(pictures: Iterable[Any], most: int) -> Iterator[list[Any]]:
+    """A few pictures at a time: so many, and arrays of no more than so many bytes."""
+    window: list[Any] = []
+    size = 0
+    for picture in pictures:
+        window.append(picture)
+        size += getattr(picture, "nbytes", 0)
+        if len(window) == most or size >= BYTES_AT_ONCE:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
+
+
+def _pixels_of(image: PIL.Image.Image) -> numpy.typing.NDArray[numpy.uint8] | bytes:
     """Upright, over white, in gray where the image is gray."""
     import PIL.Image
     import PIL.ImageOps
 
     upright = PIL.ImageOps.exif_transpose(image)
-    if upright.mode in ("L", "1", "I;16"):
+    if upright.mode == "F":
+        raise TypeError("the image is of mode F, whose range nobody knows: convert it to 8 bits, 0 to 255")
+    if upright.mode.startswith("I"):
+        # More than 8 bits, perhaps 12 of 16: read as a file would be.
+        file = io.BytesIO()
+        upright.save(file, "PNG")
+        return file.getvalue()
+    if upright.mode in ("L", "1"):
         return numpy.asarray(upright.convert("L"))
     if "A" in upright.getbands() or "transparency" in upright.info:
         white = PIL.Image.new("RGBA", upright.size, "white")

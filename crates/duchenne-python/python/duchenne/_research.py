@@ -26,8 +26,8 @@ def train(
     epochs: int | None = None,
     settings: Mapping[str, Any] | None = None,
     init: PathLike | None = None,
-    teachers: Sequence[PathLike] = (),
-    synthetic: Sequence[PathLike] = (),
+    teachers: Models = (),
+    synthetic: Models = (),
     device: str = "cpu",
     callback: Callable[[dict[str, Any]], object] | None = None,
 ) -> Path:
@@ -57,10 +57,10 @@ def train(
         os.fspath(recipe),
         _path(data),
         Path(run),
-        [f"{key}={json.dumps(value)}" for key, value in replaced.items()],
+        [f"{key}={_toml(key, value)}" for key, value in replaced.items()],
         None if init is None else Path(init),
-        [Path(teacher) for teacher in teachers],
-        [Path(faces) for faces in synthetic],
+        _several(teachers),
+        _several(synthetic),
         device,
         told,
     )
@@ -120,8 +120,25 @@ def _path(data: PathLike | DataSet) -> Path:
     return data.path if isinstance(data, DataSet) else Path(data)
 
 
+def _several(paths: Models) -> list[Path]:
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    return [Path(path) for path in given]
+
+
 def _paths(models: Models) -> list[Path]:
-    given = [models] if isinstance(models, (str, os.PathLike)) else list(models)
+    given = _several(models)
     if not given:
         raise ValueError("no model was named")
-    return [Path(model) for model in given]
+    return given
+
+
+def _toml(key: str, value: Any) -> str:
+    """A value of a recipe: a word, a number, true or false, or a list of them."""
+    if isinstance(value, (numpy.generic, numpy.ndarray)):
+        value = value.tolist()
+    if value is None or isinstance(value, Mapping):
+        raise ValueError(f"settings[{key!r}] = {value!r}, expected a value such as 0.1, 'cosine', True or [0.1, 0.2]")
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"settings[{key!r}] = {value!r}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import warnings
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ try:
     HAS_SKLEARN = True
 except ImportError:
     HAS_SKLEARN = False
+    if importlib.util.find_spec("sklearn") is not None:
+        warnings.warn("this scikit-learn is older than 1.6: LinearSVC is none of its estimators", stacklevel=2)
 
 
 class _Parameters:
@@ -151,8 +154,14 @@ class LinearSVC(*_BASES):  # type: ignore[misc]
         seed = self.random_state
         if seed is None:
             seed = 0
-        if not isinstance(seed, (int, numpy.integer)):
-            raise ValueError(f"random_state = {seed!r}, expected a whole number or None")
+        if not isinstance(seed, (int, numpy.integer)) or not 0 <= seed < 1 << 63:
+            raise ValueError(f"random_state = {seed!r}, expected a whole number of at least 0, or None")
+        for name in ("C", "tol"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float, numpy.number)) and 0 < value < numpy.inf):
+                raise ValueError(f"{name} = {value!r}, expected a positive number")
+        if not isinstance(self.max_iter, (int, numpy.integer)) or self.max_iter < 1:
+            raise ValueError(f"max_iter = {self.max_iter!r}, expected a whole number of at least 1")
         return [
             f"loss={losses[self.loss]}",
             f"c={float(self.C)!r}",
@@ -171,6 +180,8 @@ class LinearSVC(*_BASES):  # type: ignore[misc]
             if features.ndim != 2 or labels.shape != features.shape[:1]:
                 shapes = f"features of shape {features.shape} and labels of shape {labels.shape}"
                 raise ValueError(f"{shapes}, expected (n, d) and (n,)")
+            if not len(features):
+                raise ValueError("no samples to learn from")
             self.n_features_in_ = features.shape[1]
         constant = numpy.flatnonzero((features == features[:1]).all(axis=0))
         if len(features) > 1 and constant.size:

@@ -6,6 +6,7 @@ See ``docs/cluster.md``; programs that run are in ``examples/cluster``.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ class RecognizeTable:
     """Called with a ``pyarrow.Table`` of pictures, gives it back with what :func:`schema` names, a row a picture, in the same order.
 
     The pictures are the files' bytes in the column ``bytes``, or paths in the column ``path``; bytes are left out of the result.
-    A picture that cannot be read has its ``error`` and no faces: nothing is lost.
+    A picture that cannot be read has its ``error`` and no faces: nothing is lost. A table that has one of the added columns
+    already is refused.
 
     Parameters are those of :class:`duchenne.Recognizer`, but one thread is enough for an actor or task that has one CPU.
     """
@@ -68,6 +70,9 @@ class RecognizeTable:
         column = next((name for name in PICTURES if name in table.column_names), None)
         if column is None:
             raise ValueError(f"the table has {table.column_names}, expected a column named {' or '.join(PICTURES)}")
+        clash = [name for name in self.schema.names if name in table.column_names]
+        if clash:
+            raise ValueError(f"the table has columns {clash} already, which would be added: rename them first")
         given = [b"" if picture is None else picture for picture in table.column(column).to_pylist()]
         results = self.recognizer.recognize_batch(given)
         added = pyarrow.Table.from_pylist([_row(result) for result in results], schema=self.schema)
@@ -77,28 +82,38 @@ class RecognizeTable:
         return kept
 
 
+_lock = threading.Lock()
+
+
 @functools.lru_cache(maxsize=None)
-def _of_this_process(model: str, options: tuple[tuple[str, Any], ...]) -> RecognizeTable:
+def _made(model: Any, options: tuple[tuple[str, Any], ...]) -> RecognizeTable:
     return RecognizeTable(model, **dict(options))
 
 
+def _of_this_process(model: Any, options: dict[str, Any]) -> RecognizeTable:
+    key = tuple(model) if isinstance(model, (list, tuple)) else model
+    # One load, however many threads begin at once.
+    with _lock:
+        return _made(key, tuple(sorted(options.items())))
+
+
 def recognize_batches(
-    batches: Iterable[pyarrow.RecordBatch], model: str = "built-in", **options: Any
+    batches: Iterable[pyarrow.RecordBatch], model: Any = "built-in", **options: Any
 ) -> Iterator[pyarrow.RecordBatch]:
     """For Spark's ``mapInArrow``: record batches of pictures to record batches of faces, by one recogniser a process."""
     import pyarrow
 
-    recognize = _of_this_process(model, tuple(sorted(options.items())))
+    recognize = _of_this_process(model, options)
     for batch in batches:
         yield from recognize(pyarrow.Table.from_batches([batch])).to_batches()
 
 
-def recognize_frame(frame: pandas.DataFrame, model: str = "built-in", **options: Any) -> pandas.DataFrame:
+def recognize_frame(frame: pandas.DataFrame, model: Any = "built-in", **options: Any) -> pandas.DataFrame:
     """For Dask's ``map_partitions``: a pandas table of pictures to one of faces, by one recogniser a process."""
     import pandas
     import pyarrow
 
-    recognize = _of_this_process(model, tuple(sorted(options.items())))
+    recognize = _of_this_process(model, options)
     table = recognize(pyarrow.Table.from_pandas(frame, preserve_index=False))
     return table.to_pandas(types_mapper=pandas.ArrowDtype).set_index(frame.index)
 

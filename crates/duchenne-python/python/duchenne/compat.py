@@ -49,7 +49,10 @@ def _picture(image: Any) -> Any:
         if array.dtype != numpy.uint8:
             scale = 255 if array.dtype.kind == "f" and array.size and array.max() <= 1 else 1
             array = (array * scale).clip(0, 255).astype(numpy.uint8)
-        return array if array.ndim == 2 else numpy.ascontiguousarray(array[..., ::-1])
+        if array.ndim == 3 and array.shape[2] == 1:
+            return array[..., 0]
+        # A fourth channel is transparency.
+        return array if array.ndim == 2 else numpy.ascontiguousarray(array[..., 2::-1])
     if isinstance(image, str) and image.startswith("data:image/"):
         return base64.b64decode(image.partition(",")[2])
     if isinstance(image, str) and image.startswith(("http://", "https://")):
@@ -166,7 +169,7 @@ class FER:
         pixels = _picture(img)
         found = []
         for left, top, width, height in boxes:
-            crop = pixels[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
+            crop = pixels[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
             if crop.size == 0:
                 raise ValueError(f"the box {[left, top, width, height]} lies outside of the picture")
             [face] = self._whole.recognize(numpy.ascontiguousarray(crop))

@@ -1,16 +1,30 @@
 //! The summary of a run, for programs: what was read, found and left out.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use duchenne::Face;
-use duchenne::files::atomic::write_atomically;
+use duchenne::files::atomic::{check_writable, write_atomically};
 
 use super::left_out::{KindLeftOut, LeftOut};
+
+/// Checks before the work that the summary can be written to `path`, and that no picture lies there.
+///
+/// # Errors
+/// When it cannot be written, or would replace what is no summary.
+pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+    let mut start = [0];
+    let earlier = File::open(path).and_then(|mut file| file.read(&mut start));
+    if earlier.is_ok_and(|length| length == 1 && start != *b"{") {
+        bail!("`{}` is there and is no summary: name another file", path.display());
+    }
+    Ok(check_writable(path)?)
+}
 
 /// What a run did so far.
 #[derive(Debug, Default)]

@@ -178,7 +178,7 @@ fn a_summary_says_what_was_read_and_what_was_not() {
     let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
     fs::copy(example(), folder.path().join("faces.png")).unwrap();
     write("broken.png", b"\x89PNG\r\n\x1a\nnothing");
-    write("empty.gif", &plain(ImageFormat::Gif));
+    write("empty.bmp", &plain(ImageFormat::Bmp));
     write("notes.txt", b"hello");
     write("web.avif", b"\0\0\0\x10ftypavif\0\0\0\0");
     let heic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../duchenne/tests/goldens/heic/quarter.heic");

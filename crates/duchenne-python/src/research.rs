@@ -53,6 +53,23 @@ pub(crate) fn describe(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     .to_string())
 }
 
+/// How models are scored.
+struct Scoring {
+    split: EvaluatedSplit,
+    views: Views,
+    asked: Option<LabelSet>,
+    device: Device,
+}
+
+fn scoring(split: &str, views: &str, labels: Option<&str>, device: &str) -> PyResult<Scoring> {
+    Ok(Scoring {
+        split: named("split", split)?,
+        views: views_named(views)?,
+        asked: label_set(labels)?,
+        device: named("device", device)?,
+    })
+}
+
 /// The report of a model, or of an ensemble, on a split of a data set, as JSON.
 #[pyfunction]
 pub(crate) fn evaluate_model(
@@ -65,9 +82,7 @@ pub(crate) fn evaluate_model(
     device: &str,
 ) -> PyResult<String> {
     begin()?;
-    let split: EvaluatedSplit = named("split", split)?;
-    let (views, device) = (views_named(views)?, named::<Device>("device", device)?);
-    let asked = label_set(labels)?;
+    let Scoring { split, views, asked, device } = scoring(split, views, labels, device)?;
     let work = || -> duchenne::Result<_> {
         let predictor = predictor_of(&models, &device, &Quiet)?;
         let dataset = labelled(&PackedDataset::open(&data)?, asked, predictor.label_set())?;
@@ -89,9 +104,7 @@ pub(crate) fn compare(
     device: &str,
 ) -> PyResult<String> {
     begin()?;
-    let split: EvaluatedSplit = named("split", split)?;
-    let (views, device): (Views, Device) = (views_named(views)?, named("device", device)?);
-    let asked = label_set(labels)?;
+    let Scoring { split, views, asked, device } = scoring(split, views, labels, device)?;
     let work = || -> duchenne::Result<Comparison> {
         let dataset = PackedDataset::open(&data)?;
         let mut contestants = Vec::with_capacity(models.len());

@@ -136,3 +136,21 @@ def test_what_evaluation_refuses():
 def test_figures_of_the_built_in_model_are_the_published_ones(fer2013):
     report = duchenne.evaluate_model("built-in-fer2013-compact", fer2013, split="test")
     assert round(100 * report["overall"]["accuracy"]["value"], 2) == 70.10
+
+
+def test_a_generator_makes_the_same_faces_again(packed, program, tmp_path):
+    run = tmp_path / "gan"
+    program(
+        "gan", "train", "--recipe", "dcgan", "--data", packed.path, "--class", "glad", "--run", run, "--epochs", 1,
+        "--set", "training.batch_size=16",
+    )  # fmt: skip
+    generator = run / "glad/generator.safetensors"
+    faces = duchenne.generate(generator, 6, seed=3)
+    assert faces.shape == (6, 48, 48) and faces.dtype == numpy.uint8 and faces.std() > 0
+    assert (duchenne.generate(generator, 2, expression="glad", seed=3) == faces[:2]).all()
+    assert (duchenne.generate(generator, 6, seed=4) != faces).any()
+    assert duchenne.generate(generator, 1, size=64).shape == (1, 64, 64)
+    with pytest.raises(ValueError, match="makes glad"):
+        duchenne.generate(generator, 1, expression="low")
+    with pytest.raises(duchenne.DuchenneError, match="missing"):
+        duchenne.generate(tmp_path / "missing.safetensors", 1)

@@ -19,6 +19,8 @@ pub(crate) enum Given {
     File(PathBuf),
     Bytes(Vec<u8>),
     Pixels(Picture),
+    /// An array that is no picture: why.
+    Unfit(String),
 }
 
 impl Given {
@@ -31,6 +33,7 @@ impl Given {
                 Picture::from_bytes(&bytes, name, &Limits::RECOGNITION).map_err(|error| error.to_string())
             }
             Self::Pixels(picture) => Ok(picture),
+            Self::Unfit(problem) => Err(problem),
         }
     }
 }
@@ -44,9 +47,10 @@ impl<'py> FromPyObject<'_, 'py> for Given {
         }
         if let Ok(array) = object.cast::<PyArrayDyn<u8>>() {
             let shape = array.shape().to_vec();
-            check(&shape)?;
-            let pixels: Vec<u8> = array.readonly().as_array().iter().copied().collect();
-            return picture(pixels, &shape).map(Self::Pixels);
+            // Nothing is copied of what is too large.
+            let pixels = || array.readonly().as_array().iter().copied().collect();
+            let picture = check(&shape).and_then(|_| picture(pixels(), &shape));
+            return Ok(picture.map_or_else(Self::Unfit, Self::Pixels));
         }
         if let Ok(path) = object.extract::<PathBuf>() {
             return Ok(Self::File(path));
@@ -59,15 +63,15 @@ impl<'py> FromPyObject<'_, 'py> for Given {
     }
 }
 
-/// Width, height and channels of pixels, gray `[height, width]` or `[height, width, 3]`, within what is read.
-fn check(shape: &[usize]) -> PyResult<(u32, u32, usize)> {
+/// Width, height and channels of pixels, gray `[height, width]` or `[height, width, 3]`, within what is read; or what is wrong.
+fn check(shape: &[usize]) -> Result<(u32, u32, usize), String> {
     let (height, width, channels) = match *shape {
         [height, width] => (height, width, 1),
         [height, width, 3] => (height, width, 3),
         _ => {
-            return Err(PyValueError::new_err(format!(
+            return Err(format!(
                 "an array of shape {shape:?} is no picture, expected (height, width) or (height, width, 3) in the order red, green, blue"
-            )));
+            ));
         }
     };
     let limits = Limits::RECOGNITION;
@@ -76,20 +80,18 @@ fn check(shape: &[usize]) -> PyResult<(u32, u32, usize)> {
         (Some(width), Some(height)) if u64::from(width) * u64::from(height) <= limits.pixels => {
             Ok((width, height, channels))
         }
-        _ => Err(refused(format!(
-            "an array of {width} x {height} pixels is too small or too large to be a picture"
-        ))),
+        _ => Err(format!("an array of {width} x {height} pixels is too small or too large to be a picture")),
     }
 }
 
 /// A picture of pixels.
-fn picture(pixels: Vec<u8>, shape: &[usize]) -> PyResult<Picture> {
+fn picture(pixels: Vec<u8>, shape: &[usize]) -> Result<Picture, String> {
     let (width, height, channels) = check(shape)?;
     let picture = match channels {
         1 => GrayImage::from_raw(width, height, pixels).map(Picture::from),
         _ => RgbImage::from_raw(width, height, pixels).map(Picture::from),
     };
-    picture.ok_or_else(|| refused("an array has fewer pixels than its shape says"))
+    picture.ok_or_else(|| "an array has fewer pixels than its shape says".to_owned())
 }
 
 /// The face crops of an array `[n, height, width]` or `[n, height, width, 3]`, those of `range` alone: an array may be larger than
@@ -104,5 +106,6 @@ pub(crate) fn crops(array: &Bound<'_, PyArrayDyn<u8>>, range: Range<usize>) -> P
     let readonly = array.readonly();
     let view = readonly.as_array();
     let crops = view.slice_axis(Axis(0), range.into());
-    crops.outer_iter().map(|crop| picture(crop.iter().copied().collect(), one)).collect()
+    let crop = |pixels: Vec<u8>| picture(pixels, one).map_err(refused);
+    crops.outer_iter().map(|pixels| crop(pixels.iter().copied().collect())).collect()
 }

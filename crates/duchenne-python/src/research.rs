@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use duchenne::data::packed::findings::training_duplicates;
-use duchenne::evaluation::comparison::{Comparison, Contestant};
-use duchenne::experiments::scoring::{EvaluatedSplit, figures, labelled, predictor_of, score_split};
+use duchenne::experiments::scoring::{EvaluatedSplit, compare_models, figures, labelled, predictor_of};
 use duchenne::inference::synthesis::Synthesizer;
 use duchenne::training::recipe_file::Setting;
 use duchenne::training::svm::{SvmSettings, fit_weighted};
@@ -43,10 +42,7 @@ pub(crate) fn describe(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     Ok(serde_json::json!({
         "name": dataset.name(),
         "classes": dataset.label_set().names(),
-        "label_set": dataset.label_set().to_string(),
         "fingerprint": dataset.fingerprint(),
-        "source_checksum": dataset.source_checksum(),
-        "intact": dataset.is_intact(),
         // In the order of their numbers in the file.
         "splits": Split::ALL.map(Split::key),
     })
@@ -105,17 +101,8 @@ pub(crate) fn compare(
 ) -> PyResult<String> {
     begin()?;
     let Scoring { split, views, asked, device } = scoring(split, views, labels, device)?;
-    let work = || -> duchenne::Result<Comparison> {
-        let dataset = PackedDataset::open(&data)?;
-        let mut contestants = Vec::with_capacity(models.len());
-        for model in &models {
-            let predictor = predictor_of(std::slice::from_ref(model), &device, &Quiet)?;
-            let dataset = labelled(&dataset, asked, predictor.label_set())?;
-            let scored = score_split(&predictor, &dataset, split, &training_duplicates(&dataset), views)?;
-            let provenance = predictor.manifest().provenance.clone();
-            contestants.push(Contestant { name: model.display().to_string(), provenance, scored });
-        }
-        Ok(Comparison::new(views.description(), &contestants)?)
+    let work = || -> duchenne::Result<_> {
+        compare_models(&models, &PackedDataset::open(&data)?, asked, split, views, &device)
     };
     let comparison = py.detach(work).map_err(refused)?;
     serde_json::to_string(&comparison).map_err(refused)

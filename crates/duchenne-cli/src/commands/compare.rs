@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use crate::Outcome;
 use crate::arguments::ScoringArgs;
 use crate::terminal::{print, print_json};
-use duchenne::Predictor;
 use duchenne::data::PackedDataset;
-use duchenne::evaluation::comparison::{Comparison, Contestant, render_comparison};
-use duchenne::experiments::scoring::score_split;
+use duchenne::evaluation::comparison::render_comparison;
+use duchenne::experiments::scoring::compare_models;
 
 /// Arguments of `duchenne compare`.
 #[derive(Debug, clap::Args)]
@@ -27,27 +26,10 @@ pub(crate) struct CompareArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: CompareArgs) -> anyhow::Result<Outcome> {
+    let ScoringArgs { split, views, labels, .. } = args.scoring;
     let dataset = PackedDataset::open(&args.scoring.data)?;
-    let views = args.scoring.views;
-    let seen = vec![false; dataset.len()];
-    // All of them before the first is scored.
     let device = &args.scoring.device.device;
-    let predictors = args.models.iter().map(|model| Predictor::named(model, device));
-    let predictors = predictors.collect::<Result<Vec<_>, _>>()?;
-    let dataset = args.scoring.labelled(&dataset, predictors[0].label_set())?;
-    let contestants = args
-        .models
-        .iter()
-        .zip(&predictors)
-        .map(|(model, predictor)| {
-            Ok(Contestant {
-                name: model.display().to_string(),
-                provenance: predictor.manifest().provenance.clone(),
-                scored: score_split(predictor, &dataset, args.scoring.split, &seen, views)?,
-            })
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let comparison = Comparison::new(views.description(), &contestants)?;
+    let comparison = compare_models(&args.models, &dataset, labels, split, views, device)?;
     if args.scoring.json {
         print_json(&comparison)?;
     } else {

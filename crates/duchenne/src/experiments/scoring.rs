@@ -16,6 +16,7 @@ use crate::data::packed::votes::Targets;
 use crate::data::{
     DataError, Images, PackedDataset, Samples, Split, TestSplit, TrainingSplit, ValidationSplit,
 };
+use crate::evaluation::comparison::{Comparison, Contestant};
 use crate::evaluation::{
     EvaluationReport, ScoredSplit, TEMPERATURE_MAX, TEMPERATURE_MIN, evaluate, fit_temperature,
 };
@@ -205,6 +206,34 @@ pub fn labelled(
         return Ok(own.with_targets(Targets::Majority)?);
     }
     Ok(own.with_label_set(set)?)
+}
+
+/// Models of names or paths compared on the same images, by the labels that the first of them is scored by; see [`labelled`].
+///
+/// # Errors
+/// When one cannot be loaded, which is known before the first is scored, or the data set lacks the split or such labels.
+pub fn compare_models(
+    models: &[PathBuf],
+    dataset: &PackedDataset,
+    asked: Option<LabelSet>,
+    split: EvaluatedSplit,
+    views: Views,
+    device: &Device,
+) -> crate::Result<Comparison> {
+    let predictors = models.iter().map(|model| Predictor::named(model, device));
+    let predictors = predictors.collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = predictors.first() else { refuse!("no model was named") };
+    let dataset = labelled(dataset, asked, first.label_set())?;
+    let seen = vec![false; dataset.len()];
+    let contestant = |(model, predictor): (&PathBuf, &Predictor)| -> crate::Result<Contestant> {
+        Ok(Contestant {
+            name: model.display().to_string(),
+            provenance: predictor.manifest().provenance.clone(),
+            scored: score_split(predictor, &dataset, split, &seen, views)?,
+        })
+    };
+    let contestants = models.iter().zip(&predictors).map(contestant).collect::<crate::Result<Vec<_>>>()?;
+    Ok(Comparison::new(views.description(), &contestants)?)
 }
 
 /// Which split is evaluated.

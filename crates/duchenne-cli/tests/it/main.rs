@@ -16,3 +16,4 @@ mod serve;
 mod svm;
 mod terminal;
 mod training;
+mod video;

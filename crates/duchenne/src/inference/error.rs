@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::data::video::VideoError;
 use crate::models::stored::StoredError;
 
 /// Errors of the inference floor.
@@ -14,6 +15,9 @@ pub enum InferenceError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] DataError),
+    /// A clip cannot be read.
+    #[error(transparent)]
+    Video(#[from] VideoError),
     /// A network of an SVM is another than the SVM was fitted on.
     #[error("model `{}` is not the one that the SVM was fitted on; fit it again", .0.display())]
     Changed(PathBuf),

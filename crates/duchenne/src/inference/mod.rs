@@ -13,7 +13,10 @@ pub mod face_detection;
 pub mod predictor;
 pub mod recognition;
 pub mod recognizer;
+pub mod smoothing;
 mod suppression;
 pub mod synthesis;
+pub mod tracking;
+pub mod video;
 
 pub use error::InferenceError;

@@ -81,6 +81,7 @@ impl ClipWriter {
             }
         }
         // Encoders halve the colours' resolution: sides must be even. Times in 60,000ths of a second meet the common rates.
+        command.args([ffmpeg.timing_option()?, "vfr"]);
         command.args([
             "-vf",
             "pad=ceil(iw/2)*2:ceil(ih/2)*2",

@@ -39,6 +39,11 @@ const CROWD: f64 = 0.8;
 const SAME_FACE: f32 = 0.3;
 /// Heads turned by fewer degrees are looked for upright.
 const UPRIGHT: f32 = 15.0;
+/// A head that turns away from the direction in which it is looked for is found less and less surely, while its landmarks
+/// tell little of the turn: then patches turned by so many degrees more and less are looked at, too, but not more often than
+/// every so many seconds.
+const TILT: f32 = 20.0;
+const TILT_EVERY: f64 = 0.08;
 /// The picture is compared with the one before at so many points on a side; a mean difference of more levels is a cut.
 const POINTS: u32 = 48;
 const CUT: f32 = 40.0;
@@ -65,6 +70,7 @@ pub struct Tracker {
     tracks: Vec<Track>,
     given: u64,
     searched: Option<f64>,
+    tilted: Option<f64>,
     earlier: Option<(f64, Vec<u8>)>,
 }
 
@@ -72,7 +78,8 @@ impl Tracker {
     /// A tracker that has seen nothing.
     pub fn new(finder: FaceFinder) -> Self {
         let tracks = Vec::new();
-        Self { finder, search_every: DEFAULT_SEARCH_EVERY, tracks, given: 0, searched: None, earlier: None }
+        let search_every = DEFAULT_SEARCH_EVERY;
+        Self { finder, search_every, tracks, given: 0, searched: None, tilted: None, earlier: None }
     }
 
     /// Searches the whole picture every so many seconds instead of [`DEFAULT_SEARCH_EVERY`]; in every frame with 0.
@@ -111,7 +118,11 @@ impl Tracker {
         let is_cut = self.is_cut(time, picture);
         self.tracks.retain(|track| time - track.seen <= MEMORY && time >= track.seen);
         let known = detector.scaled_min_score(KNOWN_FACE_SCORE);
-        let mut near = self.in_patches(known, time, picture);
+        let tilts = self.tilted.is_none_or(|tilted| time < tilted || time - tilted >= TILT_EVERY);
+        if tilts {
+            self.tilted = Some(time);
+        }
+        let mut near = self.in_patches(known, time, tilts, picture);
         let is_due = self
             .searched
             .is_none_or(|searched| is_cut || time < searched || time - searched + 1e-6 >= self.search_every);
@@ -149,9 +160,15 @@ impl Tracker {
         }
     }
 
-    /// What is found in patches around the known faces; `None` where these are so many that searching the picture is less
-    /// work.
-    fn in_patches(&self, detector: FaceDetector, time: f64, picture: &Picture) -> Option<Vec<DetectedFace>> {
+    /// What is found in patches around the known faces, unsure ones also in patches that are turned where `tilts`; `None` where
+    /// the faces are so many that searching the picture is less work.
+    fn in_patches(
+        &self,
+        detector: FaceDetector,
+        time: f64,
+        tilts: bool,
+        picture: &Picture,
+    ) -> Option<Vec<DetectedFace>> {
         let looked_for: Vec<&Track> =
             self.tracks.iter().filter(|track| time - track.seen <= LOOKED_FOR).collect();
         let [width, height] = detector.scan_sizes([picture.width(), picture.height()])[0];
@@ -164,13 +181,20 @@ impl Tracker {
             let expected = track.expected(time);
             let angle = track.face.landmarks.angle();
             let angle = if angle.abs() < UPRIGHT { 0.0 } else { angle };
-            let found = detector.around(picture, &expected, angle, PATCH);
             // Beside the face there may be parts of others, cut by the patch.
             let reach = 0.75 * expected.side();
-            found
-                .into_iter()
-                .filter(|face| distance(face.centre(), expected.centre()) < reach)
-                .collect::<Vec<_>>()
+            let is_near = |face: &DetectedFace| distance(face.centre(), expected.centre()) < reach;
+            let seen_at = |angle: f32| -> Vec<DetectedFace> {
+                let found = detector.around(picture, &expected, angle, PATCH);
+                found.into_iter().filter(is_near).collect()
+            };
+            let surest = |found: &[DetectedFace]| found.iter().map(|face| face.score).fold(0.0, f32::max);
+            let straight = seen_at(angle);
+            if !tilts || surest(&straight) >= SURE {
+                return straight;
+            }
+            let views = [seen_at(angle - TILT), seen_at(angle + TILT)].into_iter();
+            views.fold(straight, |best, view| if surest(&view) > surest(&best) { view } else { best })
         };
         let found: Vec<Vec<DetectedFace>> = looked_for.par_iter().map(around).collect();
         let mut kept: Vec<DetectedFace> = Vec::new();
@@ -268,10 +292,17 @@ impl Tracker {
 
 /// How the faces from place `first` on look.
 fn looks(picture: &Picture, faces: &[DetectedFace], first: usize) -> Vec<Look> {
+    let size = [picture.width() as f32, picture.height() as f32];
     let of_face = |place: usize| {
-        let hides = |other: usize| other != place && meet(&faces[place], &faces[other]);
-        let is_hidden = (0..faces.len()).any(hides);
-        Look { look: Appearance::of(picture, &faces[place]), is_hidden }
+        let face = &faces[place];
+        let hides = |other: usize| other != place && meet(face, &faces[other]);
+        let reach = Appearance::FACES * face.side() / 2.0;
+        let is_cut = [0, 1].into_iter().any(|axis| {
+            let centre = face.centre()[axis];
+            centre - reach < 0.0 || centre + reach > size[axis]
+        });
+        let is_hidden = is_cut || (0..faces.len()).any(hides);
+        Look { look: Appearance::of(picture, face), is_hidden }
     };
     (first..faces.len()).map(of_face).collect()
 }

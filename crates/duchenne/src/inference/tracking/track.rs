@@ -14,7 +14,7 @@ const REACH_PER_SECOND: f32 = 2.5;
 /// How much its size may change, as a logarithm, and how much more with each second.
 const GROWTH: f32 = 0.4;
 const GROWTH_PER_SECOND: f32 = 0.5;
-/// How different it may look from frame to frame, or where another face may hide a part of it; and where it was not seen for
+/// How different it may look from frame to frame, or where a part of it may be hidden; and where it was not seen for
 /// longer than [`SHORT`] seconds or the picture was cut.
 const DIFFERENCE: f32 = 0.8;
 const DIFFERENCE_AFTER_A_GAP: f32 = 0.45;
@@ -40,7 +40,7 @@ pub(super) struct Track {
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) look: Appearance,
-    /// Whether another face is so near that it may hide a part of this one, or this one of it.
+    /// Whether a part of it may be hidden: another face is near, or the edge of the picture.
     pub(super) is_hidden: bool,
 }
 
@@ -70,7 +70,9 @@ impl Track {
     /// How ill a candidate goes with this track; `None` where it cannot be the same face.
     pub(super) fn cost(&self, time: f64, is_cut: bool, face: &DetectedFace, seen: &Look) -> Option<f32> {
         let gap = time - self.seen;
-        let away = distance(face.centre(), self.expected(time).centre()) / self.face.side();
+        // Who leaves at the edge comes back there, whatever the motion was.
+        let [expected, last] = [self.expected(time).centre(), self.face.centre()];
+        let away = distance(face.centre(), expected).min(distance(face.centre(), last)) / self.face.side();
         let growth = (face.side() / self.face.side()).ln().abs();
         let difference = self.look.difference(&seen.look);
         let most =

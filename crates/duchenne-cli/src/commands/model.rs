@@ -1,4 +1,6 @@
-//! `duchenne model`: weights from and to torchvision's names, and what a model file says.
+//! `duchenne model`: weights from and to torchvision's names, to ONNX, and what a model file says.
+
+mod export;
 
 use std::path::PathBuf;
 
@@ -27,8 +29,8 @@ pub(crate) struct ModelArgs {
 enum ModelCommand {
     /// Make a model from torchvision weights (.pth or .safetensors)
     Import(ImportArgs),
-    /// Write the weights under torchvision's names, for load_state_dict(strict=True)
-    Export(ExportArgs),
+    /// Write a model for other programs: weights under torchvision's names (.safetensors), or ONNX (.onnx)
+    Export(export::ExportArgs),
     /// Print the manifest, parameters and multiply-adds
     Info(InfoArgs),
 }
@@ -71,22 +73,6 @@ struct ImportArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  duchenne model export runs/vgg16/best.safetensors --out vgg16.safetensors\n\n\
-    The file is also a duchenne model: its metadata holds the manifest."
-)]
-struct ExportArgs {
-    /// Model file
-    model: PathBuf,
-    /// safetensors file to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Store 16-bit floats: half the size
-    #[arg(long)]
-    half: bool,
-}
-
-#[derive(Debug, Args)]
 struct InfoArgs {
     /// Model file, or a built-in one by name
     model: PathBuf,
@@ -99,7 +85,7 @@ struct InfoArgs {
 pub(crate) fn run(args: ModelArgs) -> anyhow::Result<Outcome> {
     match args.command {
         ModelCommand::Import(args) => import(args),
-        ModelCommand::Export(args) => export(&args),
+        ModelCommand::Export(args) => export::run(&args),
         ModelCommand::Info(args) => info(&args),
     }
 }
@@ -143,15 +129,6 @@ fn import(args: ImportArgs) -> anyhow::Result<Outcome> {
 
 fn file_name(path: &std::path::Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
-    check_writable(&args.out)?;
-    let (manifest, network) = Checkpoint::read(&args.model)?.into_network(&Device::cpu(), &args.model)?;
-    let precision = if args.half { Precision::Half } else { Precision::Full };
-    Checkpoint::of(manifest, &network).write(&args.out, precision)?;
-    print_line(args.out.display())?;
-    Ok(Outcome::Done)
 }
 
 fn info(args: &InfoArgs) -> anyhow::Result<Outcome> {

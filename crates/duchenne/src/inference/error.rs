@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::models::onnx::OnnxError;
 use crate::models::stored::StoredError;
 
 /// Errors of the inference floor.
@@ -50,6 +51,12 @@ pub enum InferenceError {
         /// Number of features that the SVM takes.
         expected: usize,
     },
+    /// A network that cannot be written as ONNX.
+    #[error("cannot write ONNX: {0}")]
+    Onnx(#[from] OnnxError),
+    /// A model that has no ONNX form.
+    #[error("a linear SVM on deep features has no ONNX form here: export its networks, one by one")]
+    NoGraph,
     /// A model's outputs overflow, though its weights are finite.
     #[error("the model's outputs for face {face} (from 0) are not numbers: its weights are damaged")]
     NotFinite {

@@ -15,6 +15,7 @@ use duchenne::files::atomic::check_writable;
 use duchenne::models::checkpoint::{Checkpoint, Manifest, Precision};
 use duchenne::models::import::{fold_channels, read_weights};
 use duchenne::models::network::{Architecture, NetworkConfig};
+use duchenne::models::onnx::{OnnxFile, is_named_onnx};
 use duchenne::models::stored::StoredManifest;
 use duchenne::{Device, LabelSet, Predictor};
 
@@ -31,7 +32,7 @@ enum ModelCommand {
     Import(ImportArgs),
     /// Write a model for other programs: weights under torchvision's names (.safetensors), or ONNX (.onnx)
     Export(export::ExportArgs),
-    /// Print the manifest, parameters and multiply-adds
+    /// Print the manifest, parameters and multiply-adds; of .onnx its metadata
     Info(InfoArgs),
 }
 
@@ -74,7 +75,7 @@ struct ImportArgs {
 
 #[derive(Debug, Args)]
 struct InfoArgs {
-    /// Model file, or a built-in one by name
+    /// Model file, or a built-in one by name; or a .onnx file
     model: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
@@ -132,6 +133,9 @@ fn file_name(path: &std::path::Path) -> String {
 }
 
 fn info(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    if is_named_onnx(&args.model) {
+        return onnx_info(args);
+    }
     let predictor = Predictor::named(&args.model, &Device::cpu())?;
     let manifest = predictor.manifest();
     let side = manifest.preprocessing.crop;
@@ -160,5 +164,24 @@ fn info(args: &InfoArgs) -> anyhow::Result<Outcome> {
     lines.extend(manifest.provenance.lines().map(|(name, value)| format!("{name:<28}{value}")));
     lines.extend(manifest.metrics.iter().map(|(name, value)| format!("{name:<28}{value:.4}")));
     print_line(lines.join("\n"))?;
+    Ok(Outcome::Done)
+}
+
+/// What an ONNX file says of itself: texts that are JSON as such.
+fn onnx_info(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    let file = OnnxFile::open(&args.model)?;
+    let [inputs, outputs] = file.ends();
+    if args.json {
+        let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
+        let texts: serde_json::Map<String, serde_json::Value> =
+            file.texts().map(|(key, text)| (key.to_owned(), value(text))).collect();
+        print_json(&serde_json::json!({ "inputs": inputs, "outputs": outputs, "metadata": texts }))?;
+        return Ok(Outcome::Done);
+    }
+    let inputs = inputs.into_iter().map(|input| ("input".to_owned(), input));
+    let outputs = outputs.into_iter().map(|output| ("output".to_owned(), output));
+    let texts = file.texts().map(|(key, text)| (key.to_owned(), text.to_owned()));
+    let lines = inputs.chain(outputs).chain(texts).map(|(name, text)| format!("{name:<28}{text}"));
+    print_line(lines.collect::<Vec<_>>().join("\n"))?;
     Ok(Outcome::Done)
 }

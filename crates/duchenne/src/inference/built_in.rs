@@ -7,6 +7,14 @@ use std::path::Path;
 use crate::models::checkpoint::Checkpoint;
 use crate::models::stored::StoredError;
 
+/// The name of the face detector, which `model export` takes beside models.
+pub const DETECTOR: &str = "built-in-detector";
+
+/// Whether an argument names the face detector.
+pub fn is_detector(argument: &Path) -> bool {
+    argument == Path::new(DETECTOR)
+}
+
 /// A model inside the library.
 ///
 /// ```

@@ -51,6 +51,11 @@ pub enum InferenceError {
         /// Number of features that the SVM takes.
         expected: usize,
     },
+    /// The face detector in the place of a classifier.
+    #[error(
+        "`built-in-detector` finds faces and knows no expressions; `duchenne model export` alone takes it"
+    )]
+    Detector,
     /// A network that cannot be written as ONNX.
     #[error("cannot write ONNX: {0}")]
     Onnx(#[from] OnnxError),

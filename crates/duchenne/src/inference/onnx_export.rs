@@ -6,8 +6,6 @@
 //! and softmax are in it, and so is the mean over an ensemble's members. What comes before, from a picture to a face of
 //! that size, is not a network's work and stands in the metadata.
 
-use std::path::Path;
-
 use serde_json::{Value as Json, json};
 
 use super::alignment::{CROP_SCALE, UPRIGHT};
@@ -24,16 +22,8 @@ use crate::models::provenance::PROGRAM;
 use crate::models::tensors::Precision;
 use crate::models::yunet;
 
-/// The name of the face detector where `model export` asks for a model.
-pub const DETECTOR: &str = "built-in-detector";
-
 /// Version of the metadata.
 const FORMAT: &str = "1";
-
-/// Whether an argument names the face detector.
-pub fn is_detector(model: &Path) -> bool {
-    model == Path::new(DETECTOR)
-}
 
 /// How views are called on the command line and in the metadata.
 fn views_name(views: Views) -> &'static str {
@@ -83,8 +73,11 @@ impl Predictor {
             ("duchenne.temperatures", json!(temperatures).to_string()),
             ("duchenne.views", views_name(views).to_owned()),
             ("duchenne.precision", precision_name(options.precision).to_owned()),
-            ("duchenne.preprocessing", preprocessing_json(preprocessing).to_string()),
-            ("duchenne.models", json!(members).to_string()),
+            ("duchenne.preprocessing", shortest(preprocessing_json(preprocessing)).to_string()),
+            (
+                "duchenne.models",
+                serde_json::to_string(&members).expect("manifests are plain numbers and words"),
+            ),
         ];
         let about = format!(
             "Probabilities of the expression that a face shows: {}. {} by {PROGRAM}.",
@@ -116,7 +109,7 @@ pub fn detector_to_onnx(options: GraphOptions) -> Result<OnnxFile, InferenceErro
         ("duchenne.kind", "detector".to_owned()),
         ("duchenne.program", PROGRAM.to_owned()),
         ("duchenne.precision", precision_name(options.precision).to_owned()),
-        ("duchenne.detection", face_detection::settings().to_string()),
+        ("duchenne.detection", shortest(face_detection::settings()).to_string()),
         (
             "duchenne.provenance",
             json!({
@@ -129,6 +122,23 @@ pub fn detector_to_onnx(options: GraphOptions) -> Result<OnnxFile, InferenceErro
     ];
     let about = format!("Where faces are in a picture, by YuNet. Written by {PROGRAM}.");
     Ok(OnnxFile::new(graph, "duchenne-detector", &about, texts)?)
+}
+
+/// Every number as it stands in the source: 1.1, and not the nearest 32-bit float in 17 digits.
+fn shortest(json: Json) -> Json {
+    match json {
+        Json::Object(entries) => {
+            Json::Object(entries.into_iter().map(|(key, value)| (key, shortest(value))).collect())
+        }
+        Json::Array(values) => Json::Array(values.into_iter().map(shortest).collect()),
+        Json::Number(number) => match number.as_f64() {
+            Some(value) if number.is_f64() => {
+                json!((value as f32).to_string().parse::<f64>().unwrap_or(value))
+            }
+            _ => Json::Number(number),
+        },
+        other => other,
+    }
 }
 
 /// From a picture to the graph's input.
@@ -227,4 +237,16 @@ fn view(graph: &mut Graph, images: Value, view: View, preprocessing: &Preprocess
         images = graph.node("Gather", &[images, columns], &[("axis", Setting::Int(3))]);
     }
     images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stand_as_they_are_written() {
+        let json =
+            shortest(json!({ "a": [1.1_f32, 0.6_f32, 3], "b": { "c": 0.01, "d": 8.0e5, "e": "1.10" } }));
+        assert_eq!(json.to_string(), r#"{"a":[1.1,0.6,3],"b":{"c":0.01,"d":800000.0,"e":"1.10"}}"#);
+    }
 }

@@ -6,7 +6,7 @@ use crate::data::faces::pixels::FacePixels;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::built_in::BuiltInModel;
+use super::built_in::{BuiltInModel, is_detector};
 use super::deep_feature_svm::DeepFeatureSvm;
 use super::ensemble::Ensemble;
 use super::error::InferenceError;
@@ -59,8 +59,11 @@ impl Predictor {
     /// The model of this name, a built-in one's or a file's, on a device without autodiff.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// As [`load`](Self::load), and [`InferenceError::Detector`] for the face detector.
     pub fn named(model: &Path, device: &Device) -> Result<Self, InferenceError> {
+        if is_detector(model) {
+            return Err(InferenceError::Detector);
+        }
         match BuiltInModel::named(model) {
             Some(built_in) => Self::built_in(built_in, device),
             None => Self::load(model, device),

@@ -8,12 +8,12 @@ mod layers;
 pub mod messages;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
 use crate::files::atomic::{AtomicError, write_atomically};
-use messages::{ModelProto, OperatorSetIdProto, StringStringEntryProto};
+use messages::{ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
 
 pub use graph::{Graph, GraphOptions, Length, Setting, Value};
 
@@ -32,6 +32,16 @@ pub enum OnnxError {
     /// A weight is too large for half precision.
     #[error("weight `{0}` holds a value beyond half precision's range; export without --half")]
     Range(String),
+}
+
+/// Why an ONNX file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{}`: {problem}", path.display())]
+pub struct OnnxReadError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system says, or that it is not ONNX.
+    pub problem: String,
 }
 
 /// An ONNX file in memory.
@@ -67,6 +77,32 @@ impl OnnxFile {
         Ok(Self { model })
     }
 
+    /// Reads a file, of whichever program, for what it says of itself.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not ONNX.
+    pub fn open(path: &Path) -> Result<Self, OnnxReadError> {
+        let refused = |problem: String| OnnxReadError { path: path.to_owned(), problem };
+        let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+        let model = ModelProto::decode(&*bytes).map_err(|error| refused(format!("not ONNX: {error}")))?;
+        match model.graph {
+            Some(_) => Ok(Self { model }),
+            None => Err(refused("not ONNX: it holds no graph".to_owned())),
+        }
+    }
+
+    /// The texts by name.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.model.metadata_props.iter().map(|entry| (entry.key(), entry.value()))
+    }
+
+    /// Names and shapes of the inputs and of the outputs, such as `images [batch, 1, 48, 48]`.
+    pub fn ends(&self) -> [Vec<String>; 2] {
+        let graph = self.model.graph.as_ref();
+        let ends = graph.map_or([&[][..]; 2], |graph| [&graph.input[..], &graph.output[..]]);
+        ends.map(|ends| ends.iter().map(described).collect())
+    }
+
     /// The file's content as messages.
     pub fn model(&self) -> &ModelProto {
         &self.model
@@ -87,10 +123,26 @@ impl OnnxFile {
     }
 }
 
+/// Name and shape of an input or output.
+fn described(end: &ValueInfoProto) -> String {
+    let shape = end.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()?.shape.as_ref());
+    let lengths =
+        shape.into_iter().flat_map(|shape| &shape.dim).map(|dim| match (&dim.dim_param, dim.dim_value) {
+            (Some(name), _) => name.clone(),
+            (None, Some(length)) => length.to_string(),
+            (None, None) => "?".to_owned(),
+        });
+    format!("{} [{}]", end.name(), lengths.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether a file is called ONNX.
+pub fn is_named_onnx(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
+}
+
 /// Whether a file is ONNX, by its name or by its content.
 pub fn is_onnx(path: &Path, bytes: &[u8]) -> bool {
-    let named = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
     // The field `ir_version` comes first in every writer's files.
-    named
+    is_named_onnx(path)
         || bytes.first() == Some(&0x08) && ModelProto::decode(bytes).is_ok_and(|model| model.graph.is_some())
 }

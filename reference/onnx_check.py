@@ -151,8 +151,8 @@ class Check:
     def trained(self, settings, side, color):
         where = self.folder / "run"
         settings = [word for setting in settings for word in ("--set", setting)]
-        run(self.program, "train", "--recipe", "compact", "--data", self.data_set(side, color), "--run", where, "--epochs", 2,
-            "--set", "training.batch_size=16", "--set", "training.learning_rate=0.005", *settings)  # fmt: skip
+        run(self.program, "train", "--recipe", "compact", "--data", self.data_set(side, color), "--run", where, "--epochs", 4,
+            "--set", "training.batch_size=16", "--set", "training.learning_rate=0.01", *settings)  # fmt: skip
         model = (where / "best.safetensors").rename(self.folder / "trained.safetensors")
         shutil.rmtree(where)
         return model

@@ -244,7 +244,7 @@ impl Vgg {
         let mut values = if self.head == 1 {
             graph.global_average_pool(map)
         } else {
-            let pooled = graph.adaptive_average_pool(map, [side; 2], self.head);
+            let pooled = graph.adaptive_average_pool(map, side, self.head);
             graph.flat(pooled)
         };
         for (index, stage) in self.classifier.iter().enumerate() {

@@ -107,19 +107,16 @@ impl Graph {
         self.node("Flatten", &[input], &[("axis", Setting::Int(1))])
     }
 
-    /// Maps of `size` pooled to `side x side` as `adaptive_avg_pool2d` does. ONNX has no such operator; the means of
+    /// Maps of `from x from` pooled to `to x to` as `adaptive_avg_pool2d` does. ONNX has no such operator; the means of
     /// windows along rows and then along columns are two products with constant matrices.
-    pub fn adaptive_average_pool(&mut self, input: Value, [height, width]: [usize; 2], side: usize) -> Value {
-        if [height, width] == [side; 2] {
+    pub fn adaptive_average_pool(&mut self, input: Value, from: usize, to: usize) -> Value {
+        if from == to {
             return input;
         }
-        let rows = self.constant("pooled_rows", &[side, height], &averages(height, side));
-        let along: Vec<f32> = averages(width, side);
-        let transposed: Vec<f32> = (0..width)
-            .flat_map(|from| (0..side).map(move |to| (to, from)))
-            .map(|(to, from)| along[to * width + from])
-            .collect();
-        let columns = self.constant("pooled_columns", &[width, side], &transposed);
+        let rows = averages(from, to);
+        let columns: Vec<f32> = (0..from * to).map(|at| rows[at % to * from + at / to]).collect();
+        let rows = self.constant("pooled_rows", &[to, from], &rows);
+        let columns = self.constant("pooled_columns", &[from, to], &columns);
         let pooled = self.node("MatMul", &[rows, input], &[]);
         self.node("MatMul", &[pooled, columns], &[])
     }

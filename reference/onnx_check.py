@@ -8,8 +8,8 @@ DUCHENNE_ONNX=heads cargo test --release --workspace --test it heads_of_the_dete
 python reference/onnx_check.py target/release/duchenne heads [CASE...]
 
 Models are trained for a few steps on drawn bars: what matters is that weights and running statistics are those of a training. Random
-ones are drawn anew under the same names, and the temperature is made the deviation of the logits, so that probabilities
-neither saturate nor agree. The program's own probabilities are those of `predict --whole --json`.
+ones are drawn anew under the same names. Temperatures are made the deviation of the logits, so that probabilities do not saturate; of
+trained models only where that is larger than their own. The program's own probabilities are those of `predict --whole --json`.
 """
 
 import json
@@ -41,11 +41,11 @@ OPTIONS = {
         48, True, "mirrored",
     ),
     "compact, ten crops": (["input.crop=40"], 48, False, "ten-crop"),
-    "resnet18, small stem, gray in three channels, 64 pixels": (
-        ["network.architecture=resnet18", "network.stem=small", "input.channels=3", "input.resize=64", "input.crop=57"],
-        64, False, "single",
+    "resnet18, small stem, gray in three channels, 40 pixels": (
+        ["network.architecture=resnet18", "network.stem=small", "input.channels=3", "input.resize=40", "input.crop=33"],
+        40, False, "single",
     ),
-    "vgg11, head 7 of a map of 1": (["network.architecture=vgg11", "network.head=7"], 48, False, "mirrored"),
+    "vgg11, head 2 of a map of 1": (["network.architecture=vgg11", "network.head=2"], 48, False, "mirrored"),
     "vgg11_bn, head 2 of a map of 3": (
         ["network.architecture=vgg11_bn", "network.head=2", "input.resize=96", "input.crop=96"], 96, False, "mirrored",
     ),
@@ -155,13 +155,11 @@ class Check:
             "--set", "training.batch_size=16", "--set", "training.learning_rate=0.01", *settings)  # fmt: skip
         model = (where / "best.safetensors").rename(self.folder / "trained.safetensors")
         shutil.rmtree(where)
-        return model
+        return self.tempered(model, side, color, self.read(model)[0]["temperature"])
 
     def drawn(self, model, side, color):
         """The model with weights drawn anew, and a temperature that suits them."""
-        with safe_open(model, "numpy") as file:
-            manifest = json.loads(file.metadata()[KEY])
-        tensors = load_file(model)
+        manifest, tensors = self.read(model)
         for name, tensor in tensors.items():
             layer, part = name.rsplit(".", 1)
             if part == "num_batches_tracked":
@@ -175,16 +173,24 @@ class Check:
                 values = random.normal(0, 0.2, tensor.shape)
             tensors[name] = values.astype(np.float32)
         path = self.folder / "random.safetensors"
+        self.write(path, manifest | {"temperature": 1.0}, tensors)
+        return self.tempered(path, side, color, 0.0)
 
-        def write(temperature):
-            manifest["temperature"] = temperature
-            save_file(tensors, path, {KEY: json.dumps(manifest)})
-
-        write(1.0)
+    def tempered(self, model, side, color, least):
+        """With the deviation of its logits as the temperature, if that is more than `least`."""
         logits = self.folder / "logits.onnx"
-        run(self.program, "model", "export", path, "--views", "single", "--out", logits)
-        write(deviation_of_logits(logits, self.faces(side, color)[1]))
-        return path
+        run(self.program, "model", "export", model, "--views", "single", "--out", logits)
+        manifest, tensors = self.read(model)
+        deviation = deviation_of_logits(logits, self.faces(side, color)[1])
+        self.write(model, manifest | {"temperature": max(deviation, least)}, tensors)
+        return model
+
+    def read(self, model):
+        with safe_open(model, "numpy") as file:
+            return json.loads(file.metadata()[KEY]), load_file(model)
+
+    def write(self, path, manifest, tensors):
+        save_file(tensors, path, {KEY: json.dumps(manifest)})
 
     def own(self, models, side, color, views):
         words = [word for model in models for word in ("--model", model)]
@@ -195,15 +201,15 @@ class Check:
     def compare(self, name, models, side, color, views, varied):
         """Every form of the file against the program; `varied` where probabilities must tell faces apart."""
         labels, expected = self.own(models, side, color, views)
-        assert expected.shape[0] == FACES
+        assert expected.shape[0] == FACES and expected.max(1).mean() < 0.97, f"{name}: {expected.max(1).mean()} sure"
         if varied:
-            assert 0.25 < expected.max(1).mean() < 0.97 and expected.std(0).max() > 0.02, f"{name}: nothing to compare"
+            assert expected.max(1).mean() > 0.25 and expected.std(0).max() > 0.02, f"{name}: nothing to compare"
         path = self.folder / "model.onnx"
         for words in ([], ["--half"], ["--keep-batch-norm"], ["--half", "--keep-batch-norm"]):
             run(self.program, "model", "export", *models, "--views", views, "--out", path, *words)
             model, texts = checked(path)
             if "--keep-batch-norm" in words and not any(node.op_type == "BatchNormalization" for node in model.graph.node):
-                continue
+                break
             assert json.loads(texts["duchenne.labels"]) == labels
             assert len(json.loads(texts["duchenne.models"])) == len(models)
             runner, images = session(str(path)), self.faces(side, color)[1]

@@ -165,7 +165,7 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// A part of several layers, joined, in the middle of `groups` groups of channels.
+    /// A convolution of several layers, joined along their outputs, in so many groups of channels.
     fn convolve(
         &mut self,
         input: Value,

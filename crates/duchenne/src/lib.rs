@@ -100,6 +100,8 @@ mod guides {
     struct Generators;
     #[doc = include_str!("../../../docs/deep-features.md")]
     struct DeepFeatures;
+    #[doc = include_str!("../../../docs/onnx.md")]
+    struct Onnx;
     #[doc = include_str!("../../../docs/reproduce.md")]
     struct Reproduce;
     #[doc = include_str!("../../../README.md")]

@@ -9,6 +9,7 @@
 mod data;
 mod evaluation;
 mod gan;
+mod onnx;
 mod own_data;
 mod predict;
 mod reproduce;

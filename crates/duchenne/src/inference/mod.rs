@@ -10,6 +10,7 @@ pub mod ensemble;
 mod error;
 pub mod face_box;
 pub mod face_detection;
+pub mod onnx_export;
 pub mod predictor;
 pub mod recognition;
 pub mod recognizer;

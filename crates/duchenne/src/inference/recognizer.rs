@@ -44,12 +44,13 @@ impl Recognizer {
         Predictor::built_in(BuiltInModel::Raters, &burn::tensor::Device::flex()).map(Self::new)
     }
 
-    /// A model file (a network or a support vector machine on the features of several) on the CPU.
+    /// A model file (a network or a support vector machine on the features of several), or a built-in model by name, on the
+    /// CPU.
     ///
     /// # Errors
     /// When the file cannot be read or is not a model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InferenceError> {
-        Predictor::load(path.as_ref(), &burn::tensor::Device::flex()).map(Self::new)
+        Predictor::named(path.as_ref(), &burn::tensor::Device::flex()).map(Self::new)
     }
 
     /// Any classifier, on the device that it was loaded for.
@@ -176,6 +177,12 @@ impl Recognizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn built_in_models_are_loaded_by_name() {
+        let compact = Recognizer::load("built-in-compact").unwrap();
+        assert_eq!(compact.predictor().description(), "compact");
+    }
 
     #[test]
     fn several_pictures_give_what_each_gives_alone() {

@@ -38,6 +38,26 @@ const TURN_PIXELS: f64 = 2.0e5;
 /// Boxes of one face meet in more than this share of what they cover (libfacedetection's value).
 pub(super) const OVERLAP: f32 = 0.45;
 
+/// What a program needs that decodes the network's heads and scans pictures in the same way.
+pub(super) fn settings() -> serde_json::Value {
+    serde_json::json!({
+        "strides": STRIDES,
+        "granule": GRANULE,
+        "values": ["face", "object", "x", "y", "width", "height", "right_eye_x", "right_eye_y", "left_eye_x", "left_eye_y",
+            "nose_x", "nose_y", "right_mouth_x", "right_mouth_y", "left_mouth_x", "left_mouth_y"],
+        "min_score": DEFAULT_MIN_SCORE,
+        "overlap": OVERLAP,
+        "least_min_face": LEAST_MIN_FACE,
+        "scan_pixels": DEFAULT_SCAN_PIXELS,
+        "most_scan_pixels": MAX_SCAN_PIXELS,
+        "coarse_pixels": COARSE_PIXELS,
+        "tile": { "side": TILE, "overlap": TILE_OVERLAP, "edge": TILE_EDGE },
+        "enlarged_pixels": ENLARGED_PIXELS,
+        "turn_pixels": TURN_PIXELS,
+        "second_look": second_look::settings(),
+    })
+}
+
 /// A face as the detector reports it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectedFace {

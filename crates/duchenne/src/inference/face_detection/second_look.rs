@@ -21,6 +21,14 @@ const PATCH_FACES: f32 = 2.2;
 const TURNS: usize = 4;
 const SETTLED: f32 = 4.0;
 
+/// What a program needs that looks again in the same way.
+pub(super) fn settings() -> serde_json::Value {
+    serde_json::json!({
+        "below_score": SURE, "most_faces": MOST_LOOKED_AT_AGAIN, "patch": PATCH, "patch_faces": PATCH_FACES,
+        "turns": TURNS, "settled_degrees": SETTLED,
+    })
+}
+
 impl FaceDetector {
     /// The faces with those that are not sure seen in the direction in which the network is surest of them: it finds
     /// heads that lie or stand upside down, but then takes their chins for foreheads.

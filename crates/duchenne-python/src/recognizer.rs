@@ -94,15 +94,15 @@ impl Recognizer {
         &self,
         py: Python<'_>,
         path: PathBuf,
-        from: Option<f64>,
-        to: Option<f64>,
+        start: Option<f64>,
+        end: Option<f64>,
         every: Option<f64>,
         smooth: Option<f64>,
         search_every: f64,
         ffmpeg: PathBuf,
     ) -> PyResult<Video> {
         begin()?;
-        let section = Section { from, to, every };
+        let section = Section { from: start, to: end, every };
         let clip = py.detach(|| Clip::open(&path, section, &Ffmpeg::at(ffmpeg))).map_err(refused)?;
         let options = VideoOptions { smooth, search_every, keep_pictures: false };
         let finder = self.recognizer.finder();

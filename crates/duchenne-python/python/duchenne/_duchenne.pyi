@@ -42,14 +42,13 @@ class Recognizer:
     def classes(self) -> list[str]: ...
     def recognize_video(
         self,
-        path: PathLike[str],
-        from_: float | None,
-        to: float | None,
+        path: str | PathLike[str],
+        start: float | None,
+        end: float | None,
         every: float | None,
         smooth: float | None,
         search_every: float,
-        ffmpeg: PathLike[str],
-        /,
+        ffmpeg: str | PathLike[str],
     ) -> Video: ...
     def recognize(self, pictures: Sequence[Any]) -> list[PictureValues]: ...
     def probabilities(

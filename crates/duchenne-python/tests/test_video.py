@@ -34,7 +34,7 @@ def test_frames_have_times_and_people_keep_their_numbers(animation):
     video = duchenne.Recognizer("built-in-compact").recognize_video(animation, smooth=0.2)
     found = list(video)
     assert [round(frame.time, 3) for frame in found] == [round(number / 10, 3) for number in range(10)]
-    assert [frame.index for frame in found] == list(range(10))
+    assert [frame.number for frame in found] == list(range(10))
     assert {face.track for frame in found for face in frame} == {1}
     first, last = found[0][0], found[-1][0]
     assert last.box[0] - first.box[0] == pytest.approx(36, abs=4)
@@ -49,7 +49,7 @@ def test_frames_are_the_programs(animation, program):
     found = list(video)
     assert len(found) == len(lines) == 5
     for frame, line in zip(found, map(json.loads, lines), strict=True):
-        assert (frame.index, frame.width, frame.height) == (line["frame"], line["width"], line["height"])
+        assert (frame.number, frame.width, frame.height) == (line["frame"], line["width"], line["height"])
         assert frame.time == pytest.approx(line["time"], abs=1e-6)
         for face, told in zip(frame, line["faces"], strict=True):
             assert face.track == told["track"] and face.expression == told["expression"]
@@ -89,5 +89,5 @@ def test_a_video_is_decoded_by_ffmpeg(animation, tmp_path):
     assert len(found) == 10 and all(len(frame) == 1 for frame in found)
     # Not asked for to its end, it leaves no process behind.
     video = duchenne.Recognizer("built-in-compact").recognize_video(clip)
-    assert next(video).index == 0
+    assert next(video).number == 0
     del video

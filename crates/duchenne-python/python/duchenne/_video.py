@@ -30,7 +30,7 @@ class Frame(Sequence[TrackedFace]):
     """A frame of a clip: a sequence of its faces, by their numbers."""
 
     #: Its place among the frames that were looked at, from 0.
-    index: int
+    number: int
     #: When it is shown, in seconds from the clip's beginning.
     time: float
     #: Width and height in pixels.
@@ -78,12 +78,12 @@ class Video(Iterator[Frame]):
 
     def __next__(self) -> Frame:
         try:
-            index, time, width, height, faces = next(self._frames)
+            number, time, width, height, faces = next(self._frames)
         except StopIteration:
             if self._frames.warning is not None:
                 warnings.warn(f"{self.path} {self._frames.warning}", stacklevel=2)
             raise
-        return Frame(index, time, width, height, tuple(self._face(face) for face in faces))
+        return Frame(number, time, width, height, tuple(self._face(face) for face in faces))
 
     def _face(self, value: _duchenne.TrackedValues) -> TrackedFace:
         track, plain, smoothed = value
@@ -107,7 +107,7 @@ class Video(Iterator[Frame]):
         rows: list[list[Any]] = []
         for frame in self:
             for face in frame:
-                row: list[Any] = [frame.index, frame.time, face.track, *face.box, face.score, face.angle]
+                row: list[Any] = [frame.number, frame.time, face.track, *face.box, face.score, face.angle]
                 for name in LANDMARKS:
                     row += face.landmarks[name] if face.landmarks else (None, None)
                 row += [face.expression, face.confidence, *face.probabilities.values()]

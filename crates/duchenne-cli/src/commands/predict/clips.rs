@@ -139,7 +139,7 @@ impl Clips<'_> {
         let name =
             source.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut frames = self.recognizer.recognize_video(clip, self.options);
-        while let Some(frame) = frames.next() {
+        for frame in frames.by_ref() {
             let mut frame = frame.map_err(anyhow::Error::from)?;
             if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Err(Problem::Clip("stopped".to_owned()));

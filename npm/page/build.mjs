@@ -28,7 +28,7 @@ let page = replaced(server, /<style>.*?<\/style>/s, `<meta http-equiv="Content-S
 page = replaced(page, /<script>.*?<\/script>/s, `<script src="shared.js"></script>
 <script type="module" src="page.js"></script>`);
 page = replaced(page, /Everything goes to the program that serves this page,\s+and nowhere else; nothing is kept\./,
-  "They are looked at in this browser:\nnothing is sent anywhere, and nothing is kept.");
+  "They are looked at in this browser:\nnothing is sent anywhere, and no picture is kept.");
 page = replaced(page, '  <label><input type="checkbox" id="landmarks">', `  <label>Model <select id="model">
     <option value="built-in">most accurate</option><option value="built-in-compact">fastest</option>
   </select></label>

@@ -6,18 +6,20 @@ import { angleOf, centreOf, type DetectedFace, sideOf } from "./detected_face.js
 import type { Picture } from "./picture.js";
 import { windowOf } from "./reshaping.js";
 
-/** The side of the small picture, in pixels and in sides of the face: hair and collar tell people apart, too. */
+/** The side of the small picture, in pixels. */
 const PIXELS = 16;
-const FACES = 1.4;
 /** How much of a newer look enters the kept one. */
 const RENEWED = 0.1;
 
 /** A small upright picture of a face, its brightness and contrast taken out. */
 export class Appearance {
+  /** The same in sides of the face: hair and collar tell people apart, too. */
+  static readonly FACES = 1.4;
+
   private constructor(private readonly values: Float64Array) {}
 
   static of(picture: Picture, face: DetectedFace): Appearance {
-    const window = { centre: centreOf(face), side: sideOf(face) * FACES, angle: angleOf(face) };
+    const window = { centre: centreOf(face), side: sideOf(face) * Appearance.FACES, angle: angleOf(face) };
     const { data } = windowOf(picture, window, PIXELS);
     const values = new Float64Array((data.length / 4) * 3);
     for (let from = 0, to = 0; from < data.length; from += 4) {

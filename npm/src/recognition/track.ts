@@ -22,6 +22,13 @@ const SHORT = 0.25;
 /** What a difference in looks weighs against a distance of one side of the face. */
 const LOOKS = 1.5;
 
+/** How a candidate looks. */
+export interface Seen {
+  readonly look: Appearance;
+  /** Whether another face is so near that it may hide a part of this one, or this one of it. */
+  readonly isHidden: boolean;
+}
+
 /** A face that was seen, and will be looked for. */
 export class Track {
   private motion: Point = [0, 0];
@@ -43,12 +50,12 @@ export class Track {
   }
 
   /** How ill a candidate goes with this track; `null` where it cannot be the same face. */
-  cost(time: number, isCut: boolean, face: DetectedFace, look: Appearance): number | null {
+  cost(time: number, isCut: boolean, face: DetectedFace, seen: Seen): number | null {
     const gap = time - this.seen;
     const away = distance(centreOf(face), centreOf(this.expected(time))) / sideOf(this.face);
     const growth = Math.abs(Math.log(sideOf(face) / sideOf(this.face)));
-    const difference = this.look.difference(look);
-    const most = isCut || gap > SHORT ? DIFFERENCE_AFTER_A_GAP : DIFFERENCE;
+    const difference = this.look.difference(seen.look);
+    const most = (isCut || gap > SHORT) && !seen.isHidden ? DIFFERENCE_AFTER_A_GAP : DIFFERENCE;
     const isPossible = away <= REACH + REACH_PER_SECOND * gap && growth <= GROWTH + GROWTH_PER_SECOND * gap
       && difference <= most;
     return isPossible ? away + growth + LOOKS * difference : null;

@@ -12,7 +12,7 @@ import type { Picture } from "./picture.js";
 import { samples } from "./reshaping.js";
 import { around, surestView } from "./second_look.js";
 import { overlap } from "./suppression.js";
-import { distance, Track } from "./track.js";
+import { distance, type Seen, Track } from "./track.js";
 
 /** Seconds between two searches of the whole picture, unless the caller says otherwise. */
 export const DEFAULT_SEARCH_EVERY = 0.2;
@@ -31,8 +31,6 @@ const KNOWN_FACE_SCORE = 0.75;
 const CROWD = 0.8;
 /** Boxes that meet in more than this share of what they cover are one face. */
 const SAME_FACE = 0.3;
-/** A box that meets another in more than this is hidden by it or hides it: its look is not learned. */
-const TOUCHING = 0.05;
 /** Heads turned by fewer degrees are looked for upright. */
 const UPRIGHT = 15;
 /** The picture is compared with the one before at so many points on a side; a mean difference of more levels is a cut. */
@@ -69,23 +67,21 @@ export class Tracker {
     const candidates = near ?? [];
     const patched = candidates.length;
     if (searched) await this.search(time, picture, candidates);
-    const looks = candidates.map((face) => Appearance.of(picture, face));
+    const looks = looksOf(picture, candidates, 0);
     let pairs = this.pairs(time, isCut, candidates, looks);
     const lastSeen = Math.max(...this.tracks.map((track) => track.seen));
     const isLost = this.tracks.some((track, place) => pairs[place] === null && track.seen === lastSeen);
     if (!searched && isLost && (this.searched === null || time - this.searched >= SOONEST_SEARCH)) {
       searched = true;
       await this.search(time, picture, candidates);
-      looks.push(...candidates.slice(patched).map((face) => Appearance.of(picture, face)));
+      looks.push(...looksOf(picture, candidates, patched));
       pairs = this.pairs(time, isCut, candidates, looks);
     }
     this.tracks.forEach((track, place) => {
       const at = pairs[place] ?? null;
       if (at === null) return;
-      const face = candidates[at]!;
-      const touches = (other: DetectedFace, index: number): boolean =>
-        index !== at && overlap(other.area, face.area) > TOUCHING;
-      track.update(time, face, candidates.some(touches) ? null : looks[at]!);
+      const seen = looks[at]!;
+      track.update(time, candidates[at]!, seen.isHidden ? null : seen.look);
     });
     if (searched) {
       const isNew = (_: DetectedFace, place: number): boolean => place >= patched && !pairs.includes(place);
@@ -129,7 +125,7 @@ export class Tracker {
   }
 
   /** For each track the place of the candidate that it becomes: pairs are made from the best on. */
-  private pairs(time: number, isCut: boolean, candidates: DetectedFace[], looks: Appearance[]): (number | null)[] {
+  private pairs(time: number, isCut: boolean, candidates: DetectedFace[], looks: Seen[]): (number | null)[] {
     const possible = this.tracks.flatMap((track, place) => candidates.flatMap((face, candidate) => {
       const cost = track.cost(time, isCut, face, looks[candidate]!);
       return cost === null ? [] : [{ place, candidate, cost }];
@@ -166,6 +162,21 @@ export class Tracker {
     const difference = points.reduce((sum, value, at) => sum + Math.abs(value - (earlier[at] ?? 0)), 0);
     return earlier.length !== points.length || difference > CUT * Math.max(1, points.length);
   }
+}
+
+/** How the faces from place `first` on look. */
+function looksOf(picture: Picture, faces: DetectedFace[], first: number): Seen[] {
+  return faces.slice(first).map((face) => ({
+    look: Appearance.of(picture, face),
+    isHidden: faces.some((other) => other !== face && meet(face, other)),
+  }));
+}
+
+/** Whether what is seen of two faces, hair and collar included, meets. */
+function meet(one: DetectedFace, other: DetectedFace): boolean {
+  const reach = (Appearance.FACES * (sideOf(one) + sideOf(other))) / 2;
+  const [here, there] = [centreOf(one), centreOf(other)];
+  return Math.abs(here[0] - there[0]) < reach && Math.abs(here[1] - there[1]) < reach;
 }
 
 const isAmong = (faces: DetectedFace[], face: DetectedFace): boolean =>

@@ -121,6 +121,9 @@ function started(): Worker {
 
 /** What goes to the worker, and what of it moves there. The caller's own stays whole. */
 async function handedOver(source: PictureSource): Promise<[Given, Transferable[]]> {
+  if (typeof source !== "object" || source === null) {
+    throw new DuchenneError("picture", `${typeof source} is not a picture; give a file, an element, a bitmap or pixels`);
+  }
   if (source instanceof Blob) return [{ kind: "file", file: source }, []];
   if ("data" in source) {
     const { width, height, data } = source;

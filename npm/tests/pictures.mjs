@@ -88,6 +88,10 @@ export function pictures() {
     tiles: { picture: repeated(faces, 3, 2), arguments: ["--min-face", "40"], options: { minFace: 40 } },
     sure: { picture: shrunk(faces, 4), arguments: ["--min-score", "0.88"], options: { minScore: 0.88 } },
     whole: { picture: part(faces, 370, 80, 160, 170), arguments: ["--whole"], options: { whole: true } },
+    // What the fake camera of the tests in a browser shows, at the page's size and least face.
+    camera: {
+      picture: placed(faces, { width: 640, height: 480, centre: [450, 340], scale: 0.7 }), arguments: ["--min-face", "40"], options: { minFace: 40 },
+    },
     empty: { picture: made(200, 150, (x, y) => [x, y, 90]) },
     dot: { picture: made(1, 1, () => [9, 9, 9]) },
   };

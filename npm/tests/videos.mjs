@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { clip, drawnFaces, png, RATE } from "./pictures.mjs";
+import { clip, pictures, png, RATE } from "./pictures.mjs";
 
 /** Why there are no videos, said aloud; `false` where there are. */
 export const skip = (() => {
@@ -16,13 +16,13 @@ export const skip = (() => {
   }
 })();
 
-/** A folder with `clip.webm`, the clip of `pictures.mjs`, and `camera.y4m`, which shows the drawn faces. */
+/** A folder with `clip.webm`, the clip of `pictures.mjs`, and `camera.y4m`, which shows its picture `camera`. */
 export function videos() {
   const folder = mkdtempSync(path.join(tmpdir(), "duchenne-videos-"));
   const ffmpeg = (input, ...options) => execFileSync("ffmpeg", ["-v", "error", "-framerate", String(RATE), "-i", path.join(folder, input), ...options]);
   clip().forEach((frame, index) => writeFileSync(path.join(folder, `frame-${String(index).padStart(3, "0")}.png`), png(frame)));
   ffmpeg("frame-%03d.png", "-c:v", "libvpx-vp9", "-lossless", "1", "-pix_fmt", "gbrp", path.join(folder, "clip.webm"));
-  writeFileSync(path.join(folder, "still.png"), png(drawnFaces()));
+  writeFileSync(path.join(folder, "still.png"), png(pictures().camera.picture));
   ffmpeg("still.png", "-pix_fmt", "yuv420p", path.join(folder, "camera.y4m"));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -6,6 +6,9 @@ import { Timeline } from "./timeline.js";
 /** Seconds over which a video's labels are smoothed, and between two drawings of its timeline. */
 const SMOOTH = 0.2;
 const REDRAW = 0.5;
+/** Video files are played so slowly that so many frames of each of their seconds are looked at, within these limits. */
+const FRAMES = 8;
+const [SLOWEST, FASTEST] = [0.1, 1];
 /** In videos, faces below this share of the picture's width are passed over: fast enough to follow. */
 const SMALLEST = 1 / 16;
 
@@ -63,9 +66,13 @@ let name = "camera";
 document.querySelector("#camera")!.addEventListener("click", () => { name = "camera"; }, { capture: true });
 
 shared["follow"] = async (playing: HTMLVideoElement, mine: number) => {
+  const isFile = !playing.srcObject;
   say("looking …");
+  // Nothing is missed while the networks are loaded.
+  if (isFile) playing.pause();
   const recognizer = await loading;
   if (turn !== mine) return;
+  if (isFile) void playing.play().catch(() => {});
   video = playing;
   const current = new Recording(name);
   recording = current;
@@ -77,9 +84,11 @@ shared["follow"] = async (playing: HTMLVideoElement, mine: number) => {
     current.add(frame);
     frames += 1;
     const now = performance.now() / 1000;
+    const rate = frames / (now - began / 1000);
+    if (isFile) playing.playbackRate = Math.min(FASTEST, Math.max(SLOWEST, rate / FRAMES));
     // Not for every frame: it is read aloud to those who cannot see it.
     if (now - told > 2) {
-      say(`${count(frame.faces.length)}, ${(frames / (now - began / 1000)).toFixed(0)} frames a second`);
+      say(`${count(frame.faces.length)}, ${rate.toFixed(rate < 3 ? 1 : 0)} frames a second`);
       told = now;
     }
     if (now - drawn > REDRAW) {

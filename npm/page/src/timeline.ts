@@ -10,8 +10,7 @@ const colorOf = (expression: string): string => COLORS[expression] ?? "rgb(221 2
 
 /** A face that was not seen for so many seconds has a gap. */
 const GAP = 1;
-/** Who was seen more briefly is counted, not drawn; and at most so many are drawn. */
-const BRIEF = 0.5;
+/** At most so many are drawn, those who were seen most; the others are counted. */
 const MOST_PEOPLE = 12;
 
 /** From when to when one expression was the likeliest. */
@@ -32,16 +31,19 @@ export class Timeline {
   /** Draws anew; `isDone` where no more frames come. */
   draw(recording: Recording, isDone: boolean): void {
     const all = [...recording.people.values()];
-    const long = all.filter(({ times }) => times.at(-1)! - times[0]! >= BRIEF || (isDone && all.length === 1));
-    const people = long.slice(0, MOST_PEOPLE);
+    const people = [...all].sort((one, other) => other.times.length - one.times.length).slice(0, MOST_PEOPLE)
+      .sort((one, other) => one.track - other.track);
     if (people.length === 0) return;
     const end = Math.max(...people.map(({ times }) => times.at(-1)!), 0.1);
     const begin = Math.min(...people.map(({ times }) => times[0]!));
     if (this.place.hidden) this.frame(people[0]!);
     const list = this.place.querySelector("div")!;
+    for (const section of [...list.children]) {
+      if (!people.some((person) => idOf(person) === section.id)) section.remove();
+    }
     for (const person of people) this.drawPerson(list, person, begin, end, isDone);
     const notes = [
-      ...(all.length > people.length ? [`${all.length - people.length} faces that were seen briefly are not drawn; they are in what is saved.`] : []),
+      ...(all.length > people.length ? [`${all.length - people.length} faces that were seen more briefly are not drawn; they are in what is saved.`] : []),
       ...(recording.leftOut > 0 ? [`${recording.leftOut} frames came after the memory for them was full.`] : []),
     ];
     this.place.querySelector("p")!.textContent = notes.join(" ");
@@ -58,7 +60,7 @@ export class Timeline {
   }
 
   private drawPerson(list: HTMLElement, person: Person, begin: number, end: number, isDone: boolean): void {
-    const id = `person-${person.track}`;
+    const id = idOf(person);
     let section = list.querySelector<HTMLElement>(`#${id}`);
     if (!section) {
       const canvas = element("canvas");
@@ -85,6 +87,8 @@ export class Timeline {
     section.querySelector("ol")!.replaceChildren(...items);
   }
 }
+
+const idOf = ({ track }: Person): string => `person-${track}`;
 
 function spans({ times, shown }: Person): Span[] {
   const found: Span[] = [];
@@ -119,7 +123,7 @@ function drawn(canvas: HTMLCanvasElement, person: Person, begin: number, end: nu
   const y = (probability: number): number => band + 6 + (1 - probability) * (height - band - 8 - foot);
   for (const { expression, from, to } of spans(person)) {
     pen.fillStyle = colorOf(expression);
-    pen.fillRect(x(from), 0, Math.max(1, x(to) - x(from)), band);
+    pen.fillRect(x(from), 0, Math.max(3, x(to) - x(from)), band);
   }
   const style = getComputedStyle(canvas);
   const color = (name: string): string => style.getPropertyValue(name);
@@ -131,6 +135,8 @@ function drawn(canvas: HTMLCanvasElement, person: Person, begin: number, end: nu
       const point = [x(time), y(person.shown[at]!.probabilities[name]!)] as const;
       if (at === 0 || time - person.times[at - 1]! >= GAP) pen.moveTo(...point);
       else pen.lineTo(...point);
+      // What was seen once is a point.
+      pen.lineTo(point[0] + 1.5, point[1]);
     });
     pen.lineJoin = "round";
     // Light colours need an edge on light paper, dark ones on dark paper.

@@ -5,7 +5,7 @@
 // The classifiers in half precision, which moves probabilities by some ten-thousandths. The detector in full: it has no more than
 // 0.2 MB, and half precision moves scores over the threshold below which faces are looked at again.
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const program = process.env.DUCHENNE ?? fileURLToPath(new URL("../target/release/duchenne", import.meta.url));
@@ -18,3 +18,5 @@ for (const [model, file, ...options] of [
 ]) {
   execFileSync(program, ["model", "export", model, "--out", folder + file, ...options], { stdio: ["ignore", "ignore", "inherit"] });
 }
+// The licence of the detector's weights goes where they go.
+cpSync(fileURLToPath(new URL("../crates/duchenne/assets/yunet/LICENSE", import.meta.url)), `${folder}LICENSE-detector`);

@@ -70,7 +70,7 @@ await build({
 const files = readdirSync(dist, { recursive: true }).filter((file) => statSync(path.join(dist, file)).isFile()).sort();
 const version = createHash("sha256");
 for (const file of files) version.update(file).update(readFileSync(path.join(dist, file)));
-const first = files.filter((file) => !file.includes("onnxruntime") && !file.includes("compact"));
+const first = files.filter((file) => !file.startsWith("packages/onnxruntime-web") && !file.includes("compact"));
 await build({
   ...common, entryPoints: [path.join(here, "src/service_worker.ts")],
   define: { VERSION: JSON.stringify(version.digest("hex").slice(0, 16)), FILES: JSON.stringify(["./", ...first.filter((file) => file !== "index.html")]) },

@@ -8,6 +8,8 @@ import { Engine } from "./recognition/engine.js";
 import type { ModelFile, Runtime } from "./recognition/networks.js";
 import type { Loaded } from "./recognizer.js";
 
+const MOST_THREADS = 4;
+
 let service: LocalService | null = null;
 
 self.addEventListener("message", ({ data }: MessageEvent<Question>) => {
@@ -49,7 +51,8 @@ async function load(message: LoadMessage): Promise<Loaded> {
   files.catch(() => {});
   const device = await chosen(message.device);
   const runtime = await (device === "webgpu" ? webgpu(message) : wasm(message));
-  if (message.threads !== undefined) runtime.ort.env.wasm.numThreads = message.threads;
+  // The page itself needs no core while networks run. Where it is not isolated, ONNX Runtime takes one thread whatever is said here.
+  runtime.ort.env.wasm.numThreads = message.threads ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
   runtime.ort.env.logLevel = "fatal";
   const [detector, classifier] = await files;
   const engine = await Engine.open(runtime, { detector, classifier }).catch((error: unknown) => {

@@ -14,7 +14,7 @@ export interface LoadOptions {
   readonly runtimeUrl?: string | URL | undefined;
   /** Where networks run: on the GPU where the browser has WebGPU, else as WebAssembly. */
   readonly device?: "auto" | "webgpu" | "wasm" | undefined;
-  /** Threads of WebAssembly, in pages that are cross-origin isolated; by default the cores, at most four. In Node half of the cores. */
+  /** Threads of WebAssembly, in pages that are cross-origin isolated; by default half of the cores, at most four. */
   readonly threads?: number | undefined;
 }
 

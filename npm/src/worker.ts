@@ -51,8 +51,9 @@ async function load(message: LoadMessage): Promise<Loaded> {
   files.catch(() => {});
   const device = await chosen(message.device);
   const runtime = await (device === "webgpu" ? webgpu(message) : wasm(message));
-  // The page itself needs no core while networks run. Where it is not isolated, ONNX Runtime takes one thread whatever is said here.
-  runtime.ort.env.wasm.numThreads = message.threads ?? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
+  // More wait for each other: the networks are small. Without isolation there is one, whatever is asked for.
+  const threads = message.threads ?? Math.min(MOST_THREADS, Math.ceil((navigator.hardwareConcurrency || 1) / 2));
+  runtime.ort.env.wasm.numThreads = self.crossOriginIsolated ? threads : 1;
   runtime.ort.env.logLevel = "fatal";
   const [detector, classifier] = await files;
   const engine = await Engine.open(runtime, { detector, classifier }).catch((error: unknown) => {

@@ -124,6 +124,9 @@ export function clip() {
   covered(12);
   shot(6, (part) => ({ centre: [600 - 8 * part, 505], scale: 0.82, change: (value) => value * (0.8 - 0.65 * part) }));
   shot(5, (part) => ({ centre: [450, 340], scale: 0.42 + 0.02 * part }));
+  covered(12);
+  // A head that turns.
+  shot(5, (part) => ({ centre: [450, 185], scale: 0.9, degrees: 20 + 40 * part }));
   return frames;
 }
 

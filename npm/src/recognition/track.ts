@@ -15,7 +15,8 @@ const REACH_PER_SECOND = 2.5;
 /** How much its size may change, as a logarithm, and how much more with each second. */
 const GROWTH = 0.4;
 const GROWTH_PER_SECOND = 0.5;
-/** How different it may look from frame to frame, and where it was not seen for longer than `SHORT` seconds or after a cut. */
+/** How different it may look from frame to frame, or where a part of it may be hidden; and where it was not seen for longer than `SHORT`
+ * seconds or the picture was cut. */
 const DIFFERENCE = 0.8;
 const DIFFERENCE_AFTER_A_GAP = 0.45;
 const SHORT = 0.25;
@@ -25,7 +26,7 @@ const LOOKS = 1.5;
 /** How a candidate looks. */
 export interface Seen {
   readonly look: Appearance;
-  /** Whether another face is so near that it may hide a part of this one, or this one of it. */
+  /** Whether a part of it may be hidden: another face is near, or the edge of the picture. */
   readonly isHidden: boolean;
 }
 
@@ -52,7 +53,9 @@ export class Track {
   /** How ill a candidate goes with this track; `null` where it cannot be the same face. */
   cost(time: number, isCut: boolean, face: DetectedFace, seen: Seen): number | null {
     const gap = time - this.seen;
-    const away = distance(centreOf(face), centreOf(this.expected(time))) / sideOf(this.face);
+    // Who leaves at the edge comes back there, whatever the motion was.
+    const [expected, last, here] = [centreOf(this.expected(time)), centreOf(this.face), centreOf(face)];
+    const away = Math.min(distance(here, expected), distance(here, last)) / sideOf(this.face);
     const growth = Math.abs(Math.log(sideOf(face) / sideOf(this.face)));
     const difference = this.look.difference(seen.look);
     const most = (isCut || gap > SHORT) && !seen.isHidden ? DIFFERENCE_AFTER_A_GAP : DIFFERENCE;

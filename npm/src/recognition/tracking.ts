@@ -10,7 +10,7 @@ import { angleOf, bounds, centreOf, type DetectedFace, inReadingOrder, sideOf } 
 import type { FaceDetector } from "./detection.js";
 import type { Picture } from "./picture.js";
 import { samples } from "./reshaping.js";
-import { around, surestView } from "./second_look.js";
+import { around, type Look, surestView } from "./second_look.js";
 import { overlap } from "./suppression.js";
 import { distance, type Seen, Track } from "./track.js";
 
@@ -33,6 +33,12 @@ const CROWD = 0.8;
 const SAME_FACE = 0.3;
 /** Heads turned by fewer degrees are looked for upright. */
 const UPRIGHT = 15;
+/**
+ * A head that turns away from the direction in which it is looked for is found less and less surely, while its landmarks tell little of
+ * the turn: then patches turned by so many degrees more and less are looked at, too, but not more often than every so many seconds.
+ */
+const TILT = 20;
+const TILT_EVERY = 0.08;
 /** The picture is compared with the one before at so many points on a side; a mean difference of more levels is a cut. */
 const POINTS = 48;
 const CUT = 40;
@@ -42,6 +48,7 @@ export class Tracker {
   private tracks: Track[] = [];
   private given = 0;
   private searched: number | null = null;
+  private tilted: number | null = null;
   private earlier: Uint8Array | null = null;
   private readonly known: FaceDetector;
 
@@ -60,7 +67,9 @@ export class Tracker {
   private async follow(time: number, picture: Picture): Promise<void> {
     const isCut = this.isCut(picture);
     this.tracks = this.tracks.filter((track) => time - track.seen <= MEMORY && time >= track.seen);
-    const near = await this.inPatches(time, picture);
+    const tilts = this.tilted === null || time < this.tilted || time - this.tilted >= TILT_EVERY;
+    if (tilts) this.tilted = time;
+    const near = await this.inPatches(time, tilts, picture);
     const isDue = this.searched === null || isCut || time < this.searched
       || time - this.searched + 1e-6 >= this.searchEvery;
     let searched = isDue || near === null;
@@ -89,8 +98,11 @@ export class Tracker {
     }
   }
 
-  /** What is found in patches around the known faces; `null` where these are so many that searching the picture is less work. */
-  private async inPatches(time: number, picture: Picture): Promise<DetectedFace[] | null> {
+  /**
+   * What is found in patches around the known faces, unsure ones also in patches that are turned where `tilts`; `null` where the faces
+   * are so many that searching the picture is less work.
+   */
+  private async inPatches(time: number, tilts: boolean, picture: Picture): Promise<DetectedFace[] | null> {
     const lookedFor = this.tracks.filter((track) => time - track.seen <= LOOKED_FOR);
     const [width, height] = this.detector.scanSizes(picture)[0]!;
     // A single face is followed in any picture: a picture smaller than a patch is quickly done.
@@ -99,17 +111,32 @@ export class Tracker {
       const angle = angleOf(track.face);
       return { face: track.expected(time), angle: Math.abs(angle) < UPRIGHT ? 0 : angle };
     });
-    const found = await around(this.known, picture, looks, PATCH);
-    // Beside the face there may be parts of others, cut by the patch.
-    const near = found.flatMap((faces, place) => {
-      const { face: expected } = looks[place]!;
-      return faces.filter((face) => distance(centreOf(face), centreOf(expected)) < 0.75 * sideOf(expected));
+    const found = await this.near(picture, looks);
+    const { below_score } = this.detector.network.constants.second_look;
+    const unsure = tilts ? looks.map((_, place) => place).filter((place) => surest(found[place]!) < below_score) : [];
+    const tilted = unsure.flatMap((place) =>
+      [-TILT, TILT].map((tilt) => ({ face: looks[place]!.face, angle: looks[place]!.angle + tilt })));
+    const views = await this.near(picture, tilted);
+    unsure.forEach((place, at) => {
+      for (const view of views.slice(2 * at, 2 * at + 2)) {
+        if (surest(view) > surest(found[place]!)) found[place] = view;
+      }
     });
+    const near = found.flat();
     const kept: DetectedFace[] = [];
     for (const face of near.sort((one, other) => other.score - one.score)) {
       if (!isAmong(kept, face)) kept.push(face);
     }
     return kept;
+  }
+
+  /** For each look what is found around it that may be the face itself: beside it there may be parts of others, cut by the patch. */
+  private async near(picture: Picture, looks: Look[]): Promise<DetectedFace[][]> {
+    const found = await around(this.known, picture, looks, PATCH);
+    return found.map((faces, place) => {
+      const { face: expected } = looks[place]!;
+      return faces.filter((face) => distance(centreOf(face), centreOf(expected)) < 0.75 * sideOf(expected));
+    });
   }
 
   /** Adds the faces of the whole picture that are not among the candidates. */
@@ -166,10 +193,13 @@ export class Tracker {
 
 /** How the faces from place `first` on look. */
 function looksOf(picture: Picture, faces: DetectedFace[], first: number): Seen[] {
-  return faces.slice(first).map((face) => ({
-    look: Appearance.of(picture, face),
-    isHidden: faces.some((other) => other !== face && meet(face, other)),
-  }));
+  return faces.slice(first).map((face) => {
+    const [x, y] = centreOf(face);
+    const reach = (Appearance.FACES * sideOf(face)) / 2;
+    const isCut = x < reach || y < reach || x + reach > picture.width || y + reach > picture.height;
+    const isHidden = isCut || faces.some((other) => other !== face && meet(face, other));
+    return { look: Appearance.of(picture, face), isHidden };
+  });
 }
 
 /** Whether what is seen of two faces, hair and collar included, meets. */
@@ -178,6 +208,8 @@ function meet(one: DetectedFace, other: DetectedFace): boolean {
   const [here, there] = [centreOf(one), centreOf(other)];
   return Math.abs(here[0] - there[0]) < reach && Math.abs(here[1] - there[1]) < reach;
 }
+
+const surest = (faces: DetectedFace[]): number => faces.reduce((most, { score }) => Math.max(most, score), 0);
 
 const isAmong = (faces: DetectedFace[], face: DetectedFace): boolean =>
   faces.some((other) => overlap(other.area, face.area) > SAME_FACE);

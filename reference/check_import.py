@@ -54,7 +54,7 @@ def check(architecture, side, folder):
             print(f"{architecture} {source} {channels} channel(s): relative difference {difference:.1e}")
             assert difference < 1e-4
             if channels == 3:
-                run("model", "export", out, "--to", folder / "back.safetensors")
+                run("model", "export", out, "--out", folder / "back.safetensors")
                 model.load_state_dict(load_file(folder / "back.safetensors"), strict=True)
                 with torch.no_grad():
                     assert np.abs(torch.log_softmax(model(image), 1)[0].numpy() - expected).max() < 1e-5

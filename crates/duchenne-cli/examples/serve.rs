@@ -6,15 +6,13 @@
 use axum::Router;
 use axum::routing::get;
 use duchenne::Recognizer;
-use duchenne_cli::server::{AllowedOrigins, router};
-
-/// The largest picture file that is accepted, in bytes.
-const MOST_BYTES: usize = 16 << 20;
+use duchenne_cli::server::{ServerOptions, router};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let options = ServerOptions { most_bytes: 16 << 20, ..ServerOptions::default() };
     let routes = Router::new()
         .route("/", get(async || "pictures go to /faces/api/predict"))
-        .nest("/faces", router(Recognizer::built_in()?, MOST_BYTES, AllowedOrigins::Own));
+        .nest("/faces", router(Recognizer::built_in()?, options));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;

@@ -1,7 +1,7 @@
-//! The faces of a picture as JSON, the same on the command line and over HTTP.
+//! The faces of a picture, or of a clip's frame, as JSON, the same on the command line and over HTTP.
 
 use duchenne::data::faces::warnings::PictureWarning;
-use duchenne::{Face, FaceBox, Landmarks};
+use duchenne::{Face, FaceBox, FrameFaces, Landmarks, TrackedFace};
 use serde::{Serialize, Serializer};
 
 /// A recognised picture.
@@ -30,8 +30,45 @@ impl<'a> PictureJson<'a> {
     }
 }
 
+/// A frame of a clip.
+#[derive(Debug, Serialize)]
+pub(crate) struct FrameJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    frame: u64,
+    /// Seconds from the clip's beginning.
+    time: f64,
+    width: u32,
+    height: u32,
+    faces: Vec<FaceJson<'a>>,
+}
+
+impl<'a> FrameJson<'a> {
+    /// A frame of the clip at `path`, if from one.
+    pub(crate) fn new(path: Option<&'a str>, frame: &'a FrameFaces) -> Self {
+        let [width, height] = frame.size;
+        let faces = frame.faces.iter().map(FaceJson::tracked).collect();
+        Self { path, frame: frame.index, time: microseconds(frame.time), width, height, faces }
+    }
+}
+
+/// Seconds rounded to millionths.
+pub(crate) fn microseconds(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
+/// Probabilities smoothed over time.
+#[derive(Debug, Serialize)]
+struct SmoothedJson<'a> {
+    expression: &'a str,
+    probabilities: Probabilities<'a>,
+}
+
 #[derive(Debug, Serialize)]
 struct FaceJson<'a> {
+    /// Its number in the clip, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track: Option<u64>,
     #[serde(rename = "box")]
     bounds: FaceBox,
     score: Option<f32>,
@@ -42,11 +79,23 @@ struct FaceJson<'a> {
     landmarks: Option<Landmarks>,
     expression: &'a str,
     probabilities: Probabilities<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smoothed: Option<SmoothedJson<'a>>,
 }
 
 impl<'a> FaceJson<'a> {
+    fn tracked(tracked: &'a TrackedFace) -> Self {
+        let smoothed = tracked
+            .smoothed
+            .as_ref()
+            .map(|face| SmoothedJson { expression: face.expression(), probabilities: Probabilities(face) });
+        Self { track: Some(tracked.track), smoothed, ..Self::new(&tracked.face) }
+    }
+
     fn new(face: &'a Face) -> Self {
         Self {
+            track: None,
+            smoothed: None,
             bounds: face.bounds(),
             score: face.score(),
             angle: face.landmarks().map(|landmarks| tenths(landmarks.angle())),

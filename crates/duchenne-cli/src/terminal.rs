@@ -97,6 +97,7 @@ fn bar(unit: Unit) -> ProgressBar {
     let template = match unit {
         Unit::Bytes => "{msg} [{bar:30}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
         Unit::Pictures => "{msg} [{bar:30}] {pos}/{len} pictures, {per_sec}, {eta} left",
+        Unit::Frames => "{msg} [{bar:30}] {pos}/{len} frames, {per_sec}, {eta} left",
         Unit::Images => "{msg} [{bar:30}] {pos}/{len} images, {per_sec}, {eta} left",
         Unit::Faces => "{msg} [{bar:30}] {pos}/{len} faces, {per_sec}, {eta} left",
         Unit::Epochs => "{msg} [{bar:30}] {pos}/{len} epochs, {eta} left",
@@ -136,6 +137,7 @@ mod tests {
         let units = [
             Unit::Bytes,
             Unit::Pictures,
+            Unit::Frames,
             Unit::Images,
             Unit::Faces,
             Unit::Epochs,

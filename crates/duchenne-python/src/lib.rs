@@ -48,7 +48,7 @@ mod _duchenne {
     #[pymodule_export]
     use super::DuchenneError;
     #[pymodule_export]
-    use super::recognizer::Recognizer;
+    use super::recognizer::{Recognizer, Video};
     #[pymodule_export]
     use super::research::{compare, describe, evaluate_model, fit_svm, generate};
     #[pymodule_export]

@@ -2,10 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use duchenne::experiments::scoring::predictor_of;
 use duchenne::inference::InferenceError;
-use duchenne::{Device, Face, Picture, Quiet, Views};
+use duchenne::{
+    Clip, Device, Face, Ffmpeg, Picture, Quiet, Section, TrackedFace, VideoFaces, VideoOptions, Views,
+};
 use numpy::{PyArray2, PyArrayDyn, PyArrayMethods as _, PyUntypedArrayMethods as _};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -23,12 +26,17 @@ type FaceValues = ([i64; 4], Option<f32>, Option<f32>, Option<[[f32; 2]; 5]>, Ve
 /// Width, height, what is to be known of the file, faces; or why there is no picture.
 type PictureValues = (Option<String>, u32, u32, Option<String>, Vec<FaceValues>);
 
+/// A face's number, what its frame says of it, and its smoothed probabilities.
+type TrackedValues = (u64, FaceValues, Option<Vec<f32>>);
+/// Place, time in seconds, width, height, faces.
+type FrameValues = (u64, f64, u32, u32, Vec<TrackedValues>);
+
 /// A model, a face finder and a pool of threads.
 #[pyclass(frozen, module = "duchenne._duchenne")]
 pub(crate) struct Recognizer {
-    recognizer: duchenne::Recognizer,
+    recognizer: Arc<duchenne::Recognizer>,
     views: Views,
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Arc<rayon::ThreadPool>>,
 }
 
 #[pymethods]
@@ -65,7 +73,7 @@ impl Recognizer {
         if whole {
             recognizer = recognizer.whole_picture();
         }
-        Ok(Self { recognizer, views, pool })
+        Ok(Self { recognizer: Arc::new(recognizer), views, pool: pool.map(Arc::new) })
     }
 
     /// The classes, in the order of probabilities.
@@ -78,6 +86,28 @@ impl Recognizer {
     fn recognize(&self, py: Python<'_>, pictures: Vec<Given>) -> PyResult<Vec<PictureValues>> {
         begin()?;
         py.detach(|| self.in_pool(|| self.recognized(pictures))).map_err(refused)
+    }
+
+    /// The frames of a clip, as an iterator.
+    #[expect(clippy::too_many_arguments, reason = "the package names them")]
+    fn recognize_video(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        from: Option<f64>,
+        to: Option<f64>,
+        every: Option<f64>,
+        smooth: Option<f64>,
+        search_every: f64,
+        ffmpeg: PathBuf,
+    ) -> PyResult<Video> {
+        begin()?;
+        let section = Section { from, to, every };
+        let clip = py.detach(|| Clip::open(&path, section, &Ffmpeg::at(ffmpeg))).map_err(refused)?;
+        let options = VideoOptions { smooth, search_every, keep_pictures: false };
+        let finder = self.recognizer.finder();
+        let faces = VideoFaces::new(Arc::clone(&self.recognizer), finder, clip, options);
+        Ok(Video { faces: Mutex::new(faces), pool: self.pool.clone() })
     }
 
     /// Probabilities `[n, classes]` of face crops.
@@ -98,6 +128,44 @@ impl Recognizer {
             rows.into_iter().for_each(|row| all.extend(row));
         }
         numpy::PyArray1::from_vec(py, all).reshape([count, classes])
+    }
+}
+
+/// The frames of a clip, one after the other.
+#[pyclass(frozen, module = "duchenne._duchenne")]
+pub(crate) struct Video {
+    faces: Mutex<VideoFaces<Arc<duchenne::Recognizer>>>,
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+#[pymethods]
+impl Video {
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    /// The next frame.
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<FrameValues>> {
+        begin()?;
+        let next = || self.faces.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let frame = py.detach(|| match &self.pool {
+            Some(pool) => pool.install(next),
+            None => next(),
+        });
+        let Some(frame) = frame.transpose().map_err(refused)? else { return Ok(None) };
+        let of_face = |face: &TrackedFace| {
+            let smoothed = face.smoothed.as_ref().map(probabilities_of);
+            (face.track, values(&face.face), smoothed)
+        };
+        let faces = frame.faces.iter().map(of_face).collect();
+        Ok(Some((frame.index, frame.time, frame.size[0], frame.size[1], faces)))
+    }
+
+    /// What is to be known of the clip, once its last frame was given.
+    #[getter]
+    fn warning(&self) -> Option<String> {
+        let faces = self.faces.lock().unwrap_or_else(PoisonError::into_inner);
+        faces.clip().warning().map(|warning| warning.to_string())
     }
 }
 
@@ -144,7 +212,7 @@ impl Recognizer {
                 (size, warning, count)
             }));
         }
-        let mut faces = self.recognizer.classify(found)?.into_iter();
+        let mut faces = self.recognizer.classify(&found)?.into_iter();
         let of_picture = |place: Result<([u32; 2], Option<String>, usize), String>| match place {
             Ok(([width, height], warning, count)) => {
                 let faces = faces.by_ref().take(count).map(|face| values(&face)).collect();
@@ -164,6 +232,10 @@ fn values(face: &Face) -> FaceValues {
         face.score(),
         landmarks.map(duchenne::Landmarks::angle),
         landmarks.map(duchenne::Landmarks::points),
-        face.probabilities().map(|(_, probability)| probability).collect(),
+        probabilities_of(face),
     )
+}
+
+fn probabilities_of(face: &Face) -> Vec<f32> {
+    face.probabilities().map(|(_, probability)| probability).collect()
 }

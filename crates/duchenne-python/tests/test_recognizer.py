@@ -166,6 +166,9 @@ def test_arguments_are_checked(tmp_path):
             duchenne.Recognizer(**arguments)
     with pytest.raises(duchenne.DuchenneError, match="missing.safetensors"):
         duchenne.Recognizer(tmp_path / "missing.safetensors")
+    (tmp_path / "model.onnx").write_bytes(b"another program's")
+    with pytest.raises(duchenne.DuchenneError, match="it is ONNX.*duchenne model import"):
+        duchenne.Recognizer(tmp_path / "model.onnx")
 
 
 def test_models_and_views_differ(example):

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use crate::data::DataError;
 use crate::data::faces::picture::PictureError;
 use crate::data::packed::provenance::ProvenanceError;
+use crate::data::video::VideoError;
 use crate::evaluation::EvaluationError;
 use crate::files::ReadError;
 use crate::files::atomic::AtomicError;
@@ -33,6 +34,9 @@ pub enum Error {
     /// A picture cannot be read.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// A clip cannot be read or written.
+    #[error(transparent)]
+    Video(#[from] VideoError),
     /// A data set cannot be read, made or used.
     #[error(transparent)]
     Data(#[from] DataError),

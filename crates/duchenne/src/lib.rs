@@ -70,6 +70,7 @@ pub mod training;
 
 pub use data::faces::picture::Picture;
 pub use data::faces::views::Views;
+pub use data::video::{Clip, ClipWriter, Ffmpeg, Section};
 pub use data::{PackedDataset, Split};
 pub use device::{Device, UnknownDevice};
 pub use error::{Error, Result};
@@ -83,6 +84,7 @@ pub use inference::face_box::{FaceBox, Landmarks};
 pub use inference::predictor::Predictor;
 pub use inference::recognition::Face;
 pub use inference::recognizer::Recognizer;
+pub use inference::video::{FrameFaces, TrackedFace, VideoFaces, VideoOptions};
 pub use training::classifier::recipe::Recipe;
 
 /// The guides in `docs/`, whose Rust is compiled and run as tests.
@@ -90,12 +92,16 @@ pub use training::classifier::recipe::Recipe;
 mod guides {
     #[doc = include_str!("../../../docs/library.md")]
     struct Library;
+    #[doc = include_str!("../../../docs/videos.md")]
+    struct Videos;
     #[doc = include_str!("../../../docs/training.md")]
     struct Training;
     #[doc = include_str!("../../../docs/generators.md")]
     struct Generators;
     #[doc = include_str!("../../../docs/deep-features.md")]
     struct DeepFeatures;
+    #[doc = include_str!("../../../docs/onnx.md")]
+    struct Onnx;
     #[doc = include_str!("../../../docs/reproduce.md")]
     struct Reproduce;
     #[doc = include_str!("../../../README.md")]

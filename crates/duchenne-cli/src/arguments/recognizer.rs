@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use duchenne::experiments::scoring::predictor_of;
+use duchenne::files::checksum::checksum_of_file;
 use duchenne::inference::face_detection::{DEFAULT_MIN_SCORE, LEAST_MIN_FACE};
-use duchenne::{Recognizer, Views};
+use duchenne::{BuiltInModel, Recognizer, Views};
+use serde_json::{Map, Value};
 
 use super::DeviceArgs;
 use super::scoring::views;
@@ -40,6 +42,30 @@ pub(crate) struct RecognizerArgs {
 }
 
 impl RecognizerArgs {
+    /// The names of the models.
+    pub(crate) fn named(&self) -> Vec<String> {
+        self.models.iter().map(|model| model.display().to_string()).collect()
+    }
+
+    /// Adds what results depend on: the models by their content, and how faces are found and seen.
+    ///
+    /// # Errors
+    /// When a model's file cannot be read.
+    pub(crate) fn settings(&self, settings: &mut Map<String, Value>) -> anyhow::Result<()> {
+        let model = |model: &PathBuf| -> anyhow::Result<Value> {
+            Ok(match BuiltInModel::named(model) {
+                Some(built_in) => built_in.name().into(),
+                None => checksum_of_file(model)?.into(),
+            })
+        };
+        let models = self.models.iter().map(model).collect::<anyhow::Result<Vec<Value>>>()?;
+        settings.insert("models".to_owned(), models.into());
+        settings.insert("min_face".to_owned(), self.min_face.into());
+        settings.insert("min_score".to_owned(), self.min_score.into());
+        settings.insert("views".to_owned(), self.views.description().into());
+        Ok(())
+    }
+
     /// The recogniser.
     pub(crate) fn recognizer(&self) -> anyhow::Result<Recognizer> {
         let predictor = predictor_of(&self.models, &self.device.device, &Terminal)?;

@@ -1,4 +1,6 @@
-//! `duchenne model`: weights from and to torchvision's names, and what a model file says.
+//! `duchenne model`: weights from and to torchvision's names, to ONNX, and what a model file says.
+
+mod export;
 
 use std::path::PathBuf;
 
@@ -13,6 +15,7 @@ use duchenne::files::atomic::check_writable;
 use duchenne::models::checkpoint::{Checkpoint, Manifest, Precision};
 use duchenne::models::import::{fold_channels, read_weights};
 use duchenne::models::network::{Architecture, NetworkConfig};
+use duchenne::models::onnx::{OnnxFile, is_named_onnx};
 use duchenne::models::stored::StoredManifest;
 use duchenne::{Device, LabelSet, Predictor};
 
@@ -27,9 +30,9 @@ pub(crate) struct ModelArgs {
 enum ModelCommand {
     /// Make a model from torchvision weights (.pth or .safetensors)
     Import(ImportArgs),
-    /// Write the weights under torchvision's names, for load_state_dict(strict=True)
-    Export(ExportArgs),
-    /// Print the manifest, parameters and multiply-adds
+    /// Write a model for other programs: weights under torchvision's names (.safetensors), or ONNX (.onnx)
+    Export(export::ExportArgs),
+    /// Print the manifest, parameters and multiply-adds; of .onnx its metadata
     Info(InfoArgs),
 }
 
@@ -71,24 +74,8 @@ struct ImportArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  duchenne model export runs/vgg16/best.safetensors --out vgg16.safetensors\n\n\
-    The file is also a duchenne model: its metadata holds the manifest."
-)]
-struct ExportArgs {
-    /// Model file
-    model: PathBuf,
-    /// safetensors file to write
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Store 16-bit floats: half the size
-    #[arg(long)]
-    half: bool,
-}
-
-#[derive(Debug, Args)]
 struct InfoArgs {
-    /// Model file, or a built-in one by name
+    /// Model file, or a built-in one by name; or a .onnx file
     model: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
@@ -99,7 +86,7 @@ struct InfoArgs {
 pub(crate) fn run(args: ModelArgs) -> anyhow::Result<Outcome> {
     match args.command {
         ModelCommand::Import(args) => import(args),
-        ModelCommand::Export(args) => export(&args),
+        ModelCommand::Export(args) => export::run(&args),
         ModelCommand::Info(args) => info(&args),
     }
 }
@@ -145,16 +132,10 @@ fn file_name(path: &std::path::Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
-    check_writable(&args.out)?;
-    let (manifest, network) = Checkpoint::read(&args.model)?.into_network(&Device::cpu(), &args.model)?;
-    let precision = if args.half { Precision::Half } else { Precision::Full };
-    Checkpoint::of(manifest, &network).write(&args.out, precision)?;
-    print_line(args.out.display())?;
-    Ok(Outcome::Done)
-}
-
 fn info(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    if is_named_onnx(&args.model) {
+        return onnx_info(args);
+    }
     let predictor = Predictor::named(&args.model, &Device::cpu())?;
     let manifest = predictor.manifest();
     let side = manifest.preprocessing.crop;
@@ -183,5 +164,24 @@ fn info(args: &InfoArgs) -> anyhow::Result<Outcome> {
     lines.extend(manifest.provenance.lines().map(|(name, value)| format!("{name:<28}{value}")));
     lines.extend(manifest.metrics.iter().map(|(name, value)| format!("{name:<28}{value:.4}")));
     print_line(lines.join("\n"))?;
+    Ok(Outcome::Done)
+}
+
+/// What an ONNX file says of itself: texts that are JSON as such.
+fn onnx_info(args: &InfoArgs) -> anyhow::Result<Outcome> {
+    let file = OnnxFile::open(&args.model)?;
+    let [inputs, outputs] = file.ends();
+    if args.json {
+        let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
+        let texts: serde_json::Map<String, serde_json::Value> =
+            file.texts().map(|(key, text)| (key.to_owned(), value(text))).collect();
+        print_json(&serde_json::json!({ "inputs": inputs, "outputs": outputs, "metadata": texts }))?;
+        return Ok(Outcome::Done);
+    }
+    let inputs = inputs.into_iter().map(|input| ("input".to_owned(), input));
+    let outputs = outputs.into_iter().map(|output| ("output".to_owned(), output));
+    let texts = file.texts().map(|(key, text)| (key.to_owned(), text.to_owned()));
+    let lines = inputs.chain(outputs).chain(texts).map(|(name, text)| format!("{name:<28}{text}"));
+    print_line(lines.collect::<Vec<_>>().join("\n"))?;
     Ok(Outcome::Done)
 }

@@ -1,9 +1,14 @@
-//! `duchenne predict`: the expression of every face in pictures.
+//! `duchenne predict`: the expression of every face in pictures and videos.
 
 mod annotated;
+mod clip_args;
+mod clip_files;
+mod clip_results;
+mod clips;
 mod left_out;
 mod output;
 mod paths;
+mod result_folder;
 mod summary;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -16,18 +21,24 @@ use rayon::prelude::*;
 
 use crate::Outcome;
 use crate::arguments::RecognizerArgs;
-use crate::terminal::{Terminal, clear, say};
+use crate::terminal::{Terminal, clear, counted, say};
 use duchenne::data::faces::format::PictureFormat;
 use duchenne::data::faces::picture::{Limits, Picture};
 use duchenne::data::faces::warnings::PictureWarning;
 use duchenne::inference::drawing::annotation::{Marks, annotate};
 use duchenne::inference::recognition::FoundFace;
-use duchenne::{Face, Recognizer, Unit, Watch as _, Work};
+use duchenne::models::provenance::PROGRAM;
+use duchenne::{Face, Recognizer, Section, Unit, Watch as _, Work};
+use serde_json::{Map, Value};
 
-use annotated::AnnotatedFolder;
+use clip_args::ClipArgs;
+use clip_files::ClipPlaces;
+use clip_results::ClipResults;
+use clips::Clips;
 use left_out::LeftOut;
 use output::{Form, PictureResult, ResultWriter};
 use paths::{Refused, Source};
+use result_folder::ResultFolder;
 use summary::Tally;
 
 /// Pictures decoded at once are limited to half of what the largest single picture may take, so that memory does not
@@ -43,29 +54,33 @@ Examples:
   duchenne predict holiday/ --annotate holiday-annotated
   duchenne predict holiday/ --json > faces.jsonl
   duchenne predict holiday/ --csv --summary summary.json > faces.csv
+  duchenne predict clip.mp4 --smooth 0.15 --timeline clip.html --annotate clip-annotated.mp4
+  duchenne predict interviews/ --fps 5 --smooth 0.4 --out interviews-frames
   curl -s https://example.org/photo.jpg | duchenne predict -
 
 The output is the expression that a face shows, not what the person feels.
-Exit code: 0 done, 1 a picture could not be read, 2 wrong usage.";
+Exit code: 0 done, 1 a picture or video could not be read, 2 wrong usage.";
 
 /// Arguments of `duchenne predict`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PredictArgs {
-    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC), folders of pictures, or - for standard input
+    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC), videos (whatever ffmpeg reads), animations, folders of them, or -
+    /// for a picture on standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// One JSON object per line and picture
+    /// One JSON object per line and picture, or frame of a clip
     #[arg(long)]
     json: bool,
 
-    /// One CSV row per face
+    /// One CSV row per face, of a clip per face and frame
     #[arg(long, conflicts_with = "json")]
     csv: bool,
 
-    /// Write a copy of every picture with boxes and labels into this folder
-    #[arg(long, value_name = "DIR")]
+    /// Write a copy of every picture and clip with boxes and labels into this folder; for one clip, a file such as
+    /// clip-annotated.mp4
+    #[arg(long, value_name = "DIR|FILE")]
     annotate: Option<PathBuf>,
 
     /// Draw eyes, nose and corners of the mouth on the copies too
@@ -76,7 +91,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
 
-    /// How many expressions the table shows per face
+    /// How many expressions the table shows per face or person
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     top: u8,
 
@@ -86,6 +101,9 @@ pub(crate) struct PredictArgs {
 
     #[command(flatten)]
     recognizer: RecognizerArgs,
+
+    #[command(flatten)]
+    clips: ClipArgs,
 }
 
 /// Runs the command: 0 when every picture was read, 1 otherwise.
@@ -97,45 +115,75 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.summary {
         summary::check(path)?;
     }
+    if let Some(problem) = args.clips.section().problem() {
+        anyhow::bail!("--from and --to: {problem}");
+    }
     let recognizer = args.recognizer.recognizer()?;
     let recognizer = if args.whole { recognizer.whole_picture() } else { recognizer };
-    let annotated = match &args.annotate {
-        Some(folder) => Some(AnnotatedFolder::create(folder, &args.paths)?),
-        None => None,
-    };
     let form = match (args.json, args.csv) {
         (true, _) => Form::Json,
         (_, true) => Form::Csv,
         _ => Form::Table { top: usize::from(args.top) },
     };
-    let skipped = annotated.as_ref().map(|folder| folder.root().to_owned());
+    let marks = Marks { landmarks: args.landmarks };
+    // The copy of one clip is a file; copies of pictures are in a folder.
+    let annotate = args.annotate.as_deref();
+    let annotated = match annotate.filter(|path| !clip_files::names_a_clip(path)) {
+        Some(folder) => Some(ResultFolder::create(folder, "annotated copies", &args.paths)?),
+        None => None,
+    };
+    let timelines = args.clips.timeline.as_deref();
+    let places = ClipPlaces::new(annotate, timelines, args.clips.srt.as_deref(), marks, &args.paths)?;
+    let made_with = made_with(&args);
+    let results = match &args.clips.out {
+        Some(root) => Some(ClipResults::open(root, form, settings(&args)?, &args.paths)?),
+        None => None,
+    };
+    let results_at = results.as_ref().map(ClipResults::root);
+    let folders = annotated.as_ref().map(ResultFolder::root).into_iter().chain(places.folders());
+    let skipped: Vec<PathBuf> = folders.chain(results_at).map(Path::to_owned).collect();
+    let clips = Clips {
+        recognizer: &recognizer,
+        ffmpeg: args.clips.ffmpeg(),
+        section: args.clips.section(),
+        options: args.clips.options(places.draws()),
+        places,
+        shows_progress: !(io::stdout().is_terminal() && clips::shows_frames(form, results.is_some())),
+        results,
+        made_with,
+        stop: None,
+    };
     let output = BufWriter::new(io::stdout().lock());
 
-    let outcome = ResultWriter::new(form, recognizer.predictor().label_set(), output)
-        .map_err(Failure::Output)
-        .and_then(|writer| {
-            let marks = Marks { landmarks: args.landmarks };
-            let recognizer = &recognizer;
-            let total = total(&args.paths, skipped.as_deref());
-            let pending = Vec::new();
-            let tally = Tally::default();
-            let mut run = Run { recognizer, annotated, marks, writer, pending, total, tally };
-            let left_out = LeftOut::default();
-            let ended = run.all(paths::pictures(args.paths, skipped, left_out.clone()));
-            clear();
-            left_out.lines().iter().for_each(say);
-            // Of what was done, also where the reader of the results has left.
-            if let (Some(path), Ok(()) | Err(Failure::Output(_))) = (&args.summary, &ended) {
-                run.tally.write(&left_out, path).map_err(Failure::Other)?;
-            }
-            ended?;
-            Ok((run.tally.pictures, run.tally.failed.len()))
-        });
+    let outcome =
+        ResultWriter::new(form, recognizer.predictor().label_set(), args.clips.smooth().is_some(), output)
+            .map_err(Failure::Output)
+            .and_then(|writer| {
+                let recognizer = &recognizer;
+                let total = total(&args.paths, &skipped);
+                let pending = Vec::new();
+                let tally = Tally::default();
+                let mut run = Run { recognizer, annotated, marks, writer, pending, total, tally, clips };
+                let left_out = LeftOut::default();
+                let ended = run.all(paths::pictures(args.paths, skipped, left_out.clone()));
+                clear();
+                left_out.lines().iter().for_each(say);
+                if let Some(results) = run.clips.results.as_ref().filter(|results| results.done > 0) {
+                    let done = counted(results.done, "clip");
+                    say(format_args!("{done} done before, in `{}`", results.root().display()));
+                }
+                // Of what was done, also where the reader of the results has left.
+                if let (Some(path), Ok(()) | Err(Failure::Output(_))) = (&args.summary, &ended) {
+                    run.tally.write(&left_out, path).map_err(Failure::Other)?;
+                }
+                ended?;
+                Ok((run.tally.inputs(), run.tally.failed.len()))
+            });
     match outcome {
         Ok((_, 0)) => Ok(Outcome::Done),
-        Ok((pictures, failed)) => {
-            if pictures > 1 {
-                say(format_args!("{failed} of {pictures} pictures failed"));
+        Ok((inputs, failed)) => {
+            if inputs > 1 {
+                say(format_args!("{failed} of {inputs} files failed"));
             }
             Ok(Outcome::Incomplete)
         }
@@ -148,12 +196,41 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<Outcome> {
 
 /// How many pictures there are, where a bar tells how far the work is: results do not appear on the terminal themselves,
 /// and there are enough of them to wait for.
-fn total(paths: &[PathBuf], skipped: Option<&Path>) -> Option<u64> {
+fn total(paths: &[PathBuf], skipped: &[PathBuf]) -> Option<u64> {
     if io::stdout().is_terminal() || !io::stderr().is_terminal() {
         return None;
     }
-    let pictures = paths::pictures(paths.to_vec(), skipped.map(Path::to_owned), LeftOut::default());
+    let inputs = paths::pictures(paths.to_vec(), skipped.to_vec(), LeftOut::default());
+    let pictures = inputs.filter(|input| !input.as_ref().is_ok_and(|source| source.is_clip));
     Some(pictures.count() as u64).filter(|count| *count >= WORTH_A_BAR)
+}
+
+/// What made the pages of this run, in words.
+fn made_with(args: &PredictArgs) -> Vec<String> {
+    let mut lines = vec![format!("Made by {PROGRAM} with {}", args.recognizer.named().join(" and "))];
+    let Section { from, to, every } = args.clips.section();
+    lines.extend(every.map(|every| format!("A frame every {every} s")));
+    lines.extend(args.clips.smooth().map(|seconds| format!("Smoothed with a time constant of {seconds} s")));
+    match (from, to) {
+        (None, None) => {}
+        (from, Some(to)) => lines.push(format!("From {} s to {to} s", from.unwrap_or(0.0))),
+        (Some(from), None) => lines.push(format!("From {from} s on")),
+    }
+    lines
+}
+
+/// What the results of clips depend on.
+fn settings(args: &PredictArgs) -> anyhow::Result<Map<String, Value>> {
+    let Section { from, to, every } = args.clips.section();
+    let mut settings = Map::new();
+    settings.insert("program".to_owned(), PROGRAM.into());
+    settings.insert("whole".to_owned(), args.whole.into());
+    for (name, value) in [("from", from), ("to", to), ("every", every), ("smooth", args.clips.smooth())] {
+        settings.insert(name.to_owned(), value.into());
+    }
+    settings.insert("search_every".to_owned(), args.clips.options(false).search_every.into());
+    args.recognizer.settings(&mut settings)?;
+    Ok(settings)
 }
 
 /// What ends the run before its last picture.
@@ -173,7 +250,7 @@ impl From<io::Error> for Failure {
 /// One run of the command.
 struct Run<'a, W: Write> {
     recognizer: &'a Recognizer,
-    annotated: Option<AnnotatedFolder>,
+    annotated: Option<ResultFolder>,
     marks: Marks,
     writer: ResultWriter<W>,
     /// Pictures that are decoded and searched, not yet classified.
@@ -182,6 +259,8 @@ struct Run<'a, W: Write> {
     total: Option<u64>,
     /// What was done so far.
     tally: Tally,
+    /// How clips are done.
+    clips: Clips<'a>,
 }
 
 /// A decoded picture whose faces are found.
@@ -205,6 +284,16 @@ impl<W: Write> Run<'_, W> {
         let mut window = Vec::with_capacity(most);
         let mut pixels = 0;
         for source in sources {
+            if let Ok(source) = &source
+                && source.is_clip
+            {
+                // Results are in the order of the inputs.
+                self.window(std::mem::take(&mut window))?;
+                self.window(Vec::new())?;
+                pixels = 0;
+                self.clip(source)?;
+                continue;
+            }
             let claimed = source.as_ref().map_or(0, Source::claimed_pixels);
             if window.len() == most || (!window.is_empty() && pixels + claimed > WINDOW_PIXELS) {
                 self.window(std::mem::take(&mut window))?;
@@ -215,6 +304,15 @@ impl<W: Write> Run<'_, W> {
         }
         self.window(window)?;
         self.window(Vec::new())
+    }
+
+    fn clip(&mut self, source: &Source) -> Result<(), Failure> {
+        let reason = match self.clips.run(source, &mut self.writer, &mut self.tally)? {
+            Ok(()) => return Ok(()),
+            Err(reason) => reason,
+        };
+        self.tally.clips.met += 1;
+        self.fail(&Refused { path: source.path.clone(), reason })
     }
 
     fn window(&mut self, sources: Vec<Result<Source, Refused>>) -> Result<(), Failure> {
@@ -239,8 +337,9 @@ impl<W: Write> Run<'_, W> {
 
     /// Classifies and writes the pictures of a window.
     fn finish_all(&mut self, mut prepared: Vec<Result<Prepared, Refused>>) -> Result<(), Failure> {
-        let faces = prepared.iter_mut().flatten().flat_map(|picture| picture.faces.drain(..)).collect();
-        let recognized = self.recognizer.classify(faces).map_err(|error| Failure::Other(error.into()))?;
+        let faces: Vec<FoundFace> =
+            prepared.iter_mut().flatten().flat_map(|picture| picture.faces.drain(..)).collect();
+        let recognized = self.recognizer.classify(&faces).map_err(|error| Failure::Other(error.into()))?;
         let mut recognized = recognized.into_iter();
         for prepared in prepared {
             self.tally.pictures += 1;
@@ -271,7 +370,7 @@ impl<W: Write> Run<'_, W> {
         self.writer.picture(&result)?;
         if let (Some(folder), Some((mut canvas, format))) = (&mut self.annotated, canvas) {
             annotate(&mut canvas, &result.faces, self.marks);
-            if let Err(error) = folder.write(&source, format, &canvas) {
+            if let Err(error) = annotated::write(folder, &source, format, &canvas) {
                 say(format_args!("error: {error:#}"));
                 self.tally.failed.push((result.path, format!("{error:#}")));
             }

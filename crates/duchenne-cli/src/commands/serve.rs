@@ -1,16 +1,18 @@
 //! `duchenne serve`: recognition over HTTP, and a page for pictures, videos and the camera.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use duchenne::Ffmpeg;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::Outcome;
 use crate::arguments::RecognizerArgs;
 use crate::interrupt::on_stop;
-use crate::server::{AllowedOrigins, router};
+use crate::server::{AllowedOrigins, ServerOptions, router};
 use crate::terminal::say;
 
 const EXAMPLES: &str = "\
@@ -22,7 +24,9 @@ Examples:
 The page at the address takes pictures, videos and the camera. A program sends the bytes of a
 picture file with POST to /api/predict, as they are, as a form's file or in base64 as
 {\"image\": ...}, and gets the JSON of `duchenne predict --json`; ?whole=1 takes the picture as
-one face, ?min_face=80 looks for larger faces only, which is faster. /api/openapi.json says it
+one face, ?min_face=80 looks for larger faces only, which is faster. The bytes of a video give a
+line of JSON for each frame, as soon as it is recognised: ?every=0.5 for two frames a second,
+?from=10&to=20 for a part, ?smooth=0.15 for labels that do not flicker. /api/openapi.json says it
 to programs, /api/health whether the server answers. Nothing that is sent is kept.
 
 The output is the expression that a face shows, not what the person feels.";
@@ -35,9 +39,17 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
     address: SocketAddr,
 
-    /// Largest accepted picture file, in MiB
+    /// Largest accepted picture or video file, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     max_upload: u16,
+
+    /// Most seconds of a video that are looked at
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
+    max_seconds: u32,
+
+    /// The ffmpeg that decodes videos; ffprobe is taken from beside it
+    #[arg(long, value_name = "PROGRAM", default_value = "ffmpeg")]
+    ffmpeg: PathBuf,
 
     /// Let pages of this origin, such as https://example.org, ask the server from a browser; * lets all. Repeatable
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
@@ -50,7 +62,13 @@ pub(crate) struct ServeArgs {
 /// Runs the command until it is told to stop.
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<Outcome> {
     let origins = origins(&args.origins)?;
-    let router = router(args.recognizer.recognizer()?, usize::from(args.max_upload) << 20, origins);
+    let options = ServerOptions {
+        most_bytes: usize::from(args.max_upload) << 20,
+        most_seconds: args.max_seconds.into(),
+        origins,
+        ffmpeg: Ffmpeg::at(&args.ffmpeg),
+    };
+    let router = router(args.recognizer.recognizer()?, options);
     let stop = Arc::new(Notify::new());
     let asked = Arc::clone(&stop);
     on_stop("finishing what has been asked; press Ctrl-C again to stop at once", move || asked.notify_one())?;

@@ -1,5 +1,6 @@
 //! The *server*: `POST /api/predict` for programs, a page for people.
 
+mod clip;
 mod refusal;
 mod upload;
 
@@ -20,11 +21,12 @@ use tokio::time::timeout;
 use tower_http::cors::CorsLayer;
 
 use crate::picture_json::PictureJson;
+use duchenne::data::faces::format::{Content, START_BYTES};
 use duchenne::data::faces::picture::Limits;
 use duchenne::inference::face_detection::LEAST_MIN_FACE;
 use duchenne::inference::recognition::FaceFinder;
 use duchenne::models::provenance::PROGRAM;
-use duchenne::{Picture, Recognizer};
+use duchenne::{Ffmpeg, Picture, Recognizer, Section};
 
 use refusal::Refusal;
 
@@ -39,8 +41,40 @@ const MOST_AT_HAND: usize = 32;
 /// How long a picture may take to arrive.
 const UPLOAD_TIME: Duration = Duration::from_secs(60);
 
+/// Most clips in recognition at once: each takes its threads for as long as it lasts.
+const CLIPS_AT_ONCE: usize = 2;
+
+/// What a server allows.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// The most bytes of a picture or clip file.
+    pub most_bytes: usize,
+    /// The most seconds of a clip that are looked at.
+    pub most_seconds: f64,
+    /// Pages of which other sites may ask.
+    pub origins: AllowedOrigins,
+    /// What decodes clips.
+    pub ffmpeg: Ffmpeg,
+}
+
+impl Default for ServerOptions {
+    /// 32 MiB, two minutes, no other site, the `ffmpeg` on the path.
+    fn default() -> Self {
+        Self {
+            most_bytes: 32 << 20,
+            most_seconds: 120.0,
+            origins: AllowedOrigins::Own,
+            ffmpeg: Ffmpeg::default(),
+        }
+    }
+}
+
 struct Server {
     recognizer: Recognizer,
+    ffmpeg: Ffmpeg,
+    most_seconds: f64,
+    /// See [`CLIPS_AT_ONCE`].
+    clips: Arc<Semaphore>,
     /// See [`MOST_AT_HAND`].
     places: Arc<Semaphore>,
     /// One for each picture in recognition: as many as there are cores.
@@ -74,10 +108,14 @@ impl AllowedOrigins {
 /// The description of the routes for programs.
 const OPENAPI: &str = include_str!("openapi.json");
 
-/// All routes; a picture file may have up to `most_bytes`.
-pub fn router(recognizer: Recognizer, most_bytes: usize, origins: AllowedOrigins) -> Router {
+/// All routes.
+pub fn router(recognizer: Recognizer, options: ServerOptions) -> Router {
+    let ServerOptions { most_bytes, most_seconds, origins, ffmpeg } = options;
     let server = Server {
         recognizer,
+        ffmpeg,
+        most_seconds,
+        clips: Arc::new(Semaphore::new(CLIPS_AT_ONCE)),
         places: Arc::new(Semaphore::new(MOST_AT_HAND)),
         turns: Arc::new(Semaphore::new(rayon::current_num_threads())),
     };
@@ -129,6 +167,12 @@ struct Options {
     min_face: Option<u32>,
     /// The least score of a face, `0..=1`.
     min_score: Option<f32>,
+    /// Of a clip: where to begin and end, and the distance between frames, in seconds.
+    from: Option<f64>,
+    to: Option<f64>,
+    every: Option<f64>,
+    /// Of a clip: the time constant of smoothing, in seconds.
+    smooth: Option<f64>,
 }
 
 impl Options {
@@ -139,9 +183,34 @@ impl Options {
         let faces = LEAST_MIN_FACE..=Limits::RECOGNITION.side;
         let small = self.min_face.filter(|side| !faces.contains(side));
         let off = self.min_score.filter(|score| !(0.0..=1.0).contains(score));
+        let smooth = self.smooth.filter(|seconds| !(seconds.is_finite() && *seconds > 0.0));
         small
             .map(|side| format!("min_face is {side}, expected {} to {}", faces.start(), faces.end()))
             .or(off.map(|score| format!("min_score is {score}, expected 0 to 1")))
+            .or(smooth.map(|seconds| format!("smooth is {seconds}, expected seconds above 0")))
+            .or(self.section().problem())
+    }
+
+    /// The part of a clip that is asked for.
+    fn section(self) -> Section {
+        Section { from: self.from, to: self.to, every: self.every }
+    }
+
+    /// Whether anything is asked for that only a clip has.
+    fn asks_for_a_clip(self) -> bool {
+        self.section() != Section::default() || self.smooth.is_some()
+    }
+
+    /// How faces are looked for.
+    fn finder(self, recognizer: &Recognizer) -> FaceFinder {
+        let mut finder = recognizer.finder();
+        if self.whole {
+            finder = FaceFinder::WholePicture;
+        } else if let FaceFinder::Detector(detector) = &mut finder {
+            *detector = self.min_face.map_or(*detector, |pixels| detector.min_face(pixels));
+            *detector = self.min_score.map_or(*detector, |score| detector.min_score(score));
+        }
+        finder
     }
 }
 
@@ -160,6 +229,13 @@ async fn predict(
     let upload = timeout(UPLOAD_TIME, upload::picture(request)).await;
     let bytes = upload
         .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the picture took too long to arrive"))??;
+    if Content::of(&bytes[..bytes.len().min(START_BYTES)]) == Content::Video {
+        return clip::recognize(server, bytes, options, place).await;
+    }
+    if options.asks_for_a_clip() {
+        let reason = "from, to, every and smooth are for videos, and this file is none";
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, reason));
+    }
     let turn = Arc::clone(&server.turns).acquire_owned().await.expect("turns are never closed");
     let work = tokio::task::spawn_blocking(move || {
         // Given back when the work is done, even where nobody waits for it any more.
@@ -176,14 +252,7 @@ async fn predict(
 fn recognize(recognizer: &Recognizer, bytes: &[u8], options: Options) -> Result<Response, Refusal> {
     let picture = Picture::from_bytes(bytes, Path::new("upload"), &Limits::RECOGNITION)
         .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    let mut finder = recognizer.finder();
-    if options.whole {
-        finder = FaceFinder::WholePicture;
-    } else if let FaceFinder::Detector(detector) = &mut finder {
-        *detector = options.min_face.map_or(*detector, |pixels| detector.min_face(pixels));
-        *detector = options.min_score.map_or(*detector, |score| detector.min_score(score));
-    }
-    let faces = recognizer.recognize_by(&finder, &picture);
+    let faces = recognizer.recognize_by(&options.finder(recognizer), &picture);
     let faces = faces.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let size = [picture.width(), picture.height()];
     Ok(Json(PictureJson::new(None, size, picture.warning(), &faces)).into_response())

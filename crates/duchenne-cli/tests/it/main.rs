@@ -9,6 +9,7 @@
 mod data;
 mod evaluation;
 mod gan;
+mod onnx;
 mod own_data;
 mod predict;
 mod reproduce;
@@ -16,3 +17,4 @@ mod serve;
 mod svm;
 mod terminal;
 mod training;
+mod video;

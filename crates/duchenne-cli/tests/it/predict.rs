@@ -112,8 +112,8 @@ fn csv_has_a_header_and_a_row_per_face() {
     assert_eq!(code, 0);
     let mut reader = csv::Reader::from_reader(output.as_bytes());
     let header = reader.headers().unwrap().clone();
-    assert_eq!(header.iter().take(3).collect::<Vec<_>>(), ["path", "face", "x"]);
-    assert_eq!(header.len(), 8 + 10 + 1 + 8);
+    assert_eq!(header.iter().take(6).collect::<Vec<_>>(), ["path", "frame", "time", "track", "face", "x"]);
+    assert_eq!(header.len(), 11 + 10 + 1 + 8);
     assert_eq!(reader.records().map(Result::unwrap).count(), EXAMPLE_FACES);
 }
 
@@ -164,7 +164,7 @@ fn a_broken_picture_is_reported_and_the_rest_goes_on() {
     assert!(outcome("c.jpg")["error"].as_str().unwrap().contains("damaged or incomplete"));
     assert_eq!(outcome("d.webp")["width"], 64);
     assert!(outcome("missing.jpg")["error"].as_str().unwrap().contains("cannot read"));
-    assert!(errors.contains("3 of 5 pictures failed"), "{errors}");
+    assert!(errors.contains("3 of 5 files failed"), "{errors}");
 
     let (code, output, errors) = predict([folder.path()]);
     assert_eq!(code, 1);

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use super::predict;
+use super::{predict, video};
 
 /// A server on a port of the system's choice; ended when dropped.
 struct Server {
@@ -265,4 +265,45 @@ fn it_ends_when_told_to() {
     let mut rest = String::new();
     server.messages.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("Ctrl-C again"), "{rest}");
+}
+
+#[test]
+fn a_video_gives_a_line_for_each_frame() {
+    if !video::has_ffmpeg() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let clip = video::still_clip(folder.path(), "clip.mp4", 75, &["-pix_fmt", "yuv420p"]);
+    let clip = std::fs::read(clip).unwrap();
+    let server = Server::start(&["--model", "built-in-compact", "--max-seconds", "2"]);
+    let lines = |answer: &Answer| -> Vec<Value> {
+        // Between the lines there are the lengths of the chunks.
+        let lines = answer.body.lines().filter(|line| line.starts_with('{'));
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let answer = server.ask("POST", "/api/predict?every=0.5&smooth=0.2", &clip);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.head.contains("application/x-ndjson"), "{}", answer.head);
+    let found = lines(&answer);
+    assert_eq!(found.len(), 5, "{}", answer.body);
+    for (line, time) in found.iter().zip([0.0, 0.52, 1.0, 1.52]) {
+        assert!((line["time"].as_f64().unwrap() - time).abs() < 0.001);
+        assert_eq!(line["faces"][0]["track"], 1);
+        assert!(line["faces"][0]["smoothed"]["expression"].is_string() && line.get("path").is_none());
+    }
+    let told = found[4]["warning"].as_str().unwrap();
+    assert!(told.contains("this server looks at no more than 2 s"), "{told}");
+    let part = server.ask("POST", "/api/predict?from=1&to=1.2", &clip);
+    assert_eq!(lines(&part).len(), 5);
+    let wrong = server.ask("POST", "/api/predict?every=0", &clip);
+    assert_eq!(wrong.status, 400);
+    let picture = server.ask("POST", "/api/predict?every=1", &example());
+    assert_eq!(picture.status, 400);
+    let broken = server.ask("POST", "/api/predict", &clip[..clip.len() / 2]);
+    assert_eq!(broken.status, 422);
+    let told = broken.json()["error"].as_str().unwrap().to_owned();
+    assert!(told.starts_with("`upload` is damaged, or no video that is read"), "{told}");
+    let without = Server::start(&["--model", "built-in-compact", "--ffmpeg", "/no/such/ffmpeg"]);
+    let refused = without.ask("POST", "/api/predict", &clip);
+    assert_eq!(refused.status, 501, "{}", refused.body);
 }

@@ -209,6 +209,25 @@ fn features_of_networks_are_joined_and_their_machine_knows_them() {
     let mixed =
         ["svm", "fit", "--network", &a, "--network", &other, "--data", &data, "--run", &path("mixed")];
     refused(&mixed, "differ in preprocessing");
+    // A built-in network, by name, beside one of a file.
+    let named = path("named");
+    succeeds(&[
+        "svm",
+        "fit",
+        "--network",
+        "built-in-fer2013-compact",
+        "--network",
+        &a,
+        "--data",
+        &data,
+        "--run",
+        &named,
+    ]);
+    let machine_on_named = format!("{named}/svm.safetensors");
+    let networks = LinearSvm::read(Path::new(&machine_on_named)).unwrap().manifest.networks;
+    assert_eq!(networks[0].path, Path::new("built-in-fer2013-compact"));
+    succeeds(&["svm", "eval", &machine_on_named, "--data", &data, "--split", "test"]);
+
     std::fs::copy(&b, &a).unwrap();
     std::fs::copy(&other, &a).unwrap();
     refused(&["svm", "eval", &machine, "--data", &data], "is not the one that the SVM was fitted on");

@@ -15,6 +15,7 @@ from ._duchenne import DuchenneError, __version__
 from ._evaluation import evaluate
 from ._recognizer import Face, Picture, Recognizer, Results
 from ._research import compare, evaluate_model, generate, train
+from ._video import Frame, TrackedFace, Video
 
 if TYPE_CHECKING:
     from ._svm import LinearSVC
@@ -23,10 +24,13 @@ __all__ = [
     "DataSet",
     "DuchenneError",
     "Face",
+    "Frame",
     "LinearSVC",
     "Picture",
     "Recognizer",
     "Results",
+    "TrackedFace",
+    "Video",
     "__version__",
     "compare",
     "evaluate",

@@ -18,6 +18,15 @@ FaceValues = tuple[
 ]
 PictureValues = tuple[str | None, int, int, str | None, list[FaceValues]]
 
+TrackedValues = tuple[int, FaceValues, list[float] | None]
+FrameValues = tuple[int, float, int, int, list[TrackedValues]]
+
+class Video:
+    def __iter__(self) -> Video: ...
+    def __next__(self) -> FrameValues: ...
+    @property
+    def warning(self) -> str | None: ...
+
 class Recognizer:
     def __new__(
         cls,
@@ -31,6 +40,17 @@ class Recognizer:
     ) -> Recognizer: ...
     @property
     def classes(self) -> list[str]: ...
+    def recognize_video(
+        self,
+        path: PathLike[str],
+        from_: float | None,
+        to: float | None,
+        every: float | None,
+        smooth: float | None,
+        search_every: float,
+        ffmpeg: PathLike[str],
+        /,
+    ) -> Video: ...
     def recognize(self, pictures: Sequence[Any]) -> list[PictureValues]: ...
     def probabilities(
         self, faces: numpy.typing.NDArray[numpy.uint8]

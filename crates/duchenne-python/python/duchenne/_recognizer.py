@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import PIL.Image
     import pyarrow
 
+    from ._video import Video
+
     PictureLike = Union[
         str,
         os.PathLike[str],
@@ -250,6 +252,38 @@ class Recognizer:
             for number, picture in enumerate(given)
         ]
 
+    def recognize_video(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: float | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        smooth: float | None = None,
+        search_every: float = 0.2,
+        ffmpeg: str | os.PathLike[str] = "ffmpeg",
+    ) -> Video:
+        """The faces of a clip, frame by frame, each with a number that it keeps for as long as it is followed: an iterator.
+
+        >>> for frame in recognizer.recognize_video("clip.mp4", smooth=0.2):
+        ...     for face in frame:
+        ...         print(frame.time, face.track, face.expression)
+
+        Videos are decoded by the program ``ffmpeg``, which has to be there; animated GIF, WebP and PNG need nothing. ``every``
+        is the distance between the frames that are looked at, in seconds; ``start`` and ``end`` are seconds; ``smooth`` is the
+        time constant of smoothing, in seconds, and ``search_every`` how often the whole frame is searched for new faces.
+
+        Raises :class:`DuchenneError` where the clip cannot be read, at once or at the frame where it breaks off.
+        """
+        from ._video import Video
+
+        for name, value in [("every", every), ("smooth", smooth)]:
+            if value is not None and not (value > 0 and value < float("inf")):
+                raise ValueError(f"{name} = {value}, expected seconds above 0")
+        if not search_every >= 0:
+            raise ValueError(f"search_every = {search_every}, expected seconds from 0 on")
+        return Video(self, path, start, end, every, smooth, search_every, ffmpeg)
+
     def probabilities(self, faces: numpy.typing.NDArray[numpy.uint8]) -> numpy.typing.NDArray[numpy.float32]:
         """Calibrated probabilities, n x classes, of face crops: uint8, n x height x width, or n x height x width x 3 in the
         order red, green, blue. Crops are scaled as the model asks."""
@@ -324,10 +358,11 @@ def _pixels_of(image: PIL.Image.Image) -> numpy.typing.NDArray[numpy.uint8] | by
 def _picture(given: Any, value: _duchenne.PictureValues, classes: Sequence[str]) -> Picture:
     error, width, height, warning, faces = value
     path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
-    return Picture(path, width, height, warning, error, tuple(_face(face, classes) for face in faces))
+    return Picture(path, width, height, warning, error, tuple(face_of(face, classes) for face in faces))
 
 
-def _face(value: _duchenne.FaceValues, classes: Sequence[str]) -> Face:
+def face_of(value: _duchenne.FaceValues, classes: Sequence[str]) -> Face:
+    """A face out of the compiled part's values."""
     box, score, angle, landmarks, probabilities = value
     left, top, width, height = box
     named = None

@@ -10,6 +10,7 @@ pub mod faces;
 pub mod features;
 pub mod import;
 pub mod packed;
+pub mod video;
 
 pub use error::DataError;
 pub use packed::builder::PackedBuilder;

@@ -1,7 +1,8 @@
 //! *Evaluation* turns a model's outputs on one split into figures that a reviewer would accept, after the
 //! project's evaluation protocol.
 //!
-//! It knows counts, labels and probabilities, not tensors, models or pictures. [`evaluate`] takes a
+//! It knows counts, labels and probabilities, not tensors, models or pictures (but those at the peaks of a clip's
+//! [`timeline`]). [`evaluate`] takes a
 //! [`ScoredSplit`] and the temperature that [`fit_temperature`] found on the validation split, and returns an
 //! [`EvaluationReport`]; [`report`] writes it as a table, JSON or a page. All figures of a report come from
 //! one [`ConfusionMatrix`] and one set of log-probabilities per view, so they cannot disagree.
@@ -24,6 +25,7 @@ pub mod robustness;
 mod scored;
 mod summary;
 mod text_table;
+pub mod timeline;
 mod votes_view;
 
 pub use crate::data::packed::votes::ferplus_majority;

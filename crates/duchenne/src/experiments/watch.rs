@@ -69,6 +69,8 @@ pub enum Unit {
     Bytes,
     /// Picture files.
     Pictures,
+    /// Frames of a clip.
+    Frames,
     /// Training images.
     Images,
     /// Face crops.

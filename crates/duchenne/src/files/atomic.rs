@@ -60,6 +60,11 @@ impl AtomicFile {
         &self.path
     }
 
+    /// The path that it has until then.
+    pub(crate) fn temporary_path(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// The file, for writing and reading.
     pub(crate) fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()

@@ -4,7 +4,16 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use crate::models::checkpoint::Checkpoint;
 use crate::models::stored::StoredError;
+
+/// The name of the face detector, which `model export` takes beside models.
+pub const DETECTOR: &str = "built-in-detector";
+
+/// Whether an argument names the face detector.
+pub fn is_detector(argument: &Path) -> bool {
+    argument == Path::new(DETECTOR)
+}
 
 /// A model inside the library.
 ///
@@ -52,6 +61,14 @@ impl BuiltInModel {
             .find(|(_, candidate)| *candidate == self)
             .map(|(name, _)| name)
             .expect("the table holds every model")
+    }
+
+    /// The network that an argument names: a built-in one, or a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or does not hold a network.
+    pub fn checkpoint(argument: &Path) -> Result<Checkpoint, StoredError> {
+        Checkpoint::from_bytes(&Self::bytes_of(argument)?, argument)
     }
 
     /// Bytes of the model that an argument names: a built-in one, or a file.

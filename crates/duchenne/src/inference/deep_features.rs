@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+use super::built_in::BuiltInModel;
 use super::error::InferenceError;
 use crate::data::DataError;
 use crate::data::faces::views::{View, Views};
-use crate::files::checksum::checksum_of_file;
+use crate::files::checksum::{checksum, checksum_of_file};
 use crate::inference::batched::deep_features;
 use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::FeatureNetwork;
@@ -27,16 +28,21 @@ struct Member {
 }
 
 impl FeatureExtractor {
-    /// Loads networks, whose paths are relative to `folder` unless absolute, by the checksums they are known by.
+    /// Loads networks, whose paths are relative to `folder` unless absolute or the name of a built-in model, by the
+    /// checksums they are known by.
     ///
     /// # Errors
     /// When there is none, one cannot be used, has changed, or differs from the first in labels or preprocessing.
     pub fn load(sources: &[FeatureNetwork], folder: &Path, device: &Device) -> Result<Self, InferenceError> {
         let mut networks: Vec<Member> = Vec::new();
         for source in sources {
-            let path = folder.join(&source.path);
-            let (manifest, network) = Checkpoint::read(&path)?.into_network(device, &path)?;
-            if checksum_of_file(&path).map_err(DataError::from)? != source.checksum {
+            let path = match BuiltInModel::named(&source.path) {
+                Some(_) => source.path.clone(),
+                None => folder.join(&source.path),
+            };
+            let bytes = BuiltInModel::bytes_of(&path)?;
+            let (manifest, network) = Checkpoint::from_bytes(&bytes, &path)?.into_network(device, &path)?;
+            if checksum(&bytes) != source.checksum {
                 return Err(InferenceError::Changed(path));
             }
             if let Some(first) = networks.first()
@@ -54,12 +60,16 @@ impl FeatureExtractor {
         }
     }
 
-    /// Loads networks by their files, which are known by absolute paths or, below `folder`, by relative ones.
+    /// Loads networks by their files, which are known by absolute paths or, below `folder`, by relative ones, or built-in
+    /// ones by name.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn of_files(paths: &[PathBuf], folder: &Path, device: &Device) -> Result<Self, InferenceError> {
         let source = |path: &PathBuf| -> Result<FeatureNetwork, InferenceError> {
+            if let Some(built_in) = BuiltInModel::named(path) {
+                return Ok(FeatureNetwork { checksum: checksum(built_in.bytes()), path: path.clone() });
+            }
             let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
             let full = absolute(path);
             let known = full.strip_prefix(absolute(folder)).unwrap_or(&full).to_owned();

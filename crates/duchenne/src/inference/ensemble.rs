@@ -34,6 +34,11 @@ impl Ensemble {
         Ok(Self { members: members.into_iter().map(|(_, model)| model).collect() })
     }
 
+    /// The models.
+    pub fn members(&self) -> &[Predictor] {
+        &self.members
+    }
+
     /// What a network's manifest says: the first member's, with what is known of all members under their numbers.
     pub fn manifest(&self) -> Manifest {
         let mut manifest = self.members[0].manifest().clone();

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::data::DataError;
+use crate::data::video::VideoError;
+use crate::models::onnx::OnnxError;
 use crate::models::stored::StoredError;
 
 /// Errors of the inference floor.
@@ -14,6 +16,9 @@ pub enum InferenceError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] DataError),
+    /// A clip cannot be read.
+    #[error(transparent)]
+    Video(#[from] VideoError),
     /// A network of an SVM is another than the SVM was fitted on.
     #[error("model `{}` is not the one that the SVM was fitted on; fit it again", .0.display())]
     Changed(PathBuf),
@@ -50,6 +55,17 @@ pub enum InferenceError {
         /// Number of features that the SVM takes.
         expected: usize,
     },
+    /// The face detector in the place of a classifier.
+    #[error(
+        "`built-in-detector` finds faces and knows no expressions; `duchenne model export` alone takes it"
+    )]
+    Detector,
+    /// A network that cannot be written as ONNX.
+    #[error("cannot write ONNX: {0}")]
+    Onnx(#[from] OnnxError),
+    /// A model that has no ONNX form.
+    #[error("a linear SVM on deep features has no ONNX form here: export its networks, one by one")]
+    NoGraph,
     /// A model's outputs overflow, though its weights are finite.
     #[error("the model's outputs for face {face} (from 0) are not numbers: its weights are damaged")]
     NotFinite {

@@ -10,10 +10,14 @@ pub mod ensemble;
 mod error;
 pub mod face_box;
 pub mod face_detection;
+pub mod onnx_export;
 pub mod predictor;
 pub mod recognition;
 pub mod recognizer;
+pub mod smoothing;
 mod suppression;
 pub mod synthesis;
+pub mod tracking;
+pub mod video;
 
 pub use error::InferenceError;

@@ -6,16 +6,18 @@ use crate::data::faces::pixels::FacePixels;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::built_in::BuiltInModel;
+use super::built_in::{BuiltInModel, is_detector};
 use super::deep_feature_svm::DeepFeatureSvm;
 use super::ensemble::Ensemble;
 use super::error::InferenceError;
+use super::onnx_export;
 use crate::data::faces::views::Views;
 use crate::expression::LabelSet;
 use crate::inference::batched::{deep_features, logits};
 use crate::models::checkpoint::{Checkpoint, Manifest};
 use crate::models::linear_svm::LinearSvm;
 use crate::models::network::Network;
+use crate::models::onnx::{Graph, Value};
 
 /// A trained classifier: a network, a linear SVM on the features of several, or several of these.
 ///
@@ -57,8 +59,11 @@ impl Predictor {
     /// The model of this name, a built-in one's or a file's, on a device without autodiff.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// As [`load`](Self::load), and [`InferenceError::Detector`] for the face detector.
     pub fn named(model: &Path, device: &Device) -> Result<Self, InferenceError> {
+        if is_detector(model) {
+            return Err(InferenceError::Detector);
+        }
         match BuiltInModel::named(model) {
             Some(built_in) => Self::built_in(built_in, device),
             None => Self::load(model, device),
@@ -115,6 +120,36 @@ impl Predictor {
     /// All about the model but its weights; for an SVM or an ensemble, `network` is the first of its networks.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The manifests of the networks whose probabilities are averaged; of a network or an SVM its own.
+    pub(super) fn members(&self) -> Vec<&Manifest> {
+        match &self.model {
+            Model::Ensemble(ensemble) => ensemble.members().iter().flat_map(Self::members).collect(),
+            Model::Network(_) | Model::Svm(_) => vec![&self.manifest],
+        }
+    }
+
+    /// Calibrated probabilities of resized faces as operations of a graph.
+    pub(super) fn onnx(
+        &self,
+        graph: &mut Graph,
+        faces: Value,
+        views: Views,
+    ) -> Result<Value, InferenceError> {
+        match &self.model {
+            Model::Network(network) => {
+                Ok(onnx_export::probabilities(graph, faces, network, &self.manifest, views))
+            }
+            Model::Svm(_) => Err(InferenceError::NoGraph),
+            Model::Ensemble(ensemble) => {
+                let mut members = Vec::new();
+                for (number, member) in (1..).zip(ensemble.members()) {
+                    members.push(graph.within(number, |graph| member.onnx(graph, faces, views))?);
+                }
+                Ok(onnx_export::mean(graph, &members))
+            }
+        }
     }
 
     /// What the probabilities are of.

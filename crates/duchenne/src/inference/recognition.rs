@@ -3,6 +3,8 @@
 //! It comes in two steps, since they scale differently: [`FaceFinder::find`] is work for one thread per
 //! picture, [`classify`] takes the faces of many pictures in common batches.
 
+use std::borrow::Borrow;
+
 use crate::data::faces::picture::Picture;
 use crate::data::faces::views::Views;
 use crate::data::import::sample::FaceCropper;
@@ -64,6 +66,11 @@ impl Face {
     #[must_use]
     pub fn with_landmarks(self, points: [[f32; 2]; 5]) -> Self {
         Self { landmarks: Some(Landmarks::from_points(points)), ..self }
+    }
+
+    /// The same face with other probabilities, in the order of its label set.
+    pub(super) fn with_probabilities(&self, probabilities: Vec<f32>) -> Self {
+        Self { probabilities, ..*self }
     }
 
     /// Where the face is, in pixels of the upright picture: the detector's box, clipped to the picture.
@@ -171,33 +178,22 @@ impl FaceCropper for FaceFinder {
 ///
 /// # Errors
 /// [`InferenceError`] where the classifier fails.
-pub fn classify(
+pub fn classify<F: Borrow<FoundFace>>(
     predictor: &Predictor,
-    faces: Vec<FoundFace>,
+    faces: &[F],
     views: Views,
 ) -> Result<Vec<Face>, InferenceError> {
     let labels = predictor.label_set();
     let mut recognized = Vec::with_capacity(faces.len());
-    let mut faces = faces.into_iter();
-    loop {
-        let (places, crops): (Vec<_>, Vec<_>) = faces
-            .by_ref()
-            .take(BATCH)
-            .map(|face| ((face.bounds, face.score, face.landmarks), face.crop))
-            .unzip();
-        if crops.is_empty() {
-            return Ok(recognized);
-        }
-        let probabilities = predictor.probabilities(&crops, views)?;
-        let classified = places.into_iter().zip(probabilities);
-        recognized.extend(classified.map(|((bounds, score, landmarks), probabilities)| Face {
-            bounds,
-            score,
-            landmarks,
-            labels,
-            probabilities,
+    for faces in faces.chunks(BATCH) {
+        let crops: Vec<&Picture> = faces.iter().map(|face| &face.borrow().crop).collect();
+        let classified = faces.iter().zip(predictor.probabilities(&crops, views)?);
+        recognized.extend(classified.map(|(face, probabilities)| {
+            let FoundFace { bounds, score, landmarks, .. } = *face.borrow();
+            Face { bounds, score, landmarks, labels, probabilities }
         }));
     }
+    Ok(recognized)
 }
 
 #[cfg(test)]
@@ -235,8 +231,8 @@ mod tests {
                 crop: picture(GrayImage::from_pixel(48, 48, Luma([(index * 3) as u8]))),
             })
             .collect();
-        let one = classify(&predictor, faces[BATCH + 1..=BATCH + 1].to_vec(), Views::Mirrored).unwrap();
-        let all = classify(&predictor, faces, Views::Mirrored).unwrap();
+        let one = classify(&predictor, &faces[BATCH + 1..=BATCH + 1], Views::Mirrored).unwrap();
+        let all = classify(&predictor, &faces, Views::Mirrored).unwrap();
         assert_eq!(all.len(), BATCH + 3);
         for (index, face) in all.iter().enumerate() {
             assert_eq!(face.bounds.x, index as i32);

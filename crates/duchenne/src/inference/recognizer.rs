@@ -1,16 +1,19 @@
 //! A *recogniser* is everything needed to recognise faces in a picture: face finder, classifier, views.
 
+use std::borrow::Borrow;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use crate::data::faces::picture::Picture;
 use crate::data::faces::views::Views;
+use crate::data::video::Clip;
 use crate::inference::InferenceError;
 use crate::inference::built_in::BuiltInModel;
 use crate::inference::face_detection::FaceDetector;
 use crate::inference::predictor::Predictor;
 use crate::inference::recognition::{Face, FaceFinder, FoundFace, classify};
+use crate::inference::video::{VideoFaces, VideoOptions};
 
 /// Finds the faces of pictures and recognises their expressions. One recogniser serves several threads at once.
 ///
@@ -41,12 +44,13 @@ impl Recognizer {
         Predictor::built_in(BuiltInModel::Raters, &burn::tensor::Device::flex()).map(Self::new)
     }
 
-    /// A model file (a network or a support vector machine on the features of several) on the CPU.
+    /// A model file (a network or a support vector machine on the features of several), or a built-in model by name, on the
+    /// CPU.
     ///
     /// # Errors
     /// When the file cannot be read or is not a model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InferenceError> {
-        Predictor::load(path.as_ref(), &burn::tensor::Device::flex()).map(Self::new)
+        Predictor::named(path.as_ref(), &burn::tensor::Device::flex()).map(Self::new)
     }
 
     /// Any classifier, on the device that it was loaded for.
@@ -104,7 +108,7 @@ impl Recognizer {
     /// # Errors
     /// [`InferenceError`] where the classifier fails.
     pub fn recognize(&self, picture: &Picture) -> Result<Vec<Face>, InferenceError> {
-        self.classify(self.find(picture))
+        self.classify(&self.find(picture))
     }
 
     /// The same for another way to find faces than the recogniser's own.
@@ -112,7 +116,7 @@ impl Recognizer {
     /// # Errors
     /// As [`recognize`](Self::recognize).
     pub fn recognize_by(&self, finder: &FaceFinder, picture: &Picture) -> Result<Vec<Face>, InferenceError> {
-        self.classify(finder.find(picture))
+        self.classify(&finder.find(picture))
     }
 
     /// The faces of several pictures, searched in parallel and classified in common batches.
@@ -122,7 +126,8 @@ impl Recognizer {
     pub fn recognize_all(&self, pictures: &[Picture]) -> Result<Vec<Vec<Face>>, InferenceError> {
         let found: Vec<Vec<FoundFace>> = pictures.par_iter().map(|picture| self.find(picture)).collect();
         let counts: Vec<usize> = found.iter().map(Vec::len).collect();
-        let mut faces = self.classify(found.into_iter().flatten().collect())?.into_iter();
+        let found: Vec<FoundFace> = found.into_iter().flatten().collect();
+        let mut faces = self.classify(&found)?.into_iter();
         Ok(counts.into_iter().map(|count| faces.by_ref().take(count).collect()).collect())
     }
 
@@ -135,14 +140,49 @@ impl Recognizer {
     ///
     /// # Errors
     /// As [`recognize`](Self::recognize).
-    pub fn classify(&self, faces: Vec<FoundFace>) -> Result<Vec<Face>, InferenceError> {
+    pub fn classify<F: Borrow<FoundFace>>(&self, faces: &[F]) -> Result<Vec<Face>, InferenceError> {
         classify(&self.predictor, faces, self.views)
+    }
+
+    /// The faces of a clip, frame by frame, each with its number, as an iterator.
+    ///
+    /// ```no_run
+    /// use duchenne::{Clip, Ffmpeg, Recognizer, Section, VideoOptions};
+    ///
+    /// let recognizer = Recognizer::built_in()?;
+    /// let clip = Clip::open("clip.mp4", Section::default(), &Ffmpeg::default())?;
+    /// for frame in recognizer.recognize_video(clip, VideoOptions::default()) {
+    ///     let frame = frame?;
+    ///     for face in &frame.faces {
+    ///         println!("{:.3} s, face {}: {}", frame.time, face.track, face.face.expression());
+    ///     }
+    /// }
+    /// # Ok::<(), duchenne::Error>(())
+    /// ```
+    pub fn recognize_video(&self, clip: Clip, options: VideoOptions) -> VideoFaces<&Self> {
+        self.recognize_video_by(self.finder, clip, options)
+    }
+
+    /// The same for another way to find faces than the recogniser's own.
+    pub fn recognize_video_by(
+        &self,
+        finder: FaceFinder,
+        clip: Clip,
+        options: VideoOptions,
+    ) -> VideoFaces<&Self> {
+        VideoFaces::new(self, finder, clip, options)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn built_in_models_are_loaded_by_name() {
+        let compact = Recognizer::load("built-in-compact").unwrap();
+        assert_eq!(compact.predictor().description(), "compact");
+    }
 
     #[test]
     fn several_pictures_give_what_each_gives_alone() {

@@ -4,8 +4,8 @@
 //! family touches four places:
 //!
 //! 1. this file: those three, a variant of `Family`, and what its options and its smallest input are;
-//! 2. a file of its own beside `compact.rs`, with its settings and the network;
-//! 3. `network.rs`: a variant of [`Network`](super::network::Network), and its arms in `build` and in `each!`;
+//! 2. a file of its own beside `compact.rs`, with its settings, the network, and its forward pass as an ONNX graph;
+//! 3. `network.rs`: a variant of [`Network`](super::network::Network), and its arms in `build`, `onnx` and `each!`;
 //! 4. the recipe's `[network]` (`training/classifier/recipe/network.rs`), if it has options that no other family has.
 
 use serde::{Deserialize, Serialize};

@@ -11,6 +11,7 @@ use burn::tensor::Tensor;
 use burn_cpu_fused::{Activation, FeatureMap};
 
 use super::layers::{BatchNorm, ConvNorm, Convolution, Initializer, Linear};
+use super::onnx::{Graph, Value};
 use super::resnet::Block;
 
 /// Settings of the compact network.
@@ -107,6 +108,19 @@ impl Compact {
     /// What follows the last section, to the logits.
     fn head(&self, map: FeatureMap) -> Tensor<2> {
         self.fc.forward(self.dropout.forward(map.global_average_pool()), Activation::Identity)
+    }
+
+    /// The forward pass at inference as operations of a graph: images to logits.
+    pub fn onnx(&self, graph: &mut Graph, images: Value) -> Value {
+        let map = graph.convolution(images, ("conv1", &self.conv1), Some(("bn1", &self.bn1)));
+        let map = graph.relu(map);
+        let map = graph.convolution(map, ("conv2", &self.conv2), Some(("bn2", &self.bn2)));
+        let mut map = graph.relu(map);
+        for (index, block) in self.blocks.iter().enumerate() {
+            map = graph.within(format_args!("blocks.{index}"), |graph| block.onnx(graph, map));
+        }
+        let features = graph.global_average_pool(map);
+        graph.linear(features, "fc", &self.fc)
     }
 
     /// Packs all weights for inference.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pytorch_reader::{DType, PytorchReader};
 
+use super::onnx::is_onnx;
 use super::tensors::{BATCH_COUNTER, NamedTensor, StoredFloat, StoredNumber, TensorsError, read_tensors};
 
 /// Why weights cannot be imported.
@@ -36,6 +37,11 @@ pub enum ImportProblem {
         /// What the reader says.
         reason: String,
     },
+    /// It is another program's form of a network.
+    #[error(
+        "it is ONNX, whose names and shapes are not torchvision's; save the network's state_dict instead"
+    )]
+    Onnx,
     /// It is neither of the two formats.
     #[error("not safetensors or PyTorch: {0}")]
     UnknownFormat(String),
@@ -69,7 +75,11 @@ fn read_any(path: &Path) -> Result<Vec<NamedTensor>, ImportProblem> {
     if start.starts_with(b"PK") || start[0] == 0x80 {
         read_pytorch(path)
     } else {
-        Ok(read_tensors(&std::fs::read(path)?)?.tensors)
+        let bytes = std::fs::read(path)?;
+        match read_tensors(&bytes) {
+            Err(TensorsError::Format(_)) if is_onnx(path, &bytes) => Err(ImportProblem::Onnx),
+            file => Ok(file?.tensors),
+        }
     }
 }
 

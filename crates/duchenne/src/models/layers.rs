@@ -68,9 +68,9 @@ pub struct Convolution {
     /// `[output_channels]`
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    stride: usize,
+    pub(super) stride: usize,
     #[module(skip)]
-    padding: usize,
+    pub(super) padding: usize,
     /// Ready for inference, a batch normalisation after it folded in.
     #[module(skip)]
     packed: Option<PackedConvolution>,
@@ -215,7 +215,7 @@ pub struct BatchNorm {
 }
 
 /// PyTorch's defaults.
-const EPSILON: f32 = 1e-5;
+pub(super) const EPSILON: f32 = 1e-5;
 const MOMENTUM: f32 = 0.1;
 
 impl BatchNorm {
@@ -257,7 +257,7 @@ impl BatchNorm {
     }
 
     /// Weight and bias of the convolution and this normalisation in one.
-    fn fold(&self, convolution: &Convolution) -> (Tensor<4>, Tensor<1>) {
+    pub(super) fn fold(&self, convolution: &Convolution) -> (Tensor<4>, Tensor<1>) {
         let (scale, shift) = self.scale_and_shift();
         let shift = match &convolution.bias {
             Some(bias) => shift + bias.val() * scale.clone(),

@@ -8,6 +8,7 @@ pub mod import;
 pub mod layers;
 pub mod linear_svm;
 pub mod network;
+pub mod onnx;
 pub mod provenance;
 pub mod resnet;
 pub mod stored;

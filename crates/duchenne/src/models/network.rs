@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use super::architecture::Family;
 use super::compact::{Compact, CompactConfig};
 use super::layers::Initializer;
+use super::onnx::{Graph, Value};
 use super::resnet::{ResNet, ResNetConfig};
 use super::vgg::{Vgg, VggConfig};
 
@@ -105,6 +106,16 @@ impl Network {
     /// What follows the first `sections` sections, to the logits: `after_trunk(trunk(x, n), n)` is `forward(x)`.
     pub fn after_trunk(&self, maps: Tensor<4>, sections: usize) -> Tensor<2> {
         each!(self, network => network.after_trunk(maps, sections))
+    }
+
+    /// The forward pass at inference as operations of a graph: images of `side x side` pixels to logits. Weights are those
+    /// of the parameters, without autodiff.
+    pub fn onnx(&self, graph: &mut Graph, images: Value, side: usize) -> Value {
+        match self {
+            Network::Compact(network) => network.onnx(graph, images),
+            Network::ResNet(network) => network.onnx(graph, images),
+            Network::Vgg(network) => network.onnx(graph, images, side),
+        }
     }
 
     /// Made ready for inference (weights without autodiff): batch normalisation folded in, weights packed

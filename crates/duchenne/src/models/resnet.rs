@@ -10,6 +10,7 @@ use burn_cpu_fused::{Activation, FeatureMap};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{BatchNorm, ConvNorm, Convolution, Initializer, Linear};
+use super::onnx::{Graph, Value};
 
 /// How a residual network begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +131,25 @@ impl Block {
         }
     }
 
+    /// The forward pass at inference as operations of a graph.
+    pub fn onnx(&self, graph: &mut Graph, input: Value) -> Value {
+        let residual = match &self.downsample {
+            Some((convolution, norm)) => graph.within("downsample", |graph| {
+                graph.convolution(input, ("0", convolution), Some(("1", norm)))
+            }),
+            None => input,
+        };
+        let map = graph.convolution(input, ("conv1", &self.conv1), Some(("bn1", &self.bn1)));
+        let map = graph.relu(map);
+        let mut map = graph.convolution(map, ("conv2", &self.conv2), Some(("bn2", &self.bn2)));
+        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
+            map = graph.relu(map);
+            map = graph.convolution(map, ("conv3", conv3), Some(("bn3", bn3)));
+        }
+        let sum = graph.add(map, residual);
+        graph.relu(sum)
+    }
+
     /// How many convolutions it has, the projection not counted.
     pub fn convolutions(&self) -> usize {
         2 + usize::from(self.conv3.is_some())
@@ -229,6 +249,22 @@ impl ResNet {
     /// What follows the last section, to the logits.
     fn head(&self, map: FeatureMap) -> Tensor<2> {
         self.fc.forward(map.global_average_pool(), Activation::Identity)
+    }
+
+    /// The forward pass at inference as operations of a graph: images to logits.
+    pub fn onnx(&self, graph: &mut Graph, images: Value) -> Value {
+        let map = graph.convolution(images, ("conv1", &self.conv1), Some(("bn1", &self.bn1)));
+        let mut map = graph.relu(map);
+        if self.stem == Stem::Paper {
+            map = graph.max_pool(map, [3, 2, 1]);
+        }
+        for (number, layer) in (1..).zip([&self.layer1, &self.layer2, &self.layer3, &self.layer4]) {
+            for (index, block) in layer.iter().enumerate() {
+                map = graph.within(format_args!("layer{number}.{index}"), |graph| block.onnx(graph, map));
+            }
+        }
+        let features = graph.global_average_pool(map);
+        graph.linear(features, "fc", &self.fc)
     }
 
     /// Packs all weights for inference.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::onnx::is_onnx;
 use super::tensors::{
     BATCH_COUNTER, NamedTensor, Precision, StoredNumber, TensorsError, read_tensors, write_tensors,
 };
@@ -49,6 +50,12 @@ pub enum FormatError {
     /// Its tensors cannot be read.
     #[error(transparent)]
     Tensors(#[from] TensorsError),
+    /// It is another program's form of a network.
+    #[error(
+        "it is ONNX, which this program writes and does not run: it has one engine, its own; `duchenne model import` takes \
+         weights under torchvision's names (.pth or .safetensors)"
+    )]
+    Onnx,
     /// It has no manifest of this kind.
     #[error("{0}")]
     NoManifest(&'static str),
@@ -133,7 +140,10 @@ impl<M: StoredManifest> Stored<M> {
     /// # Errors
     /// When they are not those of such a model.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, StoredError> {
-        Self::parse(bytes).map_err(|problem| Self::refusal(path, problem))
+        Self::parse(bytes).map_err(|problem| match problem {
+            FormatError::Tensors(_) if is_onnx(path, bytes) => Self::refusal(path, FormatError::Onnx),
+            problem => Self::refusal(path, problem),
+        })
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, FormatError> {

@@ -11,6 +11,7 @@ use burn::tensor::module::adaptive_avg_pool2d;
 use burn_cpu_fused::{Activation, FeatureMap};
 
 use super::layers::{BatchNorm, ConvNorm, Convolution, Initializer, Linear};
+use super::onnx::{Graph, Value};
 
 /// A VGG variant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -213,6 +214,44 @@ impl Vgg {
                 }
                 Stage::Relu(relu) => relu.forward(values),
                 Stage::Dropout(dropout) => dropout.forward(values),
+            };
+        }
+        values
+    }
+
+    /// The forward pass at inference as operations of a graph: images of `side x side` pixels to logits.
+    pub fn onnx(&self, graph: &mut Graph, images: Value, mut side: usize) -> Value {
+        let mut map = images;
+        for (index, layer) in self.features.iter().enumerate() {
+            map = match layer {
+                Feature::Convolution(convolution) => {
+                    let names = [index, index + 1].map(|index| format!("features.{index}"));
+                    let norm = match self.features.get(index + 1) {
+                        Some(Feature::BatchNorm(norm)) => Some((&*names[1], norm)),
+                        _ => None,
+                    };
+                    graph.convolution(map, (&names[0], convolution), norm)
+                }
+                // With the convolution before.
+                Feature::BatchNorm(_) => map,
+                Feature::Relu(_) => graph.relu(map),
+                Feature::MaxPool(pool) => {
+                    side /= pool.kernel;
+                    graph.max_pool(map, [pool.kernel as i64, pool.kernel as i64, 0])
+                }
+            };
+        }
+        let mut values = if self.head == 1 {
+            graph.global_average_pool(map)
+        } else {
+            let pooled = graph.adaptive_average_pool(map, side, self.head);
+            graph.flat(pooled)
+        };
+        for (index, stage) in self.classifier.iter().enumerate() {
+            values = match stage {
+                Stage::Linear(linear) => graph.linear(values, &format!("classifier.{index}"), linear),
+                Stage::Relu(_) => graph.relu(values),
+                Stage::Dropout(_) => values,
             };
         }
         values

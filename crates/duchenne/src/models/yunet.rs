@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_cpu_fused::{Activation, FeatureMap, PackedConvolution, PackedDepthwise, PixelConvolution};
 
+use super::onnx::{Graph, Setting, Value};
 use super::tensors::{NamedTensor, read_tensors};
 
 /// The weights that `reference/yunet_weights.py` writes (BSD 3-clause, licence beside them).
@@ -50,20 +51,42 @@ impl Separable {
     }
 }
 
-/// Weights by name, on a device.
+/// The weights of the file by name.
+struct File(HashMap<String, NamedTensor>);
+
+impl File {
+    fn read() -> Self {
+        let file = read_tensors::<f32>(WEIGHTS).expect("the built-in weights are a safetensors file");
+        Self(file.tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect())
+    }
+
+    /// Shape and values of a part of several layers of one kind, joined along their output channels.
+    fn joined(&self, layers: &[String], part: &str) -> (Vec<usize>, Vec<f32>) {
+        let parts: Vec<&NamedTensor> =
+            layers.iter().map(|layer| &self.0[&format!("{layer}.{part}")]).collect();
+        let mut shape = parts[0].shape.clone();
+        shape[0] = parts.iter().map(|part| part.shape[0]).sum();
+        (shape, parts.iter().flat_map(|part| part.values.iter().copied()).collect())
+    }
+}
+
+/// The four parts of a head at one level: they see the same map, so that one unit does for all.
+fn head(level: usize) -> [String; 4] {
+    ["cls", "obj", "bbox", "kps"].map(|kind| format!("bbox_head.multi_level_{kind}.{level}"))
+}
+
+/// The first layer.
+const FIRST: &str = "backbone.model0";
+
+/// The weights on a device.
 struct Weights<'a> {
-    tensors: HashMap<String, NamedTensor>,
+    file: File,
     device: &'a Device,
 }
 
 impl Weights<'_> {
-    /// Of several layers of one kind, joined along their output channels.
     fn tensor<const D: usize>(&self, layers: &[String], part: &str) -> Tensor<D> {
-        let parts: Vec<&NamedTensor> =
-            layers.iter().map(|layer| &self.tensors[&format!("{layer}.{part}")]).collect();
-        let mut shape = parts[0].shape.clone();
-        shape[0] = parts.iter().map(|part| part.shape[0]).sum();
-        let values: Vec<f32> = parts.iter().flat_map(|part| part.values.iter().copied()).collect();
+        let (shape, values) = self.file.joined(layers, part);
         Tensor::from_data(TensorData::new(values, shape), self.device)
     }
 
@@ -90,16 +113,8 @@ impl YuNet {
     }
 
     fn new(device: &Device) -> Self {
-        let file = read_tensors::<f32>(WEIGHTS).expect("the built-in weights are a safetensors file");
-        let tensors = file.tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
-        let weights = Weights { tensors, device };
-        let first = [String::from("backbone.model0")];
-        let head = |level: usize| {
-            // One unit for the four of a level: they see the same map.
-            let kinds =
-                ["cls", "obj", "bbox", "kps"].map(|kind| format!("bbox_head.multi_level_{kind}.{level}"));
-            weights.separable_of(&kinds, Activation::Identity)
-        };
+        let weights = Weights { file: File::read(), device };
+        let first = [FIRST.to_owned()];
         Self {
             // From blue, green, red to the order of pictures.
             first: PixelConvolution::new(
@@ -111,7 +126,7 @@ impl YuNet {
                 [1, 2].map(|unit| weights.separable(&format!("backbone.model{stage}.dp{unit}")))
             }),
             laterals: [0, 1, 2].map(|level| weights.separable(&format!("neck.lateral_convs.{level}"))),
-            heads: [0, 1, 2].map(head),
+            heads: [0, 1, 2].map(|level| weights.separable_of(&head(level), Activation::Identity)),
         }
     }
 
@@ -141,4 +156,113 @@ impl YuNet {
             head.forward(map).into_batch().into_data().try_into_vec::<f32>().expect("maps are f32")
         })
     }
+}
+
+/// The network as operations of a graph.
+struct Drawing<'a> {
+    graph: &'a mut Graph,
+    file: File,
+}
+
+impl Drawing<'_> {
+    /// A convolution of several layers, joined along their outputs, in so many groups of channels.
+    fn convolve(
+        &mut self,
+        input: Value,
+        layers: &[String],
+        part: &str,
+        geometry: [i64; 3],
+        groups: usize,
+    ) -> Value {
+        let (shape, weight) = self.file.joined(layers, &format!("{part}.weight"));
+        let (_, bias) = self.file.joined(layers, &format!("{part}.bias"));
+        let name = format!("{}.{part}", layers[0]);
+        self.graph
+            .within(name, |graph| graph.convolve(input, (&shape, &weight), Some(&bias), geometry, groups))
+    }
+
+    /// Without its activation.
+    fn separable_of(&mut self, input: Value, layers: &[String]) -> Value {
+        let map = self.convolve(input, layers, "pw", [1, 1, 0], 1);
+        let channels = self.file.joined(layers, "dw.bias").1.len();
+        self.convolve(map, layers, "dw", [3, 1, 1], channels)
+    }
+
+    fn separable(&mut self, input: Value, layer: &str) -> Value {
+        let map = self.separable_of(input, &[layer.to_owned()]);
+        self.graph.relu(map)
+    }
+
+    fn stage(&mut self, input: Value, stage: usize) -> Value {
+        let map = self.separable(input, &format!("backbone.model{stage}.dp1"));
+        self.separable(map, &format!("backbone.model{stage}.dp2"))
+    }
+
+    fn halved(&mut self, input: Value) -> Value {
+        self.graph.max_pool(input, [2, 2, 0])
+    }
+
+    /// A map plus another of half its height and width.
+    fn add_enlarged(&mut self, map: Value, other: Value) -> Value {
+        let graph = &mut *self.graph;
+        let scales = graph.constant("scales", &[4], &[1.0, 1.0, 2.0, 2.0]);
+        // The second input, the region of interest, is for another mode; only its place counts.
+        let none = graph.nothing();
+        let settings = [
+            ("mode", Setting::Text("nearest")),
+            ("coordinate_transformation_mode", Setting::Text("asymmetric")),
+            ("nearest_mode", Setting::Text("floor")),
+        ];
+        let enlarged = graph.node("Resize", &[other, none, scales], &settings);
+        graph.add(map, enlarged)
+    }
+
+    /// The picture with zeros on the right and below up to multiples of [`GRANULE`].
+    fn filled(&mut self, images: Value) -> Value {
+        let graph = &mut *self.graph;
+        let size = graph.node("Shape", &[images], &[("start", Setting::Int(2)), ("end", Setting::Int(4))]);
+        let missing = graph.node("Neg", &[size], &[]);
+        let granule = graph.indices("granule", &[GRANULE as i64]);
+        // ONNX's remainder has the sign of the divisor.
+        let missing = graph.node("Mod", &[missing, granule], &[]);
+        let before = graph.indices("before", &[0; 6]);
+        let pads = graph.node("Concat", &[before, missing], &[("axis", Setting::Int(0))]);
+        graph.node("Pad", &[images, pads], &[("mode", Setting::Text("constant"))])
+    }
+}
+
+/// The network as operations of a graph, from pictures `[batch, 3, height, width]` of any size, of red, green and blue in
+/// `0..=255`, to what the heads say at each of [`STRIDES`]: `[batch, VALUES, rows, columns]`, as [`YuNet::forward`] does.
+pub fn onnx(graph: &mut Graph, images: Value) -> [Value; 3] {
+    let mut drawing = Drawing { graph, file: File::read() };
+    let images = drawing.filled(images);
+    // From blue, green, red to the order of pictures.
+    let (_, first) = drawing.file.joined(&[FIRST.to_owned()], "pw.weight");
+    let (_, bias) = drawing.file.joined(&[FIRST.to_owned()], "pw.bias");
+    let flipped: Vec<f32> =
+        first.chunks_exact(27).flat_map(|filter| filter.chunks_exact(9).rev().flatten().copied()).collect();
+    let map = drawing.graph.within(format_args!("{FIRST}.pw"), |graph| {
+        graph.convolve(images, (&[bias.len(), 3, 3, 3], &flipped), Some(&bias), [3, 2, 1], 1)
+    });
+    let map = drawing.graph.relu(map);
+    let map = drawing.separable(map, &format!("{FIRST}.dp"));
+    let map = drawing.halved(map);
+    let map = drawing.stage(map, 1);
+    let map = drawing.stage(map, 2);
+    let map = drawing.halved(map);
+    let fine = drawing.stage(map, 3);
+    let map = drawing.halved(fine);
+    let middle = drawing.stage(map, 4);
+    let map = drawing.halved(middle);
+    let map = drawing.stage(map, 5);
+    let coarse = drawing.separable(map, "neck.lateral_convs.2");
+    let map = drawing.add_enlarged(middle, coarse);
+    let middle = drawing.separable(map, "neck.lateral_convs.1");
+    let map = drawing.add_enlarged(fine, middle);
+    let fine = drawing.separable(map, "neck.lateral_convs.0");
+    let mut level = 0..;
+    [fine, middle, coarse].map(|map| {
+        let level = level.next().expect("levels do not end");
+        drawing.separable_of(map, &head(level))
+    })
 }

@@ -12,3 +12,4 @@ mod gan;
 mod golden;
 mod heic;
 mod models;
+mod onnx;

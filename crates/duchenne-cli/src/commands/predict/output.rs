@@ -1,13 +1,15 @@
-//! The three forms of `duchenne predict`'s results: a table, JSON lines, CSV. Each picture is written
+//! The three forms of `duchenne predict`'s results: a table, JSON lines, CSV. Each picture and frame is written
 //! and flushed as soon as it is done.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::picture_json::{PictureJson, tenths};
+use crate::picture_json::{FrameJson, PictureJson, microseconds, tenths};
+use crate::terminal::counted;
 use duchenne::data::faces::warnings::PictureWarning;
-use duchenne::{Face, FaceBox, LabelSet};
+use duchenne::evaluation::timeline::Timeline;
+use duchenne::{Face, FaceBox, FrameFaces, LabelSet};
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub(super) enum Form {
     /// One row per face, under a header.
     Csv,
 }
+
+/// The columns before a face's landmarks; those of time and track are empty where there is no clip.
+const FIRST_COLUMNS: [&str; 11] =
+    ["path", "frame", "time", "track", "face", "x", "y", "width", "height", "score", "angle"];
 
 /// The columns of a face's landmarks; empty where there are none.
 const LANDMARK_COLUMNS: [&str; 10] = [
@@ -56,6 +62,8 @@ pub(super) struct PictureResult {
 pub(super) struct ResultWriter<W: Write> {
     form: Form,
     labels: LabelSet,
+    /// Whether the probabilities of clips are smoothed, beside the raw ones.
+    smooths: bool,
     output: W,
 }
 
@@ -64,13 +72,17 @@ impl<W: Write> ResultWriter<W> {
     ///
     /// # Errors
     /// When `output` fails, as all methods here.
-    pub(super) fn new(form: Form, labels: LabelSet, output: W) -> io::Result<Self> {
-        let mut writer = Self { form, labels, output };
+    pub(super) fn new(form: Form, labels: LabelSet, smooths: bool, output: W) -> io::Result<Self> {
+        let mut writer = Self { form, labels, smooths, output };
         if form == Form::Csv {
-            let mut header: Vec<&str> = vec!["path", "face", "x", "y", "width", "height", "score", "angle"];
-            header.extend(LANDMARK_COLUMNS);
-            header.push("expression");
-            header.extend(labels.names());
+            let mut header: Vec<String> = FIRST_COLUMNS.map(str::to_owned).to_vec();
+            header.extend(LANDMARK_COLUMNS.map(str::to_owned));
+            header.push("expression".to_owned());
+            header.extend(labels.names().iter().map(|name| (*name).to_owned()));
+            if smooths {
+                header.push("smoothed_expression".to_owned());
+                header.extend(labels.names().iter().map(|name| format!("smoothed_{name}")));
+            }
             writer.csv_row(&header)?;
             writer.output.flush()?;
         }
@@ -88,6 +100,62 @@ impl<W: Write> ResultWriter<W> {
             Form::Csv => self.csv_rows(result)?,
         }
         self.output.flush()
+    }
+
+    /// Writes a frame of the clip at `path`; nothing in a table, which has a line for each person at the clip's end.
+    pub(super) fn frame(&mut self, path: &str, frame: &FrameFaces) -> io::Result<()> {
+        match self.form {
+            Form::Table { .. } => return Ok(()),
+            Form::Json => self.json_line(&FrameJson::new(Some(path), frame))?,
+            Form::Csv => self.csv_frame(path, frame)?,
+        }
+        self.output.flush()
+    }
+
+    /// Writes the end of the clip at `path`: how long each person showed each expression. In a table only.
+    pub(super) fn clip(&mut self, path: &str, timeline: &Timeline) -> io::Result<()> {
+        let Form::Table { top } = self.form else { return Ok(()) };
+        let [width, height] = timeline.size();
+        let (frames, people) = (timeline.frames(), timeline.people());
+        let count = match people.len() {
+            0 => "no face found".to_owned(),
+            1 => "1 person".to_owned(),
+            count => format!("{count} people"),
+        };
+        let frames = counted(frames as usize, "frame");
+        writeln!(self.output, "{path}  ({width} x {height}, {:.2} s, {frames}, {count})", timeline.end())?;
+        let names = self.labels.names();
+        let name_width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+        if !people.is_empty() {
+            writeln!(self.output, "  person    from s      to s    seen s  share of the time seen")?;
+        }
+        for (number, person) in people {
+            let shares: Vec<String> = person
+                .shares()
+                .into_iter()
+                .take(top)
+                .filter(|(_, share)| *share > 0.0)
+                .map(|(label, share)| format!("{:name_width$} {:>5.1}%", names[label], share * 100.0))
+                .collect();
+            writeln!(
+                self.output,
+                "  {number:>6}  {:>8.2}  {:>8.2}  {:>8.2}  {}",
+                person.first,
+                person.last,
+                person.seen(),
+                shares.join("   ")
+            )?;
+        }
+        self.output.flush()
+    }
+
+    /// Writes what is to be known of the clip at `path`, after its last frame: in JSON only.
+    pub(super) fn warning(&mut self, path: &str, warning: &str) -> io::Result<()> {
+        if self.form == Form::Json {
+            self.json_line(&JsonWarning { path, warning })?;
+            self.output.flush()?;
+        }
+        Ok(())
     }
 
     /// Writes that a picture could not be recognised: in JSON only, where every picture has its line.
@@ -146,18 +214,25 @@ impl<W: Write> ResultWriter<W> {
 
     fn csv_rows(&mut self, result: &PictureResult) -> io::Result<()> {
         for (index, face) in result.faces.iter().enumerate() {
-            let FaceBox { x, y, width, height } = face.bounds();
-            let mut row = vec![result.path.clone(), (index + 1).to_string()];
-            row.extend([x.to_string(), y.to_string(), width.to_string(), height.to_string()]);
-            row.push(face.score().map_or(String::new(), |score| score.to_string()));
-            let landmarks = face.landmarks();
-            row.push(landmarks.map_or(String::new(), |landmarks| tenths(landmarks.angle()).to_string()));
-            let points = landmarks.map(|landmarks| landmarks.points().concat());
-            row.extend((0..LANDMARK_COLUMNS.len()).map(|column| {
-                points.as_ref().map_or(String::new(), |points| tenths(points[column]).to_string())
-            }));
-            row.push(face.expression().to_owned());
-            row.extend(face.probabilities().map(|(_, probability)| probability.to_string()));
+            let place = ["", "", ""].map(str::to_owned);
+            let mut row = face_columns(&result.path, place, index, face);
+            if self.smooths {
+                row.extend((0..=self.labels.len()).map(|_| String::new()));
+            }
+            self.csv_row(&row)?;
+        }
+        Ok(())
+    }
+
+    fn csv_frame(&mut self, path: &str, frame: &FrameFaces) -> io::Result<()> {
+        for (index, face) in frame.faces.iter().enumerate() {
+            let time = microseconds(frame.time).to_string();
+            let place = [frame.index.to_string(), time, face.track.to_string()];
+            let mut row = face_columns(path, place, index, &face.face);
+            if let Some(smoothed) = &face.smoothed {
+                row.push(smoothed.expression().to_owned());
+                row.extend(smoothed.probabilities().map(|(_, probability)| probability.to_string()));
+            }
             self.csv_row(&row)?;
         }
         Ok(())
@@ -169,6 +244,32 @@ impl<W: Write> ResultWriter<W> {
         writer.write_record(row).map_err(io::Error::from)?;
         writer.flush()
     }
+}
+
+/// The columns of a face: `place` is the frame, its time and the track.
+fn face_columns(path: &str, place: [String; 3], index: usize, face: &Face) -> Vec<String> {
+    let FaceBox { x, y, width, height } = face.bounds();
+    let mut row = vec![path.to_owned()];
+    row.extend(place);
+    row.push((index + 1).to_string());
+    row.extend([x.to_string(), y.to_string(), width.to_string(), height.to_string()]);
+    row.push(face.score().map_or(String::new(), |score| score.to_string()));
+    let landmarks = face.landmarks();
+    row.push(landmarks.map_or(String::new(), |landmarks| tenths(landmarks.angle()).to_string()));
+    let points = landmarks.map(|landmarks| landmarks.points().concat());
+    row.extend(
+        (0..LANDMARK_COLUMNS.len())
+            .map(|column| points.as_ref().map_or(String::new(), |points| tenths(points[column]).to_string())),
+    );
+    row.push(face.expression().to_owned());
+    row.extend(face.probabilities().map(|(_, probability)| probability.to_string()));
+    row
+}
+
+#[derive(Serialize)]
+struct JsonWarning<'a> {
+    path: &'a str,
+    warning: &'a str,
 }
 
 #[derive(Serialize)]
@@ -206,7 +307,7 @@ mod tests {
 
     fn written(form: Form) -> String {
         let mut output = Vec::new();
-        let mut writer = ResultWriter::new(form, LabelSet::Fer2013, &mut output).unwrap();
+        let mut writer = ResultWriter::new(form, LabelSet::Fer2013, false, &mut output).unwrap();
         writer.picture(&result()).unwrap();
         let _ = writer.error("bad.png", "`bad.png` is empty").unwrap();
         String::from_utf8(output).unwrap()
@@ -233,9 +334,9 @@ mod tests {
     #[test]
     fn csv_has_a_row_for_every_face() {
         insta::assert_snapshot!(written(Form::Csv), @r#"
-        path,face,x,y,width,height,score,angle,right_eye_x,right_eye_y,left_eye_x,left_eye_y,nose_x,nose_y,right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y,expression,angry,disgust,fear,happy,sad,surprise,neutral
-        "party, ""two"".jpg",1,10,20,120,118,0.75,0.1,40,60,90.3,60,65,80,45,105,85,105,happy,0,0,0,0.875,0,0.125,0
-        "party, ""two"".jpg",2,300,20,120,118,,,,,,,,,,,,,angry,0.5,0,0.25,0,0.25,0,0
+        path,frame,time,track,face,x,y,width,height,score,angle,right_eye_x,right_eye_y,left_eye_x,left_eye_y,nose_x,nose_y,right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y,expression,angry,disgust,fear,happy,sad,surprise,neutral
+        "party, ""two"".jpg",,,,1,10,20,120,118,0.75,0.1,40,60,90.3,60,65,80,45,105,85,105,happy,0,0,0,0.875,0,0.125,0
+        "party, ""two"".jpg",,,,2,300,20,120,118,,,,,,,,,,,,,angry,0.5,0,0.25,0,0.25,0,0
         "#);
     }
 }

@@ -1,4 +1,4 @@
-//! From the paths on the command line to the pictures behind them, one at a time.
+//! From the paths on the command line to the pictures and clips behind them, one at a time.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,22 @@ use walkdir::WalkDir;
 
 use duchenne::data::faces::format::{Content, PictureFormat, READ_FORMATS, START_BYTES};
 use duchenne::data::faces::picture::{Limits, Picture, PictureError};
+use duchenne::data::video::ClipKind;
 
 use super::left_out::LeftOut;
 
 /// The name of standard input on the command line and in results.
 const STANDARD_INPUT: &str = "-";
 
-/// A picture that was asked for.
+/// A picture or clip that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
     /// The file, or `-`.
     pub path: PathBuf,
     /// Its place below the folder that was asked for, or just its name: where its annotated copy goes.
     pub relative: PathBuf,
+    /// Whether it holds several frames.
+    pub is_clip: bool,
 }
 
 impl Source {
@@ -30,7 +33,8 @@ impl Source {
         } else {
             path.file_name().map_or_else(|| PathBuf::from("picture"), PathBuf::from)
         };
-        Self { path: path.to_owned(), relative }
+        let is_clip = ClipKind::of(path).is_some();
+        Self { path: path.to_owned(), relative, is_clip }
     }
 
     /// Whether the picture comes from standard input.
@@ -42,6 +46,9 @@ impl Source {
     pub(super) fn claimed_pixels(&self) -> u64 {
         if self.is_standard_input() {
             return Limits::RECOGNITION.pixels;
+        }
+        if self.is_clip {
+            return 0;
         }
         // What cannot be read is reported later, when it is decoded.
         Picture::claimed_size(&self.path).map_or(0, |(width, height)| u64::from(width) * u64::from(height))
@@ -65,7 +72,7 @@ impl Source {
     }
 }
 
-/// A path that leads to no picture, and why.
+/// A path that leads to no picture or clip, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     /// The path as it was asked for or found.
@@ -74,12 +81,12 @@ pub(super) struct Refused {
     pub reason: String,
 }
 
-/// The pictures behind `paths`, in order: files as they are named, folders searched recursively by name
-/// order for files with a picture's extension or content; what else they hold is counted in `left_out`. The folder `skipped` (where results go) is not entered.
+/// The pictures and clips behind `paths`, in order: files as they are named, folders searched recursively by name
+/// order for files with a picture's extension or content, or a clip's; what else they hold is counted in `left_out`. The folders `skipped` (where results go) are not entered.
 /// Nothing is collected: a folder of any number of pictures takes no memory to speak of.
 pub(super) fn pictures(
     paths: Vec<PathBuf>,
-    skipped: Option<PathBuf>,
+    skipped: Vec<PathBuf>,
     left_out: LeftOut,
 ) -> impl Iterator<Item = Result<Source, Refused>> {
     paths.into_iter().flat_map(move |path| -> Box<dyn Iterator<Item = Result<Source, Refused>>> {
@@ -110,12 +117,11 @@ struct FolderPictures {
 }
 
 impl FolderPictures {
-    fn new(root: PathBuf, skipped: Option<PathBuf>, left_out: LeftOut) -> Self {
+    fn new(root: PathBuf, skipped: Vec<PathBuf>, left_out: LeftOut) -> Self {
         let entries = WalkDir::new(&root).follow_links(true).sort_by_file_name().into_iter();
         let entries = entries.filter_entry(move |entry| {
-            skipped.as_ref().is_none_or(|skipped| {
-                !entry.file_type().is_dir() || entry.path().canonicalize().ok().as_ref() != Some(skipped)
-            })
+            let is_skipped = |path: PathBuf| skipped.contains(&path);
+            !entry.file_type().is_dir() || !entry.path().canonicalize().is_ok_and(is_skipped)
         });
         Self { root, entries: Box::new(entries), left_out, yielded: false, ended: false }
     }
@@ -128,13 +134,14 @@ impl Iterator for FolderPictures {
         for entry in self.entries.by_ref() {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
-                    if let Some(content) = left_out_as(entry.path()) {
+                    let is_clip = ClipKind::of(entry.path()).is_some();
+                    if !is_clip && let Some(content) = left_out_as(entry.path()) {
                         self.left_out.add(content, entry.path());
                         continue;
                     }
                     self.yielded = true;
                     let relative = entry.path().strip_prefix(&self.root).unwrap_or(entry.path()).to_owned();
-                    return Some(Ok(Source { path: entry.into_path(), relative }));
+                    return Some(Ok(Source { path: entry.into_path(), relative, is_clip }));
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -162,8 +169,10 @@ impl Iterator for FolderPictures {
         if self.yielded || std::mem::replace(&mut self.ended, true) {
             return None;
         }
-        let reason =
-            format!("folder `{}` holds no pictures, expected {READ_FORMATS} files", self.root.display());
+        let reason = format!(
+            "folder `{}` holds no pictures or videos, expected {READ_FORMATS} files, or videos",
+            self.root.display()
+        );
         Some(Err(Refused { path: self.root.clone(), reason }))
     }
 }
@@ -186,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    fn found(paths: Vec<PathBuf>, skipped: Option<PathBuf>) -> Vec<Result<String, String>> {
+    fn found(paths: Vec<PathBuf>, skipped: Vec<PathBuf>) -> Vec<Result<String, String>> {
         pictures(paths, skipped, LeftOut::default())
             .map(|item| match item {
                 Ok(source) => Ok(source.relative.to_string_lossy().replace('\\', "/")),
@@ -209,12 +218,12 @@ mod tests {
     fn folders_are_searched_in_name_order_for_picture_extensions() {
         let folder = folder_with(&["b.PNG", "a.jpg", "notes.txt", "sub/deep/c.webp", "sub/d.tiff", "noext"]);
         let expected = ["a.jpg", "b.PNG", "sub/d.tiff", "sub/deep/c.webp"].map(|name| Ok(name.to_owned()));
-        let mut got = found(vec![folder.path().to_owned()], None);
+        let mut got = found(vec![folder.path().to_owned()], Vec::new());
         got.sort();
         let mut sorted = expected.to_vec();
         sorted.sort();
         assert_eq!(got, sorted);
-        assert_eq!(got, found(vec![folder.path().to_owned()], None));
+        assert_eq!(got, found(vec![folder.path().to_owned()], Vec::new()));
     }
 
     #[test]
@@ -227,12 +236,11 @@ mod tests {
         write("renamed.dat", b"\x89PNG\r\n\x1a\n");
         write("bare", b"GIF89a");
         let left_out = LeftOut::default();
-        let found = pictures(vec![folder.path().to_owned()], None, left_out.clone());
+        let found = pictures(vec![folder.path().to_owned()], Vec::new(), left_out.clone());
         let names: Vec<String> =
             found.map(|item| item.unwrap().relative.to_string_lossy().into_owned()).collect();
-        assert_eq!(names, ["bare", "renamed.dat"]);
-        let expected = "not read: 1 AVIF picture (.bin; export as JPEG to read), 1 video (.mkv), 1 empty file (.txt), \
-                        1 other file (.txt)";
+        assert_eq!(names, ["bare", "film.mkv", "renamed.dat"]);
+        let expected = "not read: 1 AVIF picture (.bin; export as JPEG to read), 1 empty file (.txt), 1 other file (.txt)";
         assert_eq!(left_out.lines(), [expected]);
         assert!(LeftOut::default().lines().is_empty());
     }
@@ -241,7 +249,7 @@ mod tests {
     fn named_files_are_tried_whatever_their_extension() {
         let folder = folder_with(&["picture.dat"]);
         assert_eq!(
-            found(vec![folder.path().join("picture.dat"), "missing.jpg".into(), "-".into()], None),
+            found(vec![folder.path().join("picture.dat"), "missing.jpg".into(), "-".into()], Vec::new()),
             [Ok("picture.dat".to_owned()), Ok("missing.jpg".to_owned()), Ok("standard-input".to_owned())]
         );
     }
@@ -249,16 +257,16 @@ mod tests {
     #[test]
     fn a_folder_without_pictures_is_an_error() {
         let folder = folder_with(&["notes.txt"]);
-        let found = found(vec![folder.path().to_owned()], None);
+        let found = found(vec![folder.path().to_owned()], Vec::new());
         assert_eq!(found.len(), 1);
-        assert!(found[0].as_ref().unwrap_err().contains("holds no pictures, expected JPEG"));
+        assert!(found[0].as_ref().unwrap_err().contains("holds no pictures or videos, expected JPEG"));
     }
 
     #[test]
     fn the_folder_of_results_is_not_entered() {
         let folder = folder_with(&["a.png", "out/a.png", "out/b.png"]);
         let out = folder.path().join("out").canonicalize().unwrap();
-        assert_eq!(found(vec![folder.path().to_owned()], Some(out)), [Ok("a.png".to_owned())]);
+        assert_eq!(found(vec![folder.path().to_owned()], vec![out]), [Ok("a.png".to_owned())]);
     }
 
     #[cfg(unix)]
@@ -266,7 +274,7 @@ mod tests {
     fn a_loop_of_links_ends() {
         let folder = folder_with(&["a.png"]);
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-        let found = found(vec![folder.path().to_owned()], None);
+        let found = found(vec![folder.path().to_owned()], Vec::new());
         assert_eq!(found.iter().filter(|item| item.is_ok()).count(), 1);
         // The link is noted, and is no picture that failed.
         assert_eq!(found.len(), 1);
@@ -278,14 +286,14 @@ mod tests {
         let folder = folder_with(&["a.png"]);
         std::os::unix::fs::symlink("missing", folder.path().join("b.png")).unwrap();
         let left_out = LeftOut::default();
-        let found = pictures(vec![folder.path().to_owned()], None, left_out.clone());
+        let found = pictures(vec![folder.path().to_owned()], Vec::new(), left_out.clone());
         assert_eq!(found.filter(Result::is_ok).count(), 1);
         assert!(left_out.lines()[0].contains("b.png` leads nowhere"), "{left_out:?}");
     }
 
     #[test]
     fn an_address_is_told_from_a_file() {
-        let found = found(vec!["https://example.org/a.jpg".into()], None);
+        let found = found(vec!["https://example.org/a.jpg".into()], Vec::new());
         assert!(
             found[0].as_ref().unwrap_err().contains("curl -s https://example.org/a.jpg | duchenne predict -")
         );

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use duchenne::Face;
+use duchenne::evaluation::timeline::Timeline;
 use duchenne::files::atomic::{check_writable, write_atomically};
 
 use super::left_out::{KindLeftOut, LeftOut};
@@ -33,9 +34,23 @@ pub(super) struct Tally {
     pub(super) pictures: usize,
     /// Pictures that could not be read, or whose copy could not be written, with the reason.
     pub(super) failed: Vec<(String, String)>,
+    /// Clips.
+    pub(super) clips: ClipTally,
     without_faces: usize,
     with_warning: usize,
     expressions: BTreeMap<String, usize>,
+}
+
+/// What was done of clips.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct ClipTally {
+    /// Clips met, but those whose results were there already.
+    #[serde(rename = "clips")]
+    pub(super) met: usize,
+    frames: u64,
+    people: usize,
+    /// Seconds in which people showed each expression as the likeliest.
+    seconds: BTreeMap<String, f64>,
 }
 
 /// The summary as it is written.
@@ -45,8 +60,9 @@ struct Summary<'a> {
     failed: Vec<Failed<'a>>,
     without_faces: usize,
     with_warning: usize,
+    videos: &'a ClipTally,
     faces: usize,
-    /// Faces by their likeliest expression.
+    /// Faces of pictures by their likeliest expression.
     expressions: &'a BTreeMap<String, usize>,
     not_read: Vec<KindLeftOut>,
     links: Vec<String>,
@@ -68,6 +84,24 @@ impl Tally {
         }
     }
 
+    /// Counts a clip that was recognised.
+    pub(super) fn add_clip(&mut self, timeline: &Timeline) {
+        let ClipTally { met, frames, people, seconds } = &mut self.clips;
+        *met += 1;
+        *frames += timeline.frames();
+        *people += timeline.people().len();
+        for person in timeline.people().values() {
+            for (name, shown) in timeline.label_set().names().iter().zip(&person.seconds) {
+                *seconds.entry((*name).to_owned()).or_default() += shown;
+            }
+        }
+    }
+
+    /// Pictures and clips met.
+    pub(super) fn inputs(&self) -> usize {
+        self.pictures + self.clips.met
+    }
+
     /// Writes the summary to `path`.
     ///
     /// # Errors
@@ -79,6 +113,7 @@ impl Tally {
             failed: self.failed.iter().map(|(path, error)| Failed { path, error }).collect(),
             without_faces: self.without_faces,
             with_warning: self.with_warning,
+            videos: &self.clips,
             faces: self.expressions.values().sum(),
             expressions: &self.expressions,
             not_read,

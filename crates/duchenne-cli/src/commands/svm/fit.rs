@@ -45,7 +45,8 @@ pub(super) struct FitArgs {
     /// Use only the first N training images (for a quick trial)
     #[arg(long, requires = "data")]
     limit: Option<usize>,
-    /// A trained classifier whose penultimate activations are the features (repeat to concatenate several)
+    /// A trained classifier, by file or built-in name, whose penultimate activations are the features (repeat to
+    /// concatenate several)
     #[arg(long, requires = "data", value_name = "MODEL")]
     network: Vec<PathBuf>,
     /// Packed data set: Training is learned from, Validation scales the probabilities

@@ -120,9 +120,7 @@ impl Content {
         if start.get(4..8) == Some(b"ftyp") {
             return Self::of_brands(start);
         }
-        let is_avi = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"AVI ");
-        // Matroska and WebM; MPEG program streams.
-        if is_avi || start.starts_with(&[0x1A, 0x45, 0xDF, 0xA3]) || start.starts_with(&[0, 0, 1, 0xBA]) {
+        if is_video(start) {
             return Self::Video;
         }
         match image::guess_format(start) {
@@ -149,6 +147,9 @@ impl Content {
             Self::Avif
         } else if any(&[b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"]) {
             Self::Picture(PictureFormat::Heic)
+        } else if any(&[b"M4A ", b"M4B "]) {
+            // Sound alone.
+            Self::Other
         } else {
             Self::Video
         }
@@ -160,11 +161,33 @@ impl Content {
             Self::Picture(_) => ("a picture", ""),
             Self::Avif => ("an AVIF picture", "; export it as PNG or JPEG"),
             Self::OtherPicture => ("in an unsupported picture format", "; export it as PNG or JPEG"),
-            Self::Video => ("a video", "; extract its frames as pictures"),
+            Self::Video => ("a video", "; `duchenne predict` reads videos"),
             Self::Empty => ("empty", ""),
             Self::Other => ("not a picture by its content", ""),
         }
     }
+}
+
+/// Whether a file that is no ISO base media file begins as videos do.
+fn is_video(start: &[u8]) -> bool {
+    // Matroska and WebM, MPEG program and elementary streams, FLV, ASF (WMV), RealMedia, YUV4MPEG2.
+    let starts: [&[u8]; 7] = [
+        &[0x1A, 0x45, 0xDF, 0xA3],
+        &[0, 0, 1, 0xBA],
+        &[0, 0, 1, 0xB3],
+        b"FLV\x01",
+        &[0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11],
+        b".RMF",
+        b"YUV4MPEG2 ",
+    ];
+    let is_avi = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"AVI ");
+    // QuickTime files of before `ftyp`.
+    let is_movie = matches!(start.get(4..8), Some(b"moov" | b"mdat" | b"wide"));
+    // Ogg holds sound more often than Theora video.
+    let is_theora = start.starts_with(b"OggS") && start.windows(7).any(|part| part == b"\x80theora");
+    // Packets of 188 bytes, which the start shows no second of: a first one of a table, as every recorder writes it.
+    let is_transport = start.starts_with(&[0x47, 0x40]) && start.len() > 3 && start[3] & 0x10 != 0;
+    is_avi || is_movie || is_theora || is_transport || starts.iter().any(|known| start.starts_with(known))
 }
 
 #[cfg(test)]

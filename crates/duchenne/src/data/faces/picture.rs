@@ -263,6 +263,13 @@ impl From<RgbImage> for Picture {
     }
 }
 
+/// Pixels decoded elsewhere, of any depth, transparency laid over white.
+impl From<DynamicImage> for Picture {
+    fn from(image: DynamicImage) -> Self {
+        Self { pixels: Pixels::from_decoded(image), format: PictureFormat::Png, warning: None }
+    }
+}
+
 impl Pixels {
     /// 8 bits, transparency laid over white.
     fn from_decoded(mut image: DynamicImage) -> Self {

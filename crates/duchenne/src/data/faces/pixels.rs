@@ -13,6 +13,12 @@ pub trait FacePixels: Sync {
     fn squared(&self, side: u32, color: bool) -> Vec<u8>;
 }
 
+impl<P: FacePixels> FacePixels for &P {
+    fn squared(&self, side: u32, color: bool) -> Vec<u8> {
+        P::squared(self, side, color)
+    }
+}
+
 impl FacePixels for GrayImage {
     fn squared(&self, side: u32, color: bool) -> Vec<u8> {
         let gray = if self.dimensions() == (side, side) {

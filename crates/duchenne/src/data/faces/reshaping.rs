@@ -151,6 +151,21 @@ impl Picture {
         Some((part, Window { centre, side: window.side / scale, angle: window.angle }))
     }
 
+    /// Values of at most `side x side` pixels, evenly spread: green where there are colours.
+    pub(crate) fn samples(&self, side: u32) -> Vec<u8> {
+        let (width, height) = (self.width(), self.height());
+        let (columns, rows) = (side.min(width), side.min(height));
+        let at = |part: u32, parts: u32, size: u32| {
+            ((u64::from(part) * 2 + 1) * u64::from(size) / (u64::from(parts) * 2)) as u32
+        };
+        let places = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
+        let places = places.map(|(column, row)| (at(column, columns, width), at(row, rows, height)));
+        match &self.pixels {
+            Pixels::Gray(image) => places.map(|(x, y)| image.get_pixel(x, y)[0]).collect(),
+            Pixels::Color(image) => places.map(|(x, y)| image.get_pixel(x, y)[1]).collect(),
+        }
+    }
+
     /// The pixels, row by row: red, green and blue, or one byte where the picture is gray.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.pixels {

@@ -13,6 +13,11 @@ const CLIPPED: f64 = 0.01;
 /// Pixels that are looked at, evenly spread.
 const SAMPLES: usize = 1 << 17;
 
+/// What a program needs that stretches pictures in the same way.
+pub(crate) fn settings() -> serde_json::Value {
+    serde_json::json!({ "below_levels": FAINT, "clipped_share": CLIPPED, "most_samples": SAMPLES })
+}
+
 impl Picture {
     /// The picture with its levels spread over `0..=255` where they are few; `None` where that is not needed, or where
     /// it is of one level. Colours keep their hue.

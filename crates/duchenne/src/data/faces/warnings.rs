@@ -29,7 +29,7 @@ impl Display for PictureWarning {
 ///
 /// # Errors
 /// When it cannot be read or sought in.
-pub(super) fn warning(
+pub(crate) fn warning(
     reader: &mut (impl BufRead + Seek),
     format: PictureFormat,
 ) -> io::Result<Option<PictureWarning>> {

@@ -6,6 +6,7 @@ use image::{Rgb, RgbImage};
 use crate::inference::drawing::lettering::{draw_text, font, text_width};
 use crate::inference::face_box::FaceBox;
 use crate::inference::recognition::Face;
+use crate::inference::video::TrackedFace;
 
 /// Letters are not drawn smaller than this many pixels from line to line.
 const LEAST_TEXT: f32 = 11.0;
@@ -20,27 +21,40 @@ pub struct Marks {
 /// Draws a box and a label, such as "happy 93%", for every face. Labels stand where they cover no face and no other
 /// label, smaller where there is little room.
 pub fn annotate(picture: &mut RgbImage, faces: &[Face], marks: Marks) {
+    let label = |face: &Face| format!("{} {:.0}%", face.expression(), face.confidence() * 100.0);
+    draw(picture, &faces.iter().map(|face| (face, label(face))).collect::<Vec<_>>(), marks);
+}
+
+/// As [`annotate`] for the faces of a clip's frame: labels begin with the face's number, such as "2 happy 93%".
+pub fn annotate_frame(picture: &mut RgbImage, faces: &[TrackedFace], marks: Marks) {
+    let label = |face: &TrackedFace| {
+        let shown = face.shown();
+        format!("{} {} {:.0}%", face.track, shown.expression(), shown.confidence() * 100.0)
+    };
+    draw(picture, &faces.iter().map(|face| (face.shown(), label(face))).collect::<Vec<_>>(), marks);
+}
+
+fn draw(picture: &mut RgbImage, faces: &[(&Face, String)], marks: Marks) {
     // Boxes first: a neighbour's box must not strike through a label.
     let width = line_width(picture);
-    for face in faces {
+    for (face, _) in faces {
         draw_box(picture, face.bounds(), width, color_of(face.expression()));
         if let (true, Some(landmarks)) = (marks.landmarks, face.landmarks()) {
             let radius = (face.bounds().width as f32 / 40.0).max(width as f32);
             landmarks.points().into_iter().for_each(|point| draw_dot(picture, point, radius));
         }
     }
-    let boxes: Vec<FaceBox> = faces.iter().map(Face::bounds).collect();
+    let boxes: Vec<FaceBox> = faces.iter().map(|(face, _)| face.bounds()).collect();
     let mut labels: Vec<FaceBox> = Vec::new();
-    for face in faces {
-        let text = format!("{} {:.0}%", face.expression(), face.confidence() * 100.0);
-        let (place, size) = place_of_label(picture, face.bounds(), &text, &boxes, &labels);
-        draw_label(picture, place, size, &text, color_of(face.expression()));
+    for (face, text) in faces {
+        let (place, size) = place_of_label(picture, face.bounds(), text, &boxes, &labels);
+        draw_label(picture, place, size, text, color_of(face.expression()));
         labels.push(place);
     }
 }
 
-/// The colour of an expression: from Paul Tol's "muted" scheme, told apart with any colour vision.
-fn color_of(name: &str) -> Rgb<u8> {
+/// The colour of an expression, on pictures and pages alike: from Paul Tol's "muted" scheme, told apart with any colour vision.
+pub(crate) fn color_of(name: &str) -> Rgb<u8> {
     Rgb(match name {
         "angry" => [204, 102, 119],
         "disgust" => [153, 153, 51],

@@ -1,10 +1,12 @@
 //! *Face detection*: where in a picture the faces are, by [`YuNet`] at one or two scales. What it is unsure of is looked
 //! at again, turned.
 
+pub(super) mod second_look;
+
 use super::face_box::{FaceBox, Landmarks};
 use super::suppression::{Scored, suppress};
 use crate::data::faces::picture::Picture;
-use crate::data::faces::reshaping::{Turn, Window};
+use crate::data::faces::reshaping::Turn;
 use crate::models::yunet::{GRANULE, STRIDES, VALUES, YuNet};
 
 /// Detections below this score are dropped unless the caller says otherwise.
@@ -33,21 +35,28 @@ const TILE_EDGE: f32 = 6.0;
 const ENLARGED_PIXELS: f64 = 1.3e6;
 /// The directions of a picture without upright faces are tried at this many pixels.
 const TURN_PIXELS: f64 = 2.0e5;
-/// Faces less sure than this are looked at again in other directions: of 100 upright faces in scenes made of FER-2013's
-/// and CK+'s, 95 score above 0.87; of those turned by 45 degrees 5 above 0.84, by 180 degrees 5 above 0.81. Drawn faces
-/// that stand upside down reach 0.89.
-const SURE: f32 = 0.9;
-/// At most so many of a picture, the surest: crowds of tiny faces would take seconds.
-const MOST_LOOKED_AT_AGAIN: usize = 24;
-/// The side of the patch in which a face is looked at again, in pixels and in sides of the face.
-const PATCH: u32 = 160;
-const PATCH_FACES: f32 = 2.2;
-/// The patch in which a face is surest is turned by the landmarks found in it at most so often, until they say no more
-/// than so many degrees: of a head turned by 45 degrees they tell half at first.
-const TURNS: usize = 4;
-const SETTLED: f32 = 4.0;
 /// Boxes of one face meet in more than this share of what they cover (libfacedetection's value).
-const OVERLAP: f32 = 0.45;
+pub(super) const OVERLAP: f32 = 0.45;
+
+/// What a program needs that decodes the network's heads and scans pictures in the same way.
+pub(super) fn settings() -> serde_json::Value {
+    serde_json::json!({
+        "strides": STRIDES,
+        "granule": GRANULE,
+        "values": ["face", "object", "x", "y", "width", "height", "right_eye_x", "right_eye_y", "left_eye_x", "left_eye_y",
+            "nose_x", "nose_y", "right_mouth_x", "right_mouth_y", "left_mouth_x", "left_mouth_y"],
+        "min_score": DEFAULT_MIN_SCORE,
+        "overlap": OVERLAP,
+        "least_min_face": LEAST_MIN_FACE,
+        "scan_pixels": DEFAULT_SCAN_PIXELS,
+        "most_scan_pixels": MAX_SCAN_PIXELS,
+        "coarse_pixels": COARSE_PIXELS,
+        "tile": { "side": TILE, "overlap": TILE_OVERLAP, "edge": TILE_EDGE },
+        "enlarged_pixels": ENLARGED_PIXELS,
+        "turn_pixels": TURN_PIXELS,
+        "second_look": second_look::settings(),
+    })
+}
 
 /// A face as the detector reports it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +80,22 @@ impl DetectedFace {
             width: width.round().max(1.0) as u32,
             height: height.round().max(1.0) as u32,
         }
+    }
+
+    /// The middle of its box.
+    pub(super) fn centre(&self) -> [f32; 2] {
+        let [left, top, width, height] = self.area;
+        [left + width / 2.0, top + height / 2.0]
+    }
+
+    /// The same face elsewhere, `[right, down]` of here.
+    pub(super) fn moved(&self, by: [f32; 2]) -> Self {
+        self.scaled([1.0; 2], by)
+    }
+
+    /// The geometric mean of its width and height.
+    pub(super) fn side(&self) -> f32 {
+        (self.area[2] * self.area[3]).sqrt()
     }
 
     /// The face in a picture that is `across` times as wide and `down` times as high, and begins at `start`.
@@ -137,6 +162,11 @@ impl FaceDetector {
         Self { min_score: score, ..self }
     }
 
+    /// Keeps faces of this share of the least score.
+    pub(super) fn scaled_min_score(self, share: f32) -> Self {
+        self.min_score(self.min_score * share)
+    }
+
     /// The faces in a picture, in reading order: row by row, from left to right. Where there is none, a small picture is
     /// tried enlarged, and any in the other three directions.
     pub fn detect(&self, picture: &Picture) -> Vec<DetectedFace> {
@@ -172,86 +202,8 @@ impl FaceDetector {
         }
     }
 
-    /// The faces with those that are not sure seen in the direction in which the network is surest of them: it finds
-    /// heads that lie or stand upside down, but then takes their chins for foreheads.
-    fn looked_at_again(&self, picture: &Picture, faces: Vec<DetectedFace>) -> Vec<DetectedFace> {
-        let mut left = MOST_LOOKED_AT_AGAIN;
-        let faces = faces.into_iter().map(|face| {
-            if face.score >= SURE || left == 0 {
-                return face;
-            }
-            left -= 1;
-            self.surest_view(picture, face)
-        });
-        suppress(faces.collect(), OVERLAP)
-    }
-
-    /// A face as it is seen in the direction in which the network is surest of it.
-    fn surest_view(&self, picture: &Picture, face: DetectedFace) -> DetectedFace {
-        let surest_of = |first: f32| {
-            let angles = (0..4).map(|quarter| first + 90.0 * quarter as f32);
-            let seen = angles.filter_map(|angle| Some((angle, self.in_patch(picture, &face, angle)?)));
-            seen.reduce(|one, other| if other.1.score > one.1.score { other } else { one })
-        };
-        // Between two quarters a head looks most upright to the network where it stands on its forehead.
-        let quarter = surest_of(0.0);
-        let diagonal = quarter.filter(|(_, seen)| seen.score < SURE).and_then(|_| surest_of(45.0));
-        let views = quarter.into_iter().chain(diagonal);
-        let Some((mut angle, mut seen)) =
-            views.reduce(|one, other| if other.1.score > one.1.score { other } else { one })
-        else {
-            return face;
-        };
-        let mut best = if seen.score > face.score { seen } else { face };
-        for _ in 0..TURNS {
-            let told = seen.landmarks.angle();
-            let off = (told - angle + 180.0).rem_euclid(360.0) - 180.0;
-            if off.abs() < SETTLED {
-                break;
-            }
-            angle = told;
-            let Some(found) = self.in_patch(picture, &seen, angle) else { break };
-            seen = found;
-            if seen.score > best.score {
-                best = seen;
-            }
-        }
-        best
-    }
-
-    /// The face in the middle of a patch around an earlier one, turned so that a head turned by `angle` degrees
-    /// clockwise is upright.
-    fn in_patch(&self, picture: &Picture, face: &DetectedFace, angle: f32) -> Option<DetectedFace> {
-        let [left, top, width, height] = face.area;
-        let centre = [left + width / 2.0, top + height / 2.0];
-        let side = (width * height).sqrt() * PATCH_FACES;
-        let window = Window { centre, side, angle };
-        let middle = PATCH as f32 / 2.0;
-        let near = |face: &&DetectedFace| {
-            let [left, top, width, height] = face.area;
-            let off = [left + width / 2.0 - middle, top + height / 2.0 - middle];
-            off[0].abs().max(off[1].abs()) < (width * height).sqrt() / 2.0
-        };
-        let found = self.scan(&picture.window(&window, PATCH));
-        let found = found.iter().filter(near).max_by(|one, other| one.score.total_cmp(&other.score))?;
-        let point = |point: [f32; 2]| window.point(point, PATCH);
-        let [left, top, width, height] = found.area;
-        let centre = point([left + width / 2.0, top + height / 2.0]);
-        let [mut width, mut height] = [width, height].map(|length| length * side / PATCH as f32);
-        let landmarks = Landmarks::from_points(found.landmarks.points().map(point));
-        // The box stands upright in the picture however the head lies.
-        if (45.0..135.0).contains(&landmarks.angle().abs()) {
-            (width, height) = (height, width);
-        }
-        Some(DetectedFace {
-            area: [centre[0] - width / 2.0, centre[1] - height / 2.0, width, height],
-            score: found.score,
-            landmarks,
-        })
-    }
-
     /// The upright faces in a picture.
-    fn detect_upright(&self, picture: &Picture) -> Vec<DetectedFace> {
+    pub(super) fn detect_upright(&self, picture: &Picture) -> Vec<DetectedFace> {
         let size = [picture.width(), picture.height()];
         let mut found = Vec::new();
         // The coarse scan shrinks what the fine one saw: a large picture is gone through once.
@@ -279,7 +231,7 @@ impl FaceDetector {
 
     /// The sizes at which a picture is scanned: one where the smallest face is as small as the detector can find it,
     /// within the limits, and a coarse one for large faces where that is large.
-    fn scan_sizes(&self, [width, height]: [u32; 2]) -> Vec<[u32; 2]> {
+    pub(super) fn scan_sizes(&self, [width, height]: [u32; 2]) -> Vec<[u32; 2]> {
         let pixels = f64::from(width) * f64::from(height);
         let (wanted, limit) = match self.min_face {
             Some(least) => (f64::from(LEAST_MIN_FACE) / f64::from(least), MAX_SCAN_PIXELS),
@@ -376,7 +328,7 @@ fn shrunk(picture: &Picture, pixels: f64) -> Picture {
 
 /// Sorts faces into rows from top to bottom, each from left to right. A row is made of the faces whose
 /// centres lie above the lower edge of its highest face.
-fn in_reading_order(mut faces: Vec<DetectedFace>) -> Vec<DetectedFace> {
+pub(super) fn in_reading_order(mut faces: Vec<DetectedFace>) -> Vec<DetectedFace> {
     faces.sort_by(|one, other| {
         one.area[1].total_cmp(&other.area[1]).then(one.area[0].total_cmp(&other.area[0]))
     });
@@ -394,6 +346,7 @@ fn in_reading_order(mut faces: Vec<DetectedFace>) -> Vec<DetectedFace> {
 
 #[cfg(test)]
 mod tests {
+    use super::second_look::SURE;
     use super::*;
     use crate::data::faces::picture::Limits;
     use crate::inference::suppression::overlap;
@@ -428,7 +381,7 @@ mod tests {
     #[test]
     fn a_scan_finds_what_libfacedetection_finds() {
         // Made by reference/yunet_goldens.py: score, box and landmarks of every face, cut to whole pixels.
-        let goldens = include_str!("../../tests/goldens/yunet.json");
+        let goldens = include_str!("../../../tests/goldens/yunet.json");
         let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
         let mut compared = 0;
         for golden in &goldens {
@@ -446,7 +399,7 @@ mod tests {
             return;
         };
         let picture = Picture::open(std::path::Path::new(&folder).join("astronaut.png")).unwrap().into_rgb();
-        let goldens = include_str!("../../tests/goldens/yunet_astronaut.json");
+        let goldens = include_str!("../../../tests/goldens/yunet_astronaut.json");
         let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
         let (width, height) = picture.dimensions();
         let half = RgbImage::from_fn(width / 2, height / 2, |x, y| *picture.get_pixel(2 * x, 2 * y));
@@ -475,7 +428,7 @@ mod tests {
         crate::data::import::ckplus::import(&source, &Default::default(), &packed, &crate::data::no_progress)
             .unwrap();
         let ck = crate::data::PackedDataset::open(&packed).unwrap();
-        let goldens = include_str!("../../tests/goldens/yunet_scenes.json");
+        let goldens = include_str!("../../../tests/goldens/yunet_scenes.json");
         let goldens: Vec<serde_json::Value> = serde_json::from_str(goldens).unwrap();
         let mut compared = 0;
         for (index, golden) in goldens.iter().enumerate() {

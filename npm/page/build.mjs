@@ -29,6 +29,8 @@ page = replaced(page, /<script>.*?<\/script>/s, `<script src="shared.js"></scrip
 <script type="module" src="page.js"></script>`);
 page = replaced(page, /Everything goes to the program that serves this page,\s+and nowhere else; nothing is kept\./,
   "They are looked at in this browser:\nnothing is sent anywhere, and no picture is kept.");
+// Every frame of a video is what the server does; here frames are looked at as they are played.
+page = replaced(page, /  <button [^>]*id="every".*\n/, "");
 page = replaced(page, '  <label><input type="checkbox" id="landmarks">', `  <label>Model <select id="model">
     <option value="built-in">most accurate</option><option value="built-in-compact">fastest</option>
   </select></label>

@@ -19,7 +19,9 @@ export function same(answer, golden, name, most = 0.01) {
         at.forEach((value, axis) => near(face.landmarks[point][axis], value, 1, `${where}: ${point}`));
       }
     }
-    assert.equal(face.expression, other.expression, `${where}: expression`);
+    // Where two expressions are as likely but for rounding, either is right.
+    const [first, second] = Object.values(other.probabilities).sort((one, another) => another - one);
+    if (first - second > 2 * most) assert.equal(face.expression, other.expression, `${where}: expression`);
     assert.deepEqual(Object.keys(face.probabilities), Object.keys(other.probabilities), `${where}: labels`);
     for (const [label, value] of Object.entries(other.probabilities)) {
       near(face.probabilities[label], value, most, `${where}: ${label}`);

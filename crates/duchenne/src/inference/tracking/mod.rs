@@ -2,7 +2,7 @@
 //!
 //! The whole picture is searched a few times a second. Between, every known face is looked for in a patch around the place
 //! where its motion leads, by the same network: that is faster, and at the scale and turn at which the network sees it best.
-//! What is found is given to the known faces by place, size and [`Appearance`], the best pair first; a face that is not found
+//! What is found is given to the known faces by place, size and appearance, the best pair first; a face that is not found
 //! is remembered for a second.
 
 mod appearance;

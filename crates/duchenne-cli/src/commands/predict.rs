@@ -9,6 +9,7 @@ mod left_out;
 mod output;
 mod paths;
 mod result_folder;
+mod settings;
 mod summary;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -27,9 +28,7 @@ use duchenne::data::faces::picture::{Limits, Picture};
 use duchenne::data::faces::warnings::PictureWarning;
 use duchenne::inference::drawing::annotation::{Marks, annotate};
 use duchenne::inference::recognition::FoundFace;
-use duchenne::models::provenance::PROGRAM;
-use duchenne::{Face, Recognizer, Section, Unit, Watch as _, Work};
-use serde_json::{Map, Value};
+use duchenne::{Face, Recognizer, Unit, Watch as _, Work};
 
 use clip_args::ClipArgs;
 use clip_files::ClipPlaces;
@@ -134,9 +133,9 @@ pub(crate) fn run(args: PredictArgs) -> anyhow::Result<Outcome> {
     };
     let timelines = args.clips.timeline.as_deref();
     let places = ClipPlaces::new(annotate, timelines, args.clips.srt.as_deref(), marks, &args.paths)?;
-    let made_with = made_with(&args);
+    let made_with = settings::made_with(&args);
     let results = match &args.clips.out {
-        Some(root) => Some(ClipResults::open(root, form, settings(&args)?, &args.paths)?),
+        Some(root) => Some(ClipResults::open(root, form, settings::settings(&args)?, &args.paths)?),
         None => None,
     };
     let results_at = results.as_ref().map(ClipResults::root);
@@ -203,34 +202,6 @@ fn total(paths: &[PathBuf], skipped: &[PathBuf]) -> Option<u64> {
     let inputs = paths::pictures(paths.to_vec(), skipped.to_vec(), LeftOut::default());
     let pictures = inputs.filter(|input| !input.as_ref().is_ok_and(|source| source.is_clip));
     Some(pictures.count() as u64).filter(|count| *count >= WORTH_A_BAR)
-}
-
-/// What made the pages of this run, in words.
-fn made_with(args: &PredictArgs) -> Vec<String> {
-    let mut lines = vec![format!("Made by {PROGRAM} with {}", args.recognizer.named().join(" and "))];
-    let Section { from, to, every } = args.clips.section();
-    lines.extend(every.map(|every| format!("A frame every {every} s")));
-    lines.extend(args.clips.smooth().map(|seconds| format!("Smoothed with a time constant of {seconds} s")));
-    match (from, to) {
-        (None, None) => {}
-        (from, Some(to)) => lines.push(format!("From {} s to {to} s", from.unwrap_or(0.0))),
-        (Some(from), None) => lines.push(format!("From {from} s on")),
-    }
-    lines
-}
-
-/// What the results of clips depend on.
-fn settings(args: &PredictArgs) -> anyhow::Result<Map<String, Value>> {
-    let Section { from, to, every } = args.clips.section();
-    let mut settings = Map::new();
-    settings.insert("program".to_owned(), PROGRAM.into());
-    settings.insert("whole".to_owned(), args.whole.into());
-    for (name, value) in [("from", from), ("to", to), ("every", every), ("smooth", args.clips.smooth())] {
-        settings.insert(name.to_owned(), value.into());
-    }
-    settings.insert("search_every".to_owned(), args.clips.options(false).search_every.into());
-    args.recognizer.settings(&mut settings)?;
-    Ok(settings)
 }
 
 /// What ends the run before its last picture.

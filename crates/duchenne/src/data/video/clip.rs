@@ -4,8 +4,9 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use super::animation::Animation;
+use super::decoding::Decoding;
 use super::error::VideoError;
-use super::ffmpeg::{Decoding, Ffmpeg};
+use super::ffmpeg::Ffmpeg;
 use super::section::Section;
 use super::{ClipFacts, ClipKind, VideoFrame};
 

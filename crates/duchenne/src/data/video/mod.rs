@@ -5,6 +5,7 @@
 
 mod animation;
 mod clip;
+mod decoding;
 mod encoding;
 mod error;
 mod ffmpeg;

@@ -23,11 +23,16 @@ pub(crate) fn on_stop(message: &'static str, stop: impl Fn() + Send + 'static) -
     .context("cannot listen for Ctrl-C")
 }
 
-/// A flag that Ctrl-C or a request to terminate sets; the second one ends the program at once.
+/// A flag that Ctrl-C or a request to terminate sets in training; the second one ends the program at once.
 pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    stop_flag_saying("stopping after this batch and saving; press Ctrl-C again to stop at once")
+}
+
+/// The same for other work, which says `message` when it is asked to stop.
+pub(crate) fn stop_flag_saying(message: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
-    on_stop("stopping after this batch and saving; press Ctrl-C again to stop at once", move || {
+    on_stop(message, move || {
         asked.store(true, Ordering::Relaxed);
     })?;
     Ok(stop)

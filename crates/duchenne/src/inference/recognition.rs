@@ -12,7 +12,7 @@ use crate::expression::LabelSet;
 use crate::inference::InferenceError;
 use crate::inference::alignment::crop_face;
 use crate::inference::face_box::{FaceBox, Landmarks};
-use crate::inference::face_detection::FaceDetector;
+use crate::inference::face_detection::{DetectedFace, FaceDetector};
 use crate::inference::predictor::Predictor;
 
 /// The most faces that are classified in one batch: enough to keep the cores busy, and little memory.
@@ -29,6 +29,18 @@ pub struct FoundFace {
     pub landmarks: Option<Landmarks>,
     /// The upright crop for the classifier, of any size, in the picture's own colours.
     pub crop: Picture,
+}
+
+impl FoundFace {
+    /// A detected face, cut out of its picture; `None` where it lies outside.
+    pub(super) fn cut_out(picture: &Picture, face: &DetectedFace) -> Option<Self> {
+        Some(Self {
+            bounds: face.bounds().clipped(picture.width(), picture.height())?,
+            score: Some(face.score),
+            landmarks: Some(face.landmarks),
+            crop: crop_face(picture, face.area, Some(&face.landmarks)),
+        })
+    }
 }
 
 /// A face with its expression.
@@ -153,15 +165,7 @@ impl FaceFinder {
             Self::Detector(detector) => {
                 let stretched = picture.stretched();
                 let picture = stretched.as_ref().unwrap_or(picture);
-                let found = detector.detect(picture).into_iter().filter_map(|face| {
-                    Some(FoundFace {
-                        bounds: face.bounds().clipped(width, height)?,
-                        score: Some(face.score),
-                        landmarks: Some(face.landmarks),
-                        crop: crop_face(picture, face.area, Some(&face.landmarks)),
-                    })
-                });
-                found.collect()
+                detector.detect(picture).iter().filter_map(|face| FoundFace::cut_out(picture, face)).collect()
             }
         }
     }

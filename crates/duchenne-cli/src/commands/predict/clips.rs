@@ -15,7 +15,7 @@ use super::clip_results::ClipResults;
 use super::output::{Form, ResultWriter};
 use super::paths::Source;
 use super::summary::Tally;
-use crate::interrupt::on_stop;
+use crate::interrupt::stop_flag_saying;
 use crate::terminal::{Terminal, clear, say};
 
 /// How all clips of a run are done.
@@ -94,11 +94,7 @@ impl Clips<'_> {
             None => None,
         };
         if self.stop.is_none() {
-            let stop = Arc::new(AtomicBool::new(false));
-            self.stop = Some(Arc::clone(&stop));
-            on_stop("stopping; press Ctrl-C again to stop at once", move || {
-                stop.store(true, Ordering::Relaxed)
-            })?;
+            self.stop = Some(stop_flag_saying("stopping; press Ctrl-C again to stop at once")?);
         }
         let clip = Clip::open(&source.path, self.section, &self.ffmpeg).map_err(anyhow::Error::from)?;
         let files = self.places.files(source, &clip, self.section)?;

@@ -10,11 +10,10 @@ mod track;
 
 use rayon::prelude::*;
 
-use super::alignment::crop_face;
 use super::face_detection::second_look::SURE;
 use super::face_detection::{DetectedFace, FaceDetector, in_reading_order};
 use super::recognition::{FaceFinder, FoundFace};
-use super::suppression::{Scored as _, overlap};
+use super::suppression::{Scored as _, overlap, suppress};
 use crate::data::faces::picture::Picture;
 use appearance::Appearance;
 use track::{Look, Pair, Track};
@@ -97,17 +96,9 @@ impl Tracker {
                 let stretched = picture.stretched();
                 let picture = stretched.as_ref().unwrap_or(picture);
                 self.follow(detector, time, picture);
-                let size = [picture.width(), picture.height()];
                 let seen = self.tracks.iter().filter(|track| track.seen == time);
-                let found = seen.filter_map(|track| {
-                    let DetectedFace { area, score, landmarks } = track.face;
-                    let bounds = track.face.bounds().clipped(size[0], size[1])?;
-                    let crop = crop_face(picture, area, Some(&landmarks));
-                    Some((
-                        track.number,
-                        FoundFace { bounds, score: Some(score), landmarks: Some(landmarks), crop },
-                    ))
-                });
+                let found =
+                    seen.filter_map(|track| Some((track.number, FoundFace::cut_out(picture, &track.face)?)));
                 found.collect()
             }
         }
@@ -122,13 +113,12 @@ impl Tracker {
         if tilts {
             self.tilted = Some(time);
         }
-        let mut near = self.in_patches(known, time, tilts, picture);
+        let near = self.in_patches(known, time, tilts, picture);
         let is_due = self
             .searched
             .is_none_or(|searched| is_cut || time < searched || time - searched + 1e-6 >= self.search_every);
-        let is_crowd = near.is_none();
-        let mut candidates = near.take().unwrap_or_default();
-        let mut searched = is_due || is_crowd;
+        let mut searched = is_due || near.is_none();
+        let mut candidates = near.unwrap_or_default();
         let patched = candidates.len();
         if searched {
             self.search(detector, time, picture, &mut candidates);
@@ -197,15 +187,7 @@ impl Tracker {
             views.fold(straight, |best, view| if surest(&view) > surest(&best) { view } else { best })
         };
         let found: Vec<Vec<DetectedFace>> = looked_for.par_iter().map(around).collect();
-        let mut kept: Vec<DetectedFace> = Vec::new();
-        let mut found: Vec<DetectedFace> = found.into_iter().flatten().collect();
-        found.sort_by(|one, other| other.score.total_cmp(&one.score));
-        for face in found {
-            if !is_among(&kept, &face) {
-                kept.push(face);
-            }
-        }
-        Some(kept)
+        Some(suppress(found.into_iter().flatten().collect(), SAME_FACE))
     }
 
     /// Adds the faces of the whole picture that are not among the candidates.
